@@ -1,0 +1,89 @@
+#pragma once
+// Device identities: create, get, update by etag, delete, enable, disable. Pure.
+// Source: spec/c2d.md 6.1, spec/https.md 3.1.
+#include "emulator/core/error.hpp"
+#include "emulator/core/ids.hpp"
+#include "emulator/core/time.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hub {
+
+enum class DeviceStatus : std::uint8_t { enabled, disabled };
+enum class AuthenticationType : std::uint8_t { sas, self_signed, certificate_authority, none };
+
+std::string_view to_text(DeviceStatus status);             // enabled, disabled
+std::string_view to_text(AuthenticationType type);         // sas, selfSigned, …
+std::optional<DeviceStatus> parse_device_status(std::string_view text);              // any case
+std::optional<AuthenticationType> parse_authentication_type(std::string_view text);  // any case
+
+struct Authentication {
+  AuthenticationType type = AuthenticationType::sas;
+  std::string primary_key;           // base64, 16..64 bytes decoded
+  std::string secondary_key;
+  std::string primary_thumbprint;    // hex of SHA-1 or SHA-256
+  std::string secondary_thumbprint;
+  bool operator==(const Authentication&) const = default;
+};
+
+struct DeviceIdentity {
+  DeviceId id;
+  std::string generation_id;  // decimal digits; new whenever the id is created again
+  std::string etag;           // base64, without quotes
+  DeviceStatus status = DeviceStatus::enabled;
+  std::string status_reason;
+  std::optional<TimePoint> status_updated_time;
+  Authentication authentication;
+  bool iot_edge = false;
+  std::string device_scope;
+  TimePoint created_time{};
+};
+
+// What a caller of create or update gives; what is absent is generated or kept.
+struct DeviceSpec {
+  DeviceId id;
+  std::optional<DeviceStatus> status;
+  std::optional<std::string> status_reason;
+  std::optional<AuthenticationType> authentication_type;
+  std::string primary_key, secondary_key;                // empty: generate (create), keep (update)
+  std::string primary_thumbprint, secondary_thumbprint;
+  std::optional<bool> iot_edge;
+  std::string device_scope;
+};
+
+// `etag` of a condition: nullopt or "*" is unconditional. Quotes and W/ are already stripped.
+using IfMatch = std::optional<std::string>;
+
+class DeviceRegistry {
+ public:
+  explicit DeviceRegistry(IdSource& ids) : ids_(ids) {}
+
+  // device_already_exists; argument_invalid for a bad id, key or thumbprint; too_many_devices.
+  Result<DeviceIdentity> create(const DeviceSpec& spec, TimePoint now);
+  // device_not_found; precondition_failed on another etag.
+  Result<DeviceIdentity> update(const DeviceSpec& spec, const IfMatch& if_match, TimePoint now);
+  Result<DeviceIdentity> remove(const DeviceId& id, const IfMatch& if_match);
+
+  const DeviceIdentity* find(std::string_view id) const;  // stable until removed
+  // In the order of ids, those after `after`, at most `count`.
+  std::vector<const DeviceIdentity*> list(std::string_view after, std::size_t count) const;
+  std::size_t size() const { return devices_.size(); }
+  std::size_t disabled_count() const;
+
+  void restore(DeviceIdentity identity);  // from a Snapshot
+
+ private:
+  Result<Authentication> authentication_from(const DeviceSpec& spec, const Authentication* old);
+  std::string next_generation_id(TimePoint now);
+
+  IdSource& ids_;
+  std::map<std::string, DeviceIdentity, std::less<>> devices_;
+  std::uint64_t last_generation_ = 0;
+};
+
+}  // namespace hub

@@ -1,0 +1,51 @@
+#pragma once
+// Device-to-cloud telemetry: partitions, sequence numbers, offsets. Kept, bounded, readable in
+// process; the oldest go first. Pure. Source: spec/c2d.md 7 (Telemetry), spec/amqp.md 6.4.
+#include "emulator/core/message.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace hub {
+
+class EventStream {
+ public:
+  EventStream(std::uint32_t partition_count, std::uint64_t per_partition_max);
+
+  // Stable: the same device is always in the same partition.
+  std::uint32_t partition_of(std::string_view device_id) const;
+
+  struct Appended {
+    std::uint32_t partition = 0;
+    TelemetryPtr event;
+    std::optional<std::uint64_t> trimmed_to;  // events below this sequence number are gone
+  };
+  Appended append(TelemetryMessage message, TimePoint now);
+
+  // Events of `partition` with a sequence number >= `from`, at most `count`.
+  std::vector<TelemetryPtr> read(std::uint32_t partition, std::uint64_t from,
+                                 std::size_t count) const;
+  struct PartitionInfo {
+    std::uint64_t first_sequence = 0;
+    std::uint64_t next_sequence = 0;
+    std::uint64_t next_offset = 0;
+  };
+  PartitionInfo info(std::uint32_t partition) const;
+  std::uint32_t partition_count() const { return static_cast<std::uint32_t>(partitions_.size()); }
+
+  void restore(std::uint32_t partition, TelemetryPtr event);
+
+ private:
+  struct Partition {
+    std::deque<TelemetryPtr> events;
+    std::uint64_t next_sequence = 0;
+    std::uint64_t next_offset = 0;
+  };
+  std::vector<Partition> partitions_;
+  std::uint64_t per_partition_max_;
+};
+
+}  // namespace hub

@@ -1,0 +1,64 @@
+#pragma once
+// A protocol without a socket: bytes and time in, bytes and deadlines out. One net::Connection
+// drives any Session over any stream (TCP, TLS, WebSocket).
+//
+// Order of calls, all on one thread at a time:
+//   on_bytes / on_wake / on_time / on_peer_closed, then output() .. consume_output() until empty,
+//   then wants_close(), take_upgrade() and next_deadline().
+// A Session never reads a clock, never blocks and never throws. What it writes leaves only when all
+// that the hub had staged by then is committed; a Session need not know.
+#include "emulator/core/auth.hpp"
+#include "emulator/core/time.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace protocols {
+
+using hub::TimePoint;
+
+class Session;
+
+// A WebSocket upgrade that the HTTP session has accepted: net answers 101 and hands the connection
+// to a new session.
+struct Upgrade {
+  std::string request_head;   // the request as received, up to and with the empty line
+  std::string leftover;       // bytes behind it that were already read
+  std::string subprotocol;    // "mqtt" or "AMQPWSB10": which session comes next
+  std::string echoed_subprotocol;  // in the client's spelling, for the 101 (M-02)
+};
+
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  virtual void on_bytes(std::string_view bytes, TimePoint now) = 0;  // takes all of them
+  virtual void on_wake(TimePoint now) = 0;         // the hub has something, or closed something
+  virtual void on_time(TimePoint now) = 0;         // next_deadline() has passed; may be early
+  virtual void on_peer_closed(TimePoint now) = 0;  // nothing can be written any more
+  virtual void on_shutdown(TimePoint now) = 0;     // say goodbye politely, then wants_close()
+
+  virtual std::string_view output() const = 0;     // valid until the next call
+  virtual void consume_output(std::size_t size) = 0;
+  virtual std::optional<TimePoint> next_deadline() const = 0;
+  virtual bool wants_close() const = 0;            // once output() is empty
+
+  // False: stop reading until it is true again after a later call (back-pressure, M-23).
+  virtual bool wants_input() const { return true; }
+  virtual std::optional<Upgrade> take_upgrade() { return std::nullopt; }
+};
+
+// What net knows of the other side when the session is made.
+struct PeerInfo {
+  std::string address;  // for the log
+  bool encrypted = false;
+  bool websocket = false;
+  std::string server_name;  // SNI, may be empty
+  std::optional<hub::ClientCertificate> certificate;
+};
+
+}  // namespace protocols
