@@ -1,0 +1,64 @@
+#include "emulator/core/event_stream.hpp"
+
+#include <algorithm>
+
+namespace hub {
+
+EventStream::EventStream(std::uint32_t partition_count, std::uint64_t per_partition_max)
+    : partitions_(partition_count), per_partition_max_(per_partition_max) {}
+
+std::uint32_t EventStream::partition_of(std::string_view device_id) const {
+  std::uint64_t hash = 14'695'981'039'346'656'037u;  // FNV-1a: the same on every machine and run
+  for (const char c : device_id) {
+    hash ^= static_cast<unsigned char>(c);
+    hash *= 1'099'511'628'211u;
+  }
+  return static_cast<std::uint32_t>(hash % partitions_.size());
+}
+
+EventStream::Appended EventStream::append(TelemetryMessage message, TimePoint now) {
+  Appended out;
+  out.partition = partition_of(message.connection_device_id);
+  Partition& partition = partitions_[out.partition];
+  message.enqueued_time = now;
+  message.sequence_number = partition.next_sequence;
+  message.offset = partition.next_offset;
+  out.event = std::make_shared<const TelemetryMessage>(std::move(message));
+  restore(out.partition, out.event);
+  if (partition.events.size() > per_partition_max_) {
+    partition.events.pop_front();
+    out.trimmed_to = partition.events.front()->sequence_number;
+  }
+  return out;
+}
+
+void EventStream::restore(std::uint32_t partition_number, TelemetryPtr event) {
+  // A hub whose partition count was lowered keeps reading what it has.
+  Partition& partition = partitions_[partition_number % partitions_.size()];
+  partition.next_sequence = std::max(partition.next_sequence, event->sequence_number + 1);
+  partition.next_offset =
+      std::max(partition.next_offset, event->offset + event->content.size() + 1);
+  partition.events.push_back(std::move(event));
+}
+
+std::vector<TelemetryPtr> EventStream::read(std::uint32_t partition, std::uint64_t from,
+                                            std::size_t count) const {
+  std::vector<TelemetryPtr> out;
+  if (partition >= partitions_.size()) return out;
+  const auto& events = partitions_[partition].events;
+  auto it = std::lower_bound(
+      events.begin(), events.end(), from,
+      [](const TelemetryPtr& event, std::uint64_t seq) { return event->sequence_number < seq; });
+  for (; it != events.end() && out.size() < count; ++it) out.push_back(*it);
+  return out;
+}
+
+EventStream::PartitionInfo EventStream::info(std::uint32_t partition) const {
+  HUB_ASSERT(partition < partitions_.size());
+  const Partition& p = partitions_[partition];
+  const std::uint64_t first =
+      p.events.empty() ? p.next_sequence : p.events.front()->sequence_number;
+  return {first, p.next_sequence, p.next_offset};
+}
+
+}  // namespace hub

@@ -1,0 +1,175 @@
+#include "emulator/core/message_queue.hpp"
+
+#include <algorithm>
+
+namespace hub {
+
+Result<void> MessageQueue::enqueue(MessagePtr message) {
+  if (entries_.size() >= limits_->depth_max) {
+    return fail(HubErrc::device_maximum_queue_depth_exceeded,
+                "the queue holds its limit of " + std::to_string(limits_->depth_max) +
+                    " messages; settle or purge some, or give them a shorter time to live");
+  }
+  restore(std::move(message), 0);
+  return {};
+}
+
+void MessageQueue::restore(MessagePtr message, std::uint32_t delivery_count) {
+  const SequenceNumber sequence = message->sequence_number;
+  HUB_ASSERT(entries_.empty() || entries_.rbegin()->first < sequence);
+  timers_.emplace(message->expires_at, TimerKind::ttl, sequence);
+  enqueued_.insert(enqueued_.end(), sequence);
+  entries_.emplace_hint(entries_.end(), sequence,
+                        Entry{std::move(message), delivery_count, false, std::nullopt});
+}
+
+bool MessageQueue::has_message_for(SequenceNumber first_sequence) const {
+  return !enqueued_.empty() && *enqueued_.rbegin() >= first_sequence;
+}
+
+std::optional<Delivery> MessageQueue::receive(const LockToken& token, const ReceiveOptions& options,
+                                              TimePoint now) {
+  const auto next = enqueued_.lower_bound(options.first_sequence);
+  if (next == enqueued_.end()) return std::nullopt;
+  const SequenceNumber sequence = *next;
+  Entry& entry = entries_.find(sequence)->second;
+  HUB_ASSERT(!entry.lock);
+
+  const TimePoint deadline = now + options.lock_duration;
+  const bool fresh = tokens_.emplace(token, sequence).second;
+  HUB_ASSERT(fresh);  // tokens are never reused
+  entry.lock = Lock{token, options.holder, deadline};
+  timers_.emplace(deadline, TimerKind::lock, sequence);
+  enqueued_.erase(next);
+
+  Delivery delivery{entry.message, token, deadline, entry.delivery_count, entry.published};
+  if (options.marks_published) entry.published = true;
+  return delivery;
+}
+
+Result<MessageQueue::Entries::iterator> MessageQueue::current(const LockToken& token,
+                                                              HolderId holder) {
+  const auto found = tokens_.find(token);
+  if (found != tokens_.end()) {
+    const auto it = entries_.find(found->second);
+    if (it->second.lock->holder == holder) return it;
+  }
+  return fail(HubErrc::device_message_lock_lost,
+              "the lock token is not current: its lock timed out, its message is settled, expired "
+              "or purged, or it was never given to this receiver");
+}
+
+void MessageQueue::unlock(Entry& entry) {
+  timers_.erase({entry.lock->deadline, TimerKind::lock, entry.message->sequence_number});
+  tokens_.erase(entry.lock->token);
+  entry.lock.reset();
+}
+
+void MessageQueue::finish(Entries::iterator it, Outcome::Kind kind, TimePoint time) {
+  Entry& entry = it->second;
+  if (entry.lock) {
+    unlock(entry);
+  } else {
+    enqueued_.erase(it->first);
+  }
+  timers_.erase({entry.message->expires_at, TimerKind::ttl, it->first});
+  outcomes_.push_back({kind, std::move(entry.message), time, entry.delivery_count});
+  entries_.erase(it);
+}
+
+void MessageQueue::give_back(Entries::iterator it, bool counts, TimePoint time) {
+  Entry& entry = it->second;
+  unlock(entry);
+  enqueued_.insert(it->first);
+  if (counts) {
+    ++entry.delivery_count;
+    if (entry.delivery_count >= limits_->max_delivery_count) {  // read now: C2D-18
+      finish(it, Outcome::Kind::delivery_count_exceeded, time);
+      return;
+    }
+  }
+  if (entry.message->expires_at <= time) {  // only with expireWhileLocked=atUnlock (C2D-22)
+    finish(it, Outcome::Kind::expired, std::max(time, entry.message->enqueued_time));
+    return;
+  }
+  if (counts) {
+    outcomes_.push_back({Outcome::Kind::returned, entry.message, time, entry.delivery_count});
+  }
+}
+
+Result<void> MessageQueue::complete(const LockToken& token, HolderId holder, TimePoint now) {
+  auto it = current(token, holder);
+  if (!it) return it.error();
+  finish(*it, Outcome::Kind::completed, now);
+  return {};
+}
+
+Result<void> MessageQueue::reject(const LockToken& token, HolderId holder, TimePoint now) {
+  auto it = current(token, holder);
+  if (!it) return it.error();
+  finish(*it, Outcome::Kind::rejected, now);
+  return {};
+}
+
+Result<void> MessageQueue::abandon(const LockToken& token, HolderId holder, TimePoint now) {
+  auto it = current(token, holder);
+  if (!it) return it.error();
+  give_back(*it, true, now);
+  return {};
+}
+
+std::size_t MessageQueue::release(HolderId holder, TimePoint now) {
+  std::vector<SequenceNumber> held;
+  for (const auto& [token, sequence] : tokens_) {
+    if (entries_.find(sequence)->second.lock->holder == holder) held.push_back(sequence);
+  }
+  std::sort(held.begin(), held.end());  // outcomes in the order of the queue: a run can be replayed
+  const bool counts = limits_->delivery_count_mode == DeliveryCountMode::every_return;
+  for (const SequenceNumber sequence : held) give_back(entries_.find(sequence), counts, now);
+  return held.size();
+}
+
+std::size_t MessageQueue::purge(TimePoint now) {
+  const std::size_t count = entries_.size();
+  while (!entries_.empty()) finish(entries_.begin(), Outcome::Kind::purged, now);
+  return count;
+}
+
+void MessageQueue::on_time(TimePoint now) {
+  while (!timers_.empty() && std::get<TimePoint>(*timers_.begin()) <= now) {
+    const auto [time, kind, sequence] = *timers_.begin();
+    const auto it = entries_.find(sequence);
+    Entry& entry = it->second;
+    if (kind == TimerKind::lock) {
+      give_back(it, limits_->delivery_count_mode == DeliveryCountMode::every_return, time);
+    } else if (entry.lock && limits_->expire_while_locked == ExpireWhileLocked::at_unlock) {
+      timers_.erase(timers_.begin());  // judged when the lock ends
+    } else {
+      finish(it, Outcome::Kind::expired, std::max(time, entry.message->enqueued_time));
+    }
+  }
+}
+
+std::optional<TimePoint> MessageQueue::next_deadline() const {
+  if (timers_.empty()) return std::nullopt;
+  return std::get<TimePoint>(*timers_.begin());
+}
+
+std::vector<Outcome> MessageQueue::take_outcomes() {
+  return std::exchange(outcomes_, {});
+}
+
+void MessageQueue::forget_published() {
+  for (auto& [sequence, entry] : entries_) entry.published = false;
+}
+
+std::vector<MessageQueue::View> MessageQueue::peek() const {
+  std::vector<View> out;
+  out.reserve(entries_.size());
+  for (const auto& [sequence, entry] : entries_) {
+    out.push_back({entry.message, entry.delivery_count, entry.lock.has_value()});
+  }
+  return out;
+}
+
+}  // namespace hub
