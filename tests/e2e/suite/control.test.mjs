@@ -1,0 +1,125 @@
+// The process itself: the control API, its flags, how it starts, and how it stops.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { BINARIES, CONTROL_PORT, Emulator, httpGet, HUB, PATIENCE, WORK } from '../lib/emulator.mjs';
+import { BackEnd, createDevice, Device } from '../lib/sdk.mjs';
+import { CA, run } from '../lib/tools.mjs';
+import { within } from '../lib/wait.mjs';
+
+const options = { timeout: 60_000 };
+const binary = path.join(BINARIES, 'iothub-emulator');
+const get = (route) => httpGet(`http://127.0.0.1:${CONTROL_PORT}${route}`);
+
+let emulator;
+before(async () => { emulator = await Emulator.start(); });
+after(() => emulator.stop());
+
+test('/health and /ready answer 200', options, async () => {
+  const health = await get('/health');
+  assert.equal(health.status, 200);
+  assert.deepEqual(JSON.parse(health.body), { status: 'ok' });
+  assert.equal((await get('/ready')).status, 200);
+});
+
+test('/ca.pem is the CA of the ready file', options, async () => {
+  assert.equal((await get('/ca.pem')).body.toString(), fs.readFileSync(CA, 'utf8'));
+});
+
+test('/connection-strings has the well-known one', options, async () => {
+  const { body } = await get('/connection-strings');
+  JSON.parse(body);
+  assert.ok(body.toString().includes(HUB), body.toString());
+});
+
+test('/version names the program', options, async () => {
+  const answer = await get('/version');
+  assert.match(JSON.parse(answer.body).version, /^\d+\.\d+/);
+});
+
+test('/metrics is Prometheus text with the hub\'s counters', options, async () => {
+  const identity = await createDevice('metered');
+  const device = await Device.of(identity, 'amqp').open();
+  const backEnd = await BackEnd.open();
+  const before = await emulator.counter('c2d.commands.egress.complete.success');
+  await backEnd.send(identity.deviceId, 'x', { messageId: 'm', ack: 'full' });
+  await device.inbox.next();
+  await backEnd.record(identity.deviceId, 'm');
+  assert.equal(await emulator.counter('c2d.commands.egress.complete.success'), before + 1);
+  await device.close();
+  await backEnd.close();
+});
+
+test('an unknown route is 404', options, async () => {
+  assert.equal((await get('/no-such-thing')).status, 404);
+});
+
+test('the ready file names pid and ports', options, async () => {
+  assert.equal(emulator.ready.pid, emulator.process.pid);
+  const text = JSON.stringify(emulator.ready);
+  for (const port of [8883, 5671, 443, 9400]) assert.ok(text.includes(String(port)), `${port} in ${text}`);
+});
+
+test('--health is 0 while it serves, and not 0 where nothing does', options, async () => {
+  assert.equal((await run(binary, ['--health'])).code, 0);
+  assert.notEqual((await run(binary, ['--health', '--control-port', '9401'])).code, 0);
+});
+
+test('a port that is taken: exit 1, and the line names port and flag', options, async () => {
+  const { code, output } = await run(binary, ['--tls-dir', path.join(WORK, 'tls')]);
+  assert.equal(code, 1);
+  assert.match(output, /(8883|5671|443|9400)/);
+  assert.match(output, /--(mqtts|amqps|https|control)-port/);
+});
+
+for (const [what, args, named] of [
+  ['an unknown flag', ['--no-such-flag'], 'no-such-flag'],
+  ['an unknown setting', ['--set', 'no.such.setting=1'], 'no.such.setting'],
+  ['a bad value', ['--mqtts-port', 'many'], 'mqtts-port'],
+  ['a bad setting value', ['--set', 'cloudToDevice.maxDeliveryCount=1000'], 'maxDeliveryCount'],
+]) {
+  test(`${what}: exit 2 and a line that names it`, options, async () => {
+    const { code, output } = await run(binary, args);
+    assert.equal(code, 2, output);
+    assert.ok(output.includes(named), output);
+  });
+}
+
+test('--version and --help: exit 0', options, async () => {
+  for (const flag of ['--version', '--help']) assert.equal((await run(binary, [flag])).code, 0);
+});
+
+test('clients that send rubbish or nothing do not disturb the others', options, async () => {
+  const identity = await createDevice('calm');
+  const device = await Device.of(identity, 'mqtt').open();
+  const sockets = [];
+  for (const port of [8883, 5671, 443]) {
+    for (const bytes of [Buffer.alloc(0), Buffer.from('GET / HTTP/1.1\r\n\r\n'), Buffer.alloc(4096, 0xff)]) {
+      const socket = net.connect(port, '127.0.0.1');
+      socket.on('error', () => {});
+      if (bytes.length > 0) socket.write(bytes);
+      sockets.push(socket);
+    }
+  }
+  await device.telemetry('still here');
+  assert.equal((await get('/health')).status, 200);
+  for (const socket of sockets) socket.destroy();
+  await device.close();
+});
+
+// Last, as it ends the emulator.
+test('SIGTERM with clients connected: exit 0 within 2 s', options, async () => {
+  const identity = await createDevice('ended');
+  const device = await Device.of(identity, 'mqtt').open();
+  const backEnd = await BackEnd.open();
+  backEnd.client.on('disconnect', () => {});
+  const before = performance.now();
+  const exit = await within(emulator.stop(), 'the end of the emulator', 10_000);
+  assert.deepEqual(exit, { code: 0, signal: null });
+  assert.ok(performance.now() - before < 2000 * PATIENCE, 'it took longer than 2 s');
+  await device.close();
+  await backEnd.close();
+});
