@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "emulator/core/encoding.hpp"
+
 namespace hub {
 
 std::string_view feedback_status_code(Outcome::Kind kind) {
@@ -46,6 +48,11 @@ FeedbackBatcher::FeedbackBatcher(const Settings* settings, TimePoint start)
 
 const FeedbackRecord& FeedbackBatcher::add(FeedbackRecord record) {
   record.record_id = next_record_id_++;
+  // Empty ticks are counted up here, so that the window free-runs while nothing is pending (U18).
+  const Duration window = settings_->feedback_window;
+  if (pending_.empty() && window > Duration::zero() && record.enqueued_time >= last_tick_ + window) {
+    last_tick_ += (record.enqueued_time - last_tick_) / window * window;
+  }
   return pending_.emplace_back(std::move(record));
 }
 
@@ -65,8 +72,6 @@ std::vector<FeedbackBatcher::Batch> FeedbackBatcher::on_time(TimePoint now) {
     }
     out.push_back(std::move(batch));
   };
-  // The window free-runs from the last flush or empty tick (4.3, U18); ticks nobody saw are counted
-  // up in one step.
   const Duration window = settings_->feedback_window;
   const std::size_t full = settings_->feedback_batch_records;
   while (pending_.size() >= full) {
@@ -76,13 +81,9 @@ std::vector<FeedbackBatcher::Batch> FeedbackBatcher::on_time(TimePoint now) {
   if (window == Duration::zero()) {
     if (!pending_.empty()) flush(pending_.size(), now);
     last_tick_ = now;
-  } else if (now >= last_tick_ + window) {
-    const auto ticks = (now - last_tick_) / window;
-    last_tick_ += ticks * window;
-    if (!pending_.empty()) {
-      flush(pending_.size(), now);
-      last_tick_ = now;
-    }
+  } else if (!pending_.empty() && now >= last_tick_ + window) {
+    flush(pending_.size(), now);
+    last_tick_ = now;
   }
   return out;
 }
@@ -108,7 +109,8 @@ std::string FeedbackBatcher::to_json(const std::vector<FeedbackRecord>& records)
     boost::json::object object;
     // Without a message id there is nothing to correlate, and the field is left out (4.2).
     if (!record.original_message_id.empty()) {
-      object["originalMessageId"] = record.original_message_id.text;
+      const std::string& text = record.original_message_id.text;
+      object["originalMessageId"] = is_valid_utf8(text) ? text : base64_encode(text);
     }
     const std::string_view status = feedback_status_code(record.status);
     object["description"] =

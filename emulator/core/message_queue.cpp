@@ -20,16 +20,25 @@ void MessageQueue::restore(MessagePtr message, std::uint32_t delivery_count) {
   timers_.emplace(message->expires_at, TimerKind::ttl, sequence);
   enqueued_.insert(enqueued_.end(), sequence);
   entries_.emplace_hint(entries_.end(), sequence,
-                        Entry{std::move(message), delivery_count, false, std::nullopt});
+                        Entry{std::move(message), delivery_count, false, 0, std::nullopt});
 }
 
-bool MessageQueue::has_message_for(SequenceNumber first_sequence) const {
-  return !enqueued_.empty() && *enqueued_.rbegin() >= first_sequence;
+std::set<SequenceNumber>::const_iterator MessageQueue::next_for(HolderId holder,
+                                                               SequenceNumber first) const {
+  auto next = enqueued_.lower_bound(first);
+  while (next != enqueued_.end() && holder != 0 && entries_.find(*next)->second.not_for == holder) {
+    ++next;
+  }
+  return next;
+}
+
+bool MessageQueue::has_message_for(HolderId holder, SequenceNumber first_sequence) const {
+  return next_for(holder, first_sequence) != enqueued_.end();
 }
 
 std::optional<Delivery> MessageQueue::receive(const LockToken& token, const ReceiveOptions& options,
                                               TimePoint now) {
-  const auto next = enqueued_.lower_bound(options.first_sequence);
+  const auto next = next_for(options.holder, options.first_sequence);
   if (next == enqueued_.end()) return std::nullopt;
   const SequenceNumber sequence = *next;
   Entry& entry = entries_.find(sequence)->second;
@@ -141,6 +150,7 @@ void MessageQueue::on_time(TimePoint now) {
     const auto it = entries_.find(sequence);
     Entry& entry = it->second;
     if (kind == TimerKind::lock) {
+      if (!limits_->redeliver_on_live_connection) entry.not_for = entry.lock->holder;
       give_back(it, limits_->delivery_count_mode == DeliveryCountMode::every_return, time);
     } else if (entry.lock && limits_->expire_while_locked == ExpireWhileLocked::at_unlock) {
       timers_.erase(timers_.begin());  // judged when the lock ends

@@ -31,6 +31,7 @@ struct QueueLimits {
   std::uint32_t max_delivery_count = 10;
   DeliveryCountMode delivery_count_mode = DeliveryCountMode::abandon_only;
   ExpireWhileLocked expire_while_locked = ExpireWhileLocked::immediate;
+  bool redeliver_on_live_connection = true;
 };
 
 // A terminal state, or a changed count: what the caller stores, counts and reports.
@@ -62,7 +63,7 @@ class MessageQueue {
   // Locks the lowest enqueued sequence number this receiver may get (C2D-02).
   std::optional<Delivery> receive(const LockToken& token, const ReceiveOptions& options,
                                   TimePoint now);
-  bool has_message_for(SequenceNumber first_sequence) const;
+  bool has_message_for(HolderId holder, SequenceNumber first_sequence) const;
 
   // Settle a locked message. Error: device_message_lock_lost if the token is not current or is not
   // `holder`'s; nothing changes then (C2D-08).
@@ -102,6 +103,7 @@ class MessageQueue {
     MessagePtr message;
     std::uint32_t delivery_count = 0;
     bool published = false;
+    HolderId not_for = 0;  // its lock timed out there, redeliverOnLiveConnection=false (U6)
     std::optional<Lock> lock;
   };
   using Entries = std::map<SequenceNumber, Entry>;
@@ -109,6 +111,7 @@ class MessageQueue {
   enum class TimerKind : std::uint8_t { ttl, lock };
   using Timer = std::tuple<TimePoint, TimerKind, SequenceNumber>;
 
+  std::set<SequenceNumber>::const_iterator next_for(HolderId holder, SequenceNumber first) const;
   Result<Entries::iterator> current(const LockToken& token, HolderId holder);
   void unlock(Entry& entry);
   void finish(Entries::iterator it, Outcome::Kind kind, TimePoint time);

@@ -1,0 +1,191 @@
+#include "emulator/core/hub.hpp"
+
+#include "emulator/core/encoding.hpp"
+#include "emulator/core/hub_impl.hpp"
+
+namespace hub {
+
+Hub::Hub(HubConfig config, IdSource& ids, Log& log, TimePoint now, bool durable)
+    : config_(std::move(config)),
+      name_(config_.host_name.substr(0, config_.host_name.find('.'))),
+      ids_(ids),
+      log_(log),
+      impl_(std::make_unique<Impl>(*this, now, durable)) {}
+
+Hub::~Hub() {
+  // Receivers and presences point here; they must be gone first.
+  HUB_ASSERT(impl_->receivers.empty() && impl_->presences.empty());
+}
+
+void Hub::restore(Snapshot snapshot, TimePoint now) {
+  Guard guard(*this);
+  for (DeviceIdentity& identity : snapshot.devices) guard->registry.restore(std::move(identity));
+  for (const auto& counter : snapshot.counters) {
+    if (auto* state = guard->find_queue(counter.queue)) state->last_sequence = counter.last;
+  }
+  for (auto& stored : snapshot.messages) {
+    auto* state = guard->find_queue(stored.queue);
+    if (state == nullptr) continue;
+    state->last_sequence = std::max(state->last_sequence, stored.message->sequence_number);
+    state->queue.restore(std::move(stored.message), stored.delivery_count);
+    guard->reschedule(*state);
+  }
+  for (FeedbackRecord& record : snapshot.feedback_records) {
+    guard->batcher.restore(std::move(record));
+  }
+  for (auto& stored : snapshot.mqtt_sessions) {
+    if (guard->registry.find(stored.device.text) == nullptr) continue;
+    guard->device_state(stored.device).mqtt_session = std::move(stored.state);
+  }
+  for (auto& stored : snapshot.events) {
+    guard->events.restore(stored.partition, std::move(stored.event));
+  }
+  guard->run_timers(now);  // what became due while the hub was down (C2D-17)
+}
+
+// ---- registry -----------------------------------------------------------------------------------
+
+Result<DeviceView> Hub::create_device(const DeviceSpec& spec, TimePoint now) {
+  Guard guard(*this, now);
+  auto created = guard->registry.create(spec, now);
+  if (!created) return created.error();
+  guard->stage(change::DevicePut{*created});
+  return guard->view_of(*created);
+}
+
+Result<DeviceView> Hub::update_device(const DeviceSpec& spec, const IfMatch& if_match,
+                                      TimePoint now) {
+  Guard guard(*this, now);
+  const DeviceIdentity* known = guard->registry.find(spec.id.text);
+  const auto old_type = known == nullptr ? AuthenticationType::sas : known->authentication.type;
+  auto updated = guard->registry.update(spec, if_match, now);
+  if (!updated) return updated.error();
+  guard->stage(change::DevicePut{*updated});
+  if (auto* state = guard->find_device_state(spec.id.text)) {
+    if (updated->status == DeviceStatus::disabled) {
+      guard->close_device(*state, CloseReason::device_disabled, now);
+    } else if (updated->authentication.type != old_type) {
+      guard->close_device(*state, CloseReason::authentication_changed, now);
+    }
+  }
+  return guard->view_of(*updated);
+}
+
+Result<void> Hub::delete_device(const DeviceId& id, const IfMatch& if_match, TimePoint now) {
+  Guard guard(*this, now);
+  auto removed = guard->registry.remove(id, if_match);
+  if (!removed) return removed.error();
+  if (auto* state = guard->find_device_state(id.text)) {
+    // The queue goes as it is, without outcomes: Dropped has no feedback (C2D-16).
+    for (const HolderId receiver : std::vector(state->receivers)) {
+      auto& closed = guard->receivers.find(receiver)->second;
+      closed.queue = nullptr;
+      closed.closed = CloseReason::device_deleted;
+      guard->wake(closed.waker);
+    }
+    state->receivers.clear();
+    for (const std::uint64_t presence : std::vector(state->presences)) {
+      guard->close_presence(presence, CloseReason::device_deleted, now);
+    }
+    guard->drop_device_state(*state);
+  }
+  guard->batcher.discard(id);  // C2D-35
+  guard->stage(change::DeviceDeleted{id});
+  return {};
+}
+
+Result<DeviceView> Hub::get_device(const DeviceId& id, TimePoint now) {
+  Guard guard(*this, now);
+  const DeviceIdentity* identity = guard->registry.find(id.text);
+  if (identity == nullptr) {
+    return fail(HubErrc::device_not_found, "device " + id.text + " is not registered");
+  }
+  return guard->view_of(*identity);
+}
+
+std::vector<DeviceView> Hub::list_devices(std::string_view after, std::size_t count,
+                                          TimePoint now) {
+  Guard guard(*this, now);
+  std::vector<DeviceView> out;
+  for (const DeviceIdentity* identity : guard->registry.list(after, count)) {
+    out.push_back(guard->view_of(*identity));
+  }
+  return out;
+}
+
+Hub::Statistics Hub::statistics(TimePoint now) {
+  Guard guard(*this, now);
+  Statistics out;
+  out.total_device_count = guard->registry.size();
+  out.disabled_device_count = guard->registry.disabled_count();
+  out.enabled_device_count = out.total_device_count - out.disabled_device_count;
+  out.connected_device_count = guard->connected_devices;
+  return out;
+}
+
+// ---- stored MQTT sessions -----------------------------------------------------------------------
+
+std::optional<MqttSessionState> Hub::mqtt_session(const DeviceId& device) {
+  Guard guard(*this);
+  const auto* state = guard->find_device_state(device.text);
+  return state == nullptr ? std::nullopt : state->mqtt_session;
+}
+
+void Hub::store_mqtt_session(const DeviceId& device, const MqttSessionState& session,
+                             TimePoint now) {
+  Guard guard(*this, now);
+  if (guard->registry.find(device.text) == nullptr) return;  // deleted while it was connected
+  auto& state = guard->device_state(device);
+  if (state.mqtt_session == session) return;
+  state.mqtt_session = session;
+  guard->stage(change::MqttSessionPut{device, session});
+}
+
+void Hub::remove_mqtt_session(const DeviceId& device, TimePoint now) {
+  Guard guard(*this, now);
+  auto* state = guard->find_device_state(device.text);
+  if (state == nullptr) return;
+  state->queue.forget_published();
+  if (!state->mqtt_session) return;
+  state->mqtt_session.reset();
+  guard->stage(change::MqttSessionRemoved{device});
+}
+
+SequenceNumber Hub::next_sequence(const DeviceId& device) {
+  Guard guard(*this);
+  const auto* state = guard->find_device_state(device.text);
+  return state == nullptr ? 1 : state->last_sequence + 1;
+}
+
+// ---- time and storage ---------------------------------------------------------------------------
+
+void Hub::on_time(TimePoint now) { Guard guard(*this, now); }
+
+std::optional<TimePoint> Hub::next_deadline() {
+  Guard guard(*this);
+  guard->announced = guard->next_deadline();
+  return guard->announced;
+}
+
+void Hub::set_deadline_waker(Waker waker) {
+  Guard guard(*this);
+  guard->deadline_waker = std::make_shared<const Waker>(std::move(waker));
+}
+
+void Hub::set_staged_waker(Waker waker) {
+  Guard guard(*this);
+  guard->staged_waker = std::make_shared<const Waker>(std::move(waker));
+}
+
+std::pair<std::vector<Change>, std::uint64_t> Hub::take_changes() {
+  Guard guard(*this);
+  return {std::exchange(guard->staged, {}), staged()};
+}
+
+std::vector<MessageQueue::View> Hub::peek(const QueueId& queue) {
+  Guard guard(*this);
+  const auto* state = guard->find_queue(queue);
+  return state == nullptr ? std::vector<MessageQueue::View>{} : state->queue.peek();
+}
+
+}  // namespace hub

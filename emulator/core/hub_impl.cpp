@@ -1,0 +1,189 @@
+#include "emulator/core/hub_impl.hpp"
+
+namespace hub {
+
+Hub::Impl::Impl(Hub& owner, TimePoint start, bool is_durable)
+    : hub(owner),
+      durable(is_durable),
+      latest(start),
+      registry(owner.ids_),
+      device_queue_limits(device_limits()),
+      feedback_queue_limits(feedback_limits()),
+      feedback(QueueId{}, &feedback_queue_limits),
+      batcher(&owner.config_.settings, start),
+      events(owner.config_.settings.partition_count,
+             owner.config_.settings.events_per_partition_max) {}
+
+QueueLimits Hub::Impl::device_limits() const {
+  const Settings& settings = hub.config_.settings;
+  return {hub.config_.limits.queue_depth_max, settings.max_delivery_count,
+          settings.delivery_count_mode, settings.expire_while_locked,
+          settings.redeliver_on_live_connection};
+}
+
+QueueLimits Hub::Impl::feedback_limits() const {
+  const Settings& settings = hub.config_.settings;
+  return {hub.config_.limits.feedback_queue_depth_max, settings.feedback_max_delivery_count,
+          settings.delivery_count_mode, settings.expire_while_locked,
+          settings.redeliver_on_live_connection};
+}
+
+Hub::Impl::DeviceState& Hub::Impl::device_state(const DeviceId& id) {
+  auto& state = devices[id.text];
+  if (!state) state = std::make_unique<DeviceState>(QueueId{id}, &device_queue_limits);
+  return *state;
+}
+
+Hub::Impl::DeviceState* Hub::Impl::find_device_state(std::string_view id) {
+  const auto found = devices.find(std::string(id));
+  return found == devices.end() ? nullptr : found->second.get();
+}
+
+Hub::Impl::QueueState* Hub::Impl::find_queue(const QueueId& id) {
+  if (id.is_feedback()) return &feedback;
+  return registry.find(id.device.text) == nullptr ? nullptr : &device_state(id.device);
+}
+
+void Hub::Impl::settle(QueueState& state, TimePoint now) {
+  const bool is_feedback = state.id.is_feedback();
+  bool reported = false;
+  for (const Outcome& outcome : state.queue.take_outcomes()) {
+    if (outcome.kind == Outcome::Kind::returned) {
+      stage(change::DeliveryCountSet{state.id, outcome.message->sequence_number,
+                                     outcome.delivery_count});
+      continue;
+    }
+    stage(change::MessageRemoved{state.id, outcome.message->sequence_number});
+    if (is_feedback) continue;  // feedback produces no feedback (C2D-33)
+    report(state, outcome);
+    reported = true;
+  }
+  if (reported) flush_feedback(now);
+  reschedule(state);
+  wake_receivers(state);
+}
+
+void Hub::Impl::report(const QueueState& state, const Outcome& outcome) {
+  Metrics& metrics = hub.metrics_;
+  switch (outcome.kind) {
+    case Outcome::Kind::completed: ++metrics.c2d_egress_complete_success; break;
+    case Outcome::Kind::expired: ++metrics.c2d_messages_expired; break;
+    case Outcome::Kind::delivery_count_exceeded: ++metrics.c2d_delivery_count_exceeded; break;
+    case Outcome::Kind::rejected: ++metrics.c2d_egress_reject_success; break;
+    case Outcome::Kind::purged: ++metrics.c2d_messages_purged; break;
+    case Outcome::Kind::returned: break;
+  }
+  if (!wants_feedback(outcome.message->ack, outcome.kind)) return;
+  const DeviceIdentity* identity = registry.find(state.id.device.text);
+  HUB_ASSERT(identity != nullptr);  // a deleted device's queue is dropped, not settled
+  FeedbackRecord record;
+  record.original_message_id = outcome.message->content.message_id;
+  record.enqueued_time = outcome.time;
+  record.status = outcome.kind;
+  record.device_id = state.id.device;
+  record.device_generation_id = identity->generation_id;
+  ++metrics.feedback_records;
+  stage(change::FeedbackRecordAdded{batcher.add(std::move(record))});
+}
+
+void Hub::Impl::flush_feedback(TimePoint now) {
+  for (const FeedbackBatcher::Batch& batch : batcher.on_time(now)) {
+    change::FeedbackRecordsRemoved removed;
+    for (const FeedbackRecord& record : batch.records) removed.record_ids.push_back(record.record_id);
+    stage(std::move(removed));
+
+    auto message = std::make_shared<Message>();
+    message->sequence_number = ++feedback.last_sequence;
+    message->enqueued_time = batch.time;
+    message->expires_at = batch.time + hub.config_.settings.feedback_ttl;
+    message->content.to = "/messages/serviceBound/feedback";
+    message->content.user_id = hub.name_;
+    message->content.content_type = "application/vnd.microsoft.iothub.feedback.json";
+    message->content.body = batcher.to_json(batch.records);
+    if (!feedback.queue.enqueue(message)) {
+      hub.log_.warn("feedback batch dropped: nobody reads the feedback and its queue is full",
+                    {{"records", std::to_string(batch.records.size())}});
+      continue;
+    }
+    ++hub.metrics_.feedback_batches;
+    stage(change::MessageEnqueued{feedback.id, message});
+  }
+  reschedule(feedback);
+  wake_receivers(feedback);
+}
+
+void Hub::Impl::wake_receivers(QueueState& state) {
+  for (const HolderId id : state.receivers) {
+    ReceiverState& receiver = receivers.find(id)->second;
+    if (receiver.armed && state.queue.has_message_for(id, receiver.first_sequence)) {
+      receiver.armed = false;
+      wake(receiver.waker);
+    }
+  }
+}
+
+void Hub::Impl::reschedule(QueueState& state) {
+  const auto next = state.queue.next_deadline();
+  if (next == state.scheduled) return;
+  if (state.scheduled) timers.erase({*state.scheduled, &state});
+  if (next) timers.emplace(*next, &state);
+  state.scheduled = next;
+}
+
+void Hub::Impl::drop_device_state(DeviceState& state) {
+  if (state.scheduled) timers.erase({*state.scheduled, &state});
+  devices.erase(std::string(state.id.device.text));
+}
+
+void Hub::Impl::run_timers(TimePoint now) {
+  latest = std::max(latest, now);
+  for (;;) {
+    const auto queue_time = timers.empty() ? std::nullopt : std::optional{timers.begin()->first};
+    const auto batch_time = batcher.next_deadline();
+    // At the same instant the outcomes come first, so that their records join the batch.
+    if (queue_time && *queue_time <= now && (!batch_time || *queue_time <= *batch_time)) {
+      QueueState& state = *timers.begin()->second;
+      state.queue.on_time(*queue_time);
+      settle(state, *queue_time);
+    } else if (batch_time && *batch_time <= now) {
+      flush_feedback(*batch_time);
+    } else {
+      return;
+    }
+  }
+}
+
+std::optional<TimePoint> Hub::Impl::next_deadline() const {
+  auto next = batcher.next_deadline();
+  if (!timers.empty() && (!next || timers.begin()->first < *next)) next = timers.begin()->first;
+  return next;
+}
+
+void Hub::Impl::stage(Change change) {
+  if (!durable) return;
+  if (staged.empty() && staged_waker) wake(staged_waker);
+  staged.push_back(std::move(change));
+  hub.staged_count_.fetch_add(1, std::memory_order_release);
+}
+
+DeviceView Hub::Impl::view_of(const DeviceIdentity& identity) {
+  DeviceView view;
+  view.identity = identity;
+  const DeviceState* state = find_device_state(identity.id.text);
+  if (state == nullptr) return view;
+  view.connected = !state->presences.empty();
+  view.connection_state_updated_time = state->connection_state_updated_time;
+  view.last_activity_time = state->last_activity_time;
+  view.c2d_message_count = state->queue.depth();
+  view.c2d_locked_count = state->queue.locked_count();
+  for (const HolderId id : state->receivers) {
+    const ReceiverState& receiver = receivers.find(id)->second;
+    if (receiver.transport != Transport::mqtt) continue;
+    for (const auto& entry : state->queue.peek()) {
+      if (entry.message->sequence_number < receiver.first_sequence) ++view.held_back_from_mqtt;
+    }
+  }
+  return view;
+}
+
+}  // namespace hub

@@ -1,0 +1,238 @@
+// Sending, receiving and settling: spec/c2d.md 2.3..2.6.
+#include "emulator/core/encoding.hpp"
+#include "emulator/core/hub_impl.hpp"
+
+namespace hub {
+
+namespace {
+
+constexpr std::string_view strict_punctuation = "!#$%&'*+-.^_`|~";
+
+bool is_strict_property_text(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           strict_punctuation.find(c) != std::string_view::npos;
+  });
+}
+
+HubError no_such_queue(const QueueId& queue) {
+  return fail(HubErrc::device_not_found, "device " + queue.device.text + " is not registered");
+}
+
+}  // namespace
+
+Result<SequenceNumber> Hub::send(SendRequest request, TimePoint now) {
+  const MessageContent& content = request.content;
+  const Limits& limits = config_.limits;
+  // C2D-01: the order of checks is part of the contract with tests.
+  if (content.message_id.text.size() > limits.message_id_chars_max) {
+    return fail(HubErrc::argument_invalid, "a message id has at most 128 characters");
+  }
+  if (content.properties.size() > limits.property_count_max) {
+    return fail(HubErrc::argument_invalid, "too many application properties");
+  }
+  if (config_.settings.strict_property_chars) {
+    for (const auto& [name, value] : content.properties) {
+      if (!is_strict_property_text(name) || !is_strict_property_text(value)) {
+        return fail(HubErrc::argument_invalid,
+                    "application property " + name +
+                        " has characters other than ASCII letters, digits and " +
+                        std::string(strict_punctuation));
+      }
+    }
+  }
+  if (const std::size_t size = content.size(); size > limits.c2d_message_bytes_max) {
+    return fail(HubErrc::message_too_large, "the message has " + std::to_string(size) +
+                                                " bytes; 65536 are allowed (C2D-11)");
+  }
+  Guard guard(*this, now);
+  const DeviceIdentity* identity = guard->registry.find(request.device.text);
+  if (identity == nullptr) {
+    return fail(HubErrc::device_not_found,
+                "Device " + request.device.text + " is not registered");
+  }
+  if (identity->status == DeviceStatus::disabled) {
+    return fail(HubErrc::device_not_found, "Device " + request.device.text + " is disabled");
+  }
+  if (content.absolute_expiry && *content.absolute_expiry > now + limits.message_ttl_max) {
+    return fail(HubErrc::invalid_message_expiry_time,
+                "the expiry lies more than 48 hours ahead (C2D-14)");
+  }
+  auto& state = guard->device_state(request.device);
+  auto message = std::make_shared<Message>();
+  message->sequence_number = state.last_sequence + 1;
+  message->enqueued_time = now;
+  message->expires_at = content.absolute_expiry.value_or(now + config_.settings.default_ttl);
+  message->ack = request.ack;
+  message->ack_given = request.ack_given;
+  message->content = std::move(request.content);
+
+  if (auto queued = state.queue.enqueue(message); !queued) return queued.error();
+  ++state.last_sequence;
+  ++metrics_.c2d_ingress_success;
+  guard->stage(change::MessageEnqueued{state.id, message});
+  state.queue.on_time(now);  // an expiry that has passed already: accepted and expired (C2D-23)
+  guard->settle(state, now);
+  return message->sequence_number;
+}
+
+Result<std::size_t> Hub::purge(const DeviceId& device, TimePoint now) {
+  Guard guard(*this, now);
+  auto* state = device.text.empty() ? nullptr : guard->find_queue(QueueId{device});
+  if (state == nullptr) return no_such_queue(QueueId{device});
+  const std::size_t count = state->queue.purge(now);
+  guard->settle(*state, now);
+  return count;
+}
+
+// ---- HTTPS: no holder ---------------------------------------------------------------------------
+
+Result<std::optional<Delivery>> Hub::receive_once(const QueueId& queue, Duration lock,
+                                                  TimePoint now) {
+  Guard guard(*this, now);
+  auto* state = guard->find_queue(queue);
+  if (state == nullptr) return no_such_queue(queue);
+  auto delivery = state->queue.receive(ids_.next_lock_token(), {0, lock, 0, false}, now);
+  if (delivery && !queue.is_feedback()) ++metrics_.c2d_deliveries;
+  guard->settle(*state, now);
+  return delivery;
+}
+
+Result<void> Hub::complete(const QueueId& queue, const LockToken& token, TimePoint now) {
+  Guard guard(*this, now);
+  auto* state = guard->find_queue(queue);
+  if (state == nullptr) return no_such_queue(queue);
+  auto done = state->queue.complete(token, 0, now);
+  if (done) guard->settle(*state, now);
+  return done;
+}
+
+Result<void> Hub::reject(const QueueId& queue, const LockToken& token, TimePoint now) {
+  Guard guard(*this, now);
+  auto* state = guard->find_queue(queue);
+  if (state == nullptr) return no_such_queue(queue);
+  auto done = state->queue.reject(token, 0, now);
+  if (done) guard->settle(*state, now);
+  return done;
+}
+
+Result<void> Hub::abandon(const QueueId& queue, const LockToken& token, TimePoint now) {
+  Guard guard(*this, now);
+  auto* state = guard->find_queue(queue);
+  if (state == nullptr) return no_such_queue(queue);
+  auto done = state->queue.abandon(token, 0, now);
+  if (!done) return done;
+  if (!queue.is_feedback()) ++metrics_.c2d_egress_abandon_success;
+  guard->settle(*state, now);
+  return {};
+}
+
+// ---- a receiver on a connection -----------------------------------------------------------------
+
+std::optional<Delivery> Receiver::receive(TimePoint now) {
+  if (hub_ == nullptr) return std::nullopt;
+  Hub::Guard guard(*hub_, now);
+  auto& receiver = guard->receivers.find(id_)->second;
+  if (receiver.queue == nullptr) return std::nullopt;
+  Hub::Impl::QueueState& state = *receiver.queue;
+  MessageQueue::ReceiveOptions options;
+  options.holder = id_;
+  options.lock_duration = state.id.is_feedback() ? hub_->settings().feedback_lock_duration
+                                                 : hub_->limits().lock_duration;
+  options.first_sequence = receiver.first_sequence;
+  options.marks_published = receiver.transport == Transport::mqtt;
+  auto delivery = state.queue.receive(hub_->ids_.next_lock_token(), options, now);
+  receiver.armed = !delivery.has_value();
+  if (!delivery) return std::nullopt;
+  if (!state.id.is_feedback()) ++hub_->metrics_.c2d_deliveries;
+  if (state.receivers.size() > 1) {
+    // It has been served: the others have waited longer now.
+    std::erase(state.receivers, id_);
+    state.receivers.push_back(id_);
+  }
+  guard->reschedule(state);
+  return delivery;
+}
+
+std::optional<Delivery> Receiver::receive_and_complete(TimePoint now) {
+  auto delivery = receive(now);
+  if (delivery) (void)complete(delivery->lock_token, now);
+  return delivery;
+}
+
+namespace {
+
+HubError receiver_gone() {
+  return fail(HubErrc::device_message_lock_lost, "the receiver is closed; its locks are released");
+}
+
+}  // namespace
+
+Result<void> Receiver::complete(const LockToken& token, TimePoint now) {
+  if (hub_ == nullptr) return receiver_gone();
+  Hub::Guard guard(*hub_, now);
+  auto* queue = guard->receivers.find(id_)->second.queue;
+  if (queue == nullptr) return receiver_gone();
+  auto done = queue->queue.complete(token, id_, now);
+  if (done) guard->settle(*queue, now);
+  return done;
+}
+
+Result<void> Receiver::reject(const LockToken& token, TimePoint now) {
+  if (hub_ == nullptr) return receiver_gone();
+  Hub::Guard guard(*hub_, now);
+  auto* queue = guard->receivers.find(id_)->second.queue;
+  if (queue == nullptr) return receiver_gone();
+  auto done = queue->queue.reject(token, id_, now);
+  if (done) guard->settle(*queue, now);
+  return done;
+}
+
+Result<void> Receiver::abandon(const LockToken& token, TimePoint now) {
+  if (hub_ == nullptr) return receiver_gone();
+  Hub::Guard guard(*hub_, now);
+  auto* queue = guard->receivers.find(id_)->second.queue;
+  if (queue == nullptr) return receiver_gone();
+  auto done = queue->queue.abandon(token, id_, now);
+  if (!done) return done;
+  if (!queue->id.is_feedback()) ++hub_->metrics_.c2d_egress_abandon_success;
+  guard->settle(*queue, now);
+  return {};
+}
+
+// ---- telemetry ----------------------------------------------------------------------------------
+
+Result<void> Hub::send_telemetry(TelemetryMessage message, TimePoint now) {
+  const std::size_t size = message.content.size();
+  if (size > config_.limits.d2c_message_bytes_max) {
+    return fail(HubErrc::message_too_large, "the message has " + std::to_string(size) +
+                                                " bytes; 262144 are allowed");
+  }
+  Guard guard(*this, now);
+  const DeviceIdentity* identity = guard->registry.find(message.connection_device_id);
+  if (identity == nullptr || identity->status == DeviceStatus::disabled) {
+    return fail(HubErrc::device_not_found,
+                "device " + message.connection_device_id + " is not registered or disabled");
+  }
+  message.auth_generation_id = identity->generation_id;
+  if (auto* state = guard->find_device_state(identity->id.text);
+      state != nullptr && !state->presences.empty()) {
+    state->last_activity_time = now;
+  }
+  auto appended = guard->events.append(std::move(message), now);
+  ++metrics_.d2c_telemetry_ingress_success;
+  metrics_.d2c_telemetry_ingress_bytes += size;
+  guard->stage(change::EventAppended{appended.partition, std::move(appended.event)});
+  if (appended.trimmed_to) {
+    guard->stage(change::EventsTrimmed{appended.partition, *appended.trimmed_to});
+  }
+  return {};
+}
+
+std::vector<TelemetryPtr> Hub::read_events(std::uint32_t partition, std::uint64_t from,
+                                           std::size_t count) {
+  Guard guard(*this);
+  return guard->events.read(partition, from, count);
+}
+
+}  // namespace hub
