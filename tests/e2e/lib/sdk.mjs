@@ -63,7 +63,16 @@ export class Device {
   }
 
   // Connects; with a listener it also receives, and is subscribed when this resolves.
-  async open({ listen = true, complete = true } = {}) {
+  async open(how = {}) {
+    try {
+      return await this.#open(how);
+    } catch (error) {
+      await this.close(); // a refused client keeps its timers otherwise
+      throw error;
+    }
+  }
+
+  async #open({ listen = true, complete = true }) {
     if (this.transport === 'http') await this.client.setOptions({ http: { receivePolicy: { interval: 0.1 } } });
     await within(this.client.open(), `connecting over ${this.transport}`, 20_000);
     if (!listen) return this;

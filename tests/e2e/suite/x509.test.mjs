@@ -1,0 +1,86 @@
+// Devices with a certificate of their own instead of a key: known by its thumbprint.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { Emulator, WORK } from '../lib/emulator.mjs';
+import { BackEnd, createDevice, Device, refused } from '../lib/sdk.mjs';
+import { CA, run } from '../lib/tools.mjs';
+
+let emulator;
+let backEnd;
+before(async () => {
+  emulator = await Emulator.start();
+  backEnd = await BackEnd.open();
+});
+after(async () => {
+  await backEnd?.close();
+  await emulator.stop();
+});
+
+let made = 0;
+function certificate() {
+  const base = path.join(WORK, `x509-${++made}`);
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1',
+    '-subj', '/CN=device', '-keyout', `${base}.key`, '-out', `${base}.pem`], { stdio: 'ignore' });
+  const cert = fs.readFileSync(`${base}.pem`, 'utf8');
+  const x509 = new X509Certificate(cert);
+  return {
+    file: `${base}.pem`, keyFile: `${base}.key`, cert, key: fs.readFileSync(`${base}.key`, 'utf8'),
+    sha1: x509.fingerprint.replaceAll(':', ''), sha256: x509.fingerprint256.replaceAll(':', ''),
+  };
+}
+
+const register = (name, primaryThumbprint, secondaryThumbprint = null) => createDevice(name, {
+  authentication: { type: 'selfSigned', x509Thumbprint: { primaryThumbprint, secondaryThumbprint } },
+});
+
+async function connect(identity, transport, { cert, key }) {
+  const device = Device.fromConnectionString(`HostName=localhost;DeviceId=${identity.deviceId};x509=true`, transport);
+  await device.client.setOptions({ cert, key });
+  return device.open();
+}
+
+for (const transport of ['mqtt', 'amqp', 'http']) {
+  test(`a registered certificate is good over ${transport}`, { timeout: 60_000 }, async () => {
+    const own = certificate();
+    const identity = await register(`x509-${transport}`, own.sha1);
+    const device = await connect(identity, transport, own);
+    await backEnd.send(identity.deviceId, 'to a certificate', { messageId: 'x', ack: 'full' });
+    assert.equal((await device.inbox.next()).data.toString(), 'to a certificate');
+    assert.equal((await backEnd.record(identity.deviceId, 'x')).statusCode, 'Success');
+    await device.close();
+  });
+
+  test(`another certificate is refused over ${transport}`, { timeout: 60_000 }, async () => {
+    const identity = await register(`x509-other-${transport}`, certificate().sha1);
+    const error = await refused(connect(identity, transport, certificate()));
+    assert.equal(error.name, 'UnauthorizedError');
+  });
+}
+
+test('the secondary thumbprint, as SHA-256, is as good', { timeout: 60_000 }, async () => {
+  const own = certificate();
+  const identity = await register('x509-second', certificate().sha1, own.sha256);
+  await (await connect(identity, 'mqtt', own)).close();
+});
+
+test('a key is of no use to a device that is registered with a certificate', { timeout: 60_000 }, async () => {
+  const identity = await register('x509-key', certificate().sha1);
+  const key = Buffer.alloc(32, 1).toString('base64');
+  const error = await refused(Device.fromConnectionString(
+    `HostName=localhost;DeviceId=${identity.deviceId};SharedAccessKey=${key}`, 'mqtt').open());
+  assert.equal(error.name, 'UnauthorizedError');
+});
+
+test('mosquitto_pub with a certificate and no password', { timeout: 60_000 }, async () => {
+  const own = certificate();
+  const identity = await register('x509-raw', own.sha256);
+  const { code, output } = await run('mosquitto_pub', ['-h', 'localhost', '-p', '8883', '-V', 'mqttv311', '--cafile', CA,
+    '--cert', own.file, '--key', own.keyFile, '-i', identity.deviceId, '-u', `localhost/${identity.deviceId}/?api-version=2021-04-12`,
+    '-q', '1', '-t', `devices/${identity.deviceId}/messages/events/`, '-m', 'x']);
+  assert.equal(code, 0, output);
+});
