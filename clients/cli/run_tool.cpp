@@ -1,0 +1,55 @@
+#include "clients/cli/run_tool.hpp"
+
+#include "clients/hub_client/error.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <iostream>
+
+namespace iothub::cli {
+namespace {
+
+volatile std::sig_atomic_t g_stop = 0;
+
+void on_signal(int signal) {
+  g_stop = 1;
+  std::signal(signal, SIG_DFL);
+}
+
+}  // namespace
+
+int run_tool(CLI::App& app, int argc, char** argv, const std::function<int()>& command) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed socket is an error code, not the end of the program
+  try {
+    app.parse(argc, argv);
+    return command();
+  } catch (const CLI::Success& success) {  // --help, --version
+    return app.exit(success) == 0 ? exit_done : exit_usage;
+  } catch (const CLI::ParseError& error) {
+    std::cerr << app.get_name() << ": " << error.what() << " (see " << app.get_name()
+              << " --help)\n";
+    return exit_usage;
+  } catch (const UsageError& error) {
+    std::cerr << app.get_name() << ": " << error.what() << "\n";
+    return exit_usage;
+  } catch (const Error& error) {
+    std::cerr << app.get_name() << ": " << error.line() << "\n";
+    return exit_failed;
+  } catch (const std::exception& error) {
+    std::cerr << app.get_name() << ": " << error.what() << "\n";
+    return exit_failed;
+  }
+}
+
+void stop_on_signals() {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+}
+
+bool stop_requested() { return g_stop != 0; }
+
+Duration slice(Duration remaining) { return std::min(remaining, Duration{250}); }
+
+}  // namespace iothub::cli

@@ -1,0 +1,174 @@
+#include "clients/hub_client/device_client.hpp"
+
+#include <random>
+#include <thread>
+
+namespace iothub {
+namespace {
+
+// A delivery number names its connection in the upper half, so that a message held over a
+// reconnection is not mistaken for a new one of the same number.
+constexpr unsigned kConnectionShift = 32;
+constexpr std::uint64_t kDeliveryMask = 0xFFFF'FFFF;
+
+std::uint32_t random_number() {
+  static std::mt19937 engine{std::random_device{}()};
+  return static_cast<std::uint32_t>(engine());
+}
+
+bool ends_connection(const Error& error) {
+  return error.kind() == ErrorKind::connection_lost || error.kind() == ErrorKind::unreachable ||
+         error.kind() == ErrorKind::timeout;
+}
+
+}  // namespace
+
+DeviceClient::DeviceClient(ClientOptions options)
+    : options_(std::move(options)),
+      transport_(make_device_transport(options_)),
+      backoff_(options_.retry) {}
+
+DeviceClient::~DeviceClient() { close(); }
+
+void DeviceClient::open(bool receiving) {
+  receiving_ = receiving;
+  connect();
+}
+
+void DeviceClient::send_event(const Message& message) {
+  const Deadline deadline{options_.operation_timeout};
+  for (;;) {
+    if (!ready(deadline)) {
+      throw Error{ErrorKind::timeout, "send telemetry: no connection in time"};
+    }
+    try {
+      transport_->send_event(message, deadline.remaining());
+      return;
+    } catch (const Error& error) {
+      if (!ends_connection(error)) throw;
+      lose(error);
+    }
+  }
+}
+
+std::optional<ReceivedMessage> DeviceClient::receive(Duration timeout) {
+  const Deadline deadline{timeout};
+  for (;;) {
+    if (!ready(deadline)) return std::nullopt;
+    try {
+      auto message = transport_->receive(deadline.remaining());
+      if (message) {
+        ++held_;
+        message->delivery |= connections_ << kConnectionShift;
+      }
+      return message;
+    } catch (const Error& error) {
+      if (!ends_connection(error)) throw;
+      lose(error);
+    }
+  }
+}
+
+void DeviceClient::settle(const ReceivedMessage& message, Disposition disposition) {
+  // Over HTTPS the lock token alone counts, and outlives the connection.
+  const bool bound = options_.transport != TransportKind::https;
+  if (bound && (!connected_ || message.delivery >> kConnectionShift != connections_)) {
+    throw Error{ErrorKind::lock_lost, "the connection that held this message has ended"};
+  }
+  auto own = message;
+  own.delivery &= kDeliveryMask;
+  try {
+    transport_->settle(own, disposition, options_.operation_timeout);
+  } catch (const Error& error) {
+    if (ends_connection(error)) lose(error);
+    throw;
+  }
+  if (held_ > 0) --held_;
+}
+
+bool DeviceClient::can(Disposition disposition) const { return transport_->can(disposition); }
+
+void DeviceClient::wait(Duration duration) {
+  const Deadline deadline{duration};
+  while (!deadline.passed()) {
+    if (!ready(deadline)) return;
+    try {
+      transport_->keep_alive(deadline.remaining());
+    } catch (const Error& error) {
+      if (!ends_connection(error)) throw;
+      lose(error);
+    }
+  }
+}
+
+void DeviceClient::close() noexcept {
+  transport_->close();
+  connected_ = false;
+}
+
+void DeviceClient::connect() {
+  std::string password;
+  renew_at_ = TimePoint::max();
+  if (!options_.uses_certificate()) {
+    const auto at = now();
+    const auto token = make_sas_token(options_.connection, at, options_.token_ttl);
+    // A ready-made token cannot be renewed: it is used until the hub refuses it.
+    if (options_.connection.shared_access_signature.empty()) renew_at_ = renewal_time(token, at);
+    password = token.text;
+  }
+  transport_->open(password, receiving_, options_.connect_timeout);
+  connected_ = true;
+  ++connections_;
+  held_ = 0;
+  backoff_.reset();
+  next_attempt_.reset();
+  notify(ConnectionEvent::connected);
+}
+
+// Makes sure of a connection with a fresh token; false when that was not possible in time.
+bool DeviceClient::ready(const Deadline& deadline) {
+  if (connected_ && renewal_due()) {
+    notify(ConnectionEvent::renewing);
+    transport_->close();
+    transport_ = make_device_transport(options_);
+    connected_ = false;
+  }
+  return connected_ || reconnect(deadline);
+}
+
+bool DeviceClient::reconnect(const Deadline& deadline) {
+  using std::chrono::steady_clock;
+  for (;;) {
+    if (next_attempt_) {
+      const auto wait = std::chrono::ceil<Duration>(*next_attempt_ - steady_clock::now());
+      const bool in_time = wait < deadline.remaining();
+      std::this_thread::sleep_for(in_time ? wait : deadline.remaining());
+      if (!in_time) return false;
+    }
+    try {
+      connect();
+      return true;
+    } catch (const Error& error) {
+      if (!is_transient(error.kind()) || !backoff_.may_retry()) throw;
+      transport_ = make_device_transport(options_);
+      next_attempt_ = steady_clock::now() + backoff_.next(random_number());
+    }
+  }
+}
+
+void DeviceClient::lose(const Error& error) {
+  connected_ = false;
+  transport_->close();
+  transport_ = make_device_transport(options_);
+  next_attempt_ = std::chrono::steady_clock::now() + backoff_.next(random_number());
+  notify(ConnectionEvent::lost, error.what());
+}
+
+// A message in hand delays the renewal: its lock would be lost with the connection.
+bool DeviceClient::renewal_due() const { return held_ == 0 && now() >= renew_at_; }
+
+void DeviceClient::notify(ConnectionEvent event, std::string_view cause) {
+  if (observer_) observer_(event, cause);
+}
+
+}  // namespace iothub

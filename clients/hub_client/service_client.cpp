@@ -1,0 +1,71 @@
+#include "clients/hub_client/service_client.hpp"
+
+#include "clients/hub_client/error.hpp"
+#include "clients/hub_client/sas_token.hpp"
+
+namespace iothub {
+
+// After an error that may have ended a link or the connection, the next call starts afresh.
+template <class Call>
+auto ServiceClient::guard(Call call) {
+  try {
+    return call(connected());
+  } catch (const Error& error) {
+    if (is_transient(error.kind()) || error.kind() == ErrorKind::unauthorized ||
+        error.kind() == ErrorKind::protocol_error) {
+      close();
+    }
+    throw;
+  }
+}
+
+ServiceClient::ServiceClient(ClientOptions options) : options_(std::move(options)) {}
+
+ServiceClient::~ServiceClient() { close(); }
+
+void ServiceClient::send(const std::string& device_id, const Message& message) {
+  guard([&](ServiceTransport& transport) {
+    transport.send(device_id, message, options_.operation_timeout);
+  });
+}
+
+void ServiceClient::open_feedback() {
+  guard([&](ServiceTransport& transport) { transport.open_feedback(options_.operation_timeout); });
+}
+
+std::optional<FeedbackBatch> ServiceClient::receive_feedback(Duration timeout) {
+  return guard([&](ServiceTransport& transport) {
+    auto batch = transport.receive_feedback(timeout);
+    if (batch) ++held_;
+    return batch;
+  });
+}
+
+void ServiceClient::settle(const FeedbackBatch& batch, Disposition disposition) {
+  if (!transport_) throw Error{ErrorKind::lock_lost, "the connection that held it has ended"};
+  guard([&](ServiceTransport& transport) {
+    transport.settle(batch, disposition, options_.operation_timeout);
+  });
+  if (held_ > 0) --held_;
+}
+
+void ServiceClient::close() noexcept {
+  if (transport_) transport_->close();
+  transport_.reset();
+  held_ = 0;
+}
+
+ServiceTransport& ServiceClient::connected() {
+  if (transport_ && held_ == 0 && now() >= renew_at_) close();
+  if (transport_) return *transport_;
+  auto transport = make_service_transport(options_);
+  const auto at = now();
+  const auto token = make_sas_token(options_.connection, at, options_.token_ttl);
+  transport->open(token.text, options_.connect_timeout);
+  renew_at_ = options_.connection.shared_access_signature.empty() ? renewal_time(token, at)
+                                                                  : TimePoint::max();
+  transport_ = std::move(transport);
+  return *transport_;
+}
+
+}  // namespace iothub

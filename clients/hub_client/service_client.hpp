@@ -1,0 +1,50 @@
+#pragma once
+// The back end's messages: sends to devices, receives the feedback about them.
+//
+// Not safe for concurrent use; no threads inside. Makes one connection when first used and a new one
+// before its token expires. A failed call is not repeated, since a message could be sent twice; the
+// next call connects again. Throws Error.
+#include "clients/hub_client/message.hpp"
+#include "clients/hub_client/options.hpp"
+#include "clients/hub_client/transport.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace iothub {
+
+class ServiceClient {
+ public:
+  explicit ServiceClient(ClientOptions options);
+  ~ServiceClient();
+
+  ServiceClient(const ServiceClient&) = delete;
+  ServiceClient& operator=(const ServiceClient&) = delete;
+
+  // Returns when the hub has stored the message. Errors: not_found, queue_full, message_too_large...
+  void send(const std::string& device_id, const Message& message);
+
+  // Opens the feedback link before anything is sent, as the tutorial does.
+  void open_feedback();
+
+  // The next batch, nullopt when none came in time. Held until it is settled.
+  std::optional<FeedbackBatch> receive_feedback(Duration timeout);
+  void complete(const FeedbackBatch& batch) { settle(batch, Disposition::complete); }
+  void abandon(const FeedbackBatch& batch) { settle(batch, Disposition::abandon); }
+
+  void close() noexcept;
+
+ private:
+  ServiceTransport& connected();
+  void settle(const FeedbackBatch& batch, Disposition disposition);
+  template <class Call>
+  auto guard(Call call);
+
+  ClientOptions options_;
+  std::unique_ptr<ServiceTransport> transport_;
+  TimePoint renew_at_ = TimePoint::max();
+  std::size_t held_ = 0;
+};
+
+}  // namespace iothub

@@ -1,0 +1,273 @@
+#include "clients/hub_client/transports/amqp_connection.hpp"
+
+#include "clients/hub_client/encoding.hpp"
+#include "clients/hub_client/error.hpp"
+#include "clients/hub_client/error_map.hpp"
+#include "clients/hub_client/transports/amqp_message.hpp"
+
+#include <proton/connection.hpp>
+#include <proton/connection_options.hpp>
+#include <proton/error_condition.hpp>
+#include <proton/receiver_options.hpp>
+#include <proton/sender_options.hpp>
+#include <proton/session.hpp>
+#include <proton/source.hpp>
+#include <proton/target.hpp>
+#include <proton/tracker.hpp>
+#include <proton/transport.hpp>
+
+#include <proton/condition.h>
+#include <proton/delivery.h>
+#include <proton/disposition.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace iothub {
+namespace {
+
+// The peer must send something within this time; Proton sends empty frames for the peer's own.
+constexpr int kIdleTimeoutMs = 240'000;
+
+// The C++ binding of 0.37 does not show why a delivery was rejected, the C object below it does.
+// pn_object() is protected: this class may reach it, and nothing else does.
+struct TrackerAccess : proton::tracker {
+  static pn_delivery_t* of(const proton::tracker& tracker) {
+    return (tracker.*(&TrackerAccess::pn_object))();
+  }
+};
+
+std::unique_ptr<ByteStream> connect(const ClientOptions& options, Duration timeout) {
+  const auto endpoint = options.endpoint(options.transport);
+  if (options.transport == TransportKind::amqp) return connect_tls(endpoint, options.tls, timeout);
+  return connect_websocket(endpoint, options.tls, options.connection.host_name,
+                           "/$iothub/websocket", "AMQPWSB10", timeout);
+}
+
+// Proton only compares these with each other; the steady clock cannot jump.
+proton::timestamp steady_now() {
+  const auto at = std::chrono::steady_clock::now().time_since_epoch();
+  return proton::timestamp{std::chrono::duration_cast<Duration>(at).count()};
+}
+
+}  // namespace
+
+AmqpConnection::AmqpConnection(const ClientOptions& options, const Login& login, Duration timeout)
+    : host_(options.connection.host_name), driver_(make_uuid()) {
+  const Deadline deadline{timeout};
+  stream_ = connect(options, timeout);
+  proton::connection_options amqp;
+  amqp.handler(*this);
+  amqp.virtual_host(host_);
+  amqp.idle_timeout(proton::duration{kIdleTimeoutMs});
+  amqp.max_frame_size(65536);
+  amqp.sasl_enabled(!login.password.empty());
+  if (!login.password.empty()) {
+    amqp.user(login.user).password(login.password).sasl_allowed_mechs("PLAIN");
+    // "Insecure" means readable on the wire; Proton does not see the TLS below it.
+    amqp.sasl_allow_insecure_mechs(true);
+  }
+  driver_.connect(amqp);
+  await(deadline, "log in to " + host_, [this] { return opened_; });
+}
+
+AmqpConnection::~AmqpConnection() { close(); }
+
+void AmqpConnection::open_sender(const std::string& address, Duration timeout) {
+  proton::sender_options options;
+  options.name("sender-" + make_uuid());
+  sender_ = driver_.connection().open_sender(address, options);
+  // A refused link is attached without a target first, then detached with the error.
+  await(Deadline{timeout}, "open " + address,
+        [this] { return sender_open_ && !sender_.target().address().empty(); });
+}
+
+void AmqpConnection::open_receiver(const std::string& address, Duration timeout) {
+  proton::receiver_options options;
+  options.name("receiver-" + make_uuid());
+  options.credit_window(0).auto_accept(false);
+  receiver_ = driver_.connection().open_receiver(address, options);
+  await(Deadline{timeout}, "open " + address,
+        [this] { return receiver_open_ && !receiver_.source().address().empty(); });
+}
+
+void AmqpConnection::send(const proton::message& message, const std::string& doing,
+                          Duration timeout) {
+  const Deadline deadline{timeout};
+  await(deadline, doing, [this] { return sender_.credit() > 0; });
+  outcome_ = Outcome::none;
+  rejection_ = {};
+  sender_.send(message);
+  await(deadline, doing, [this] { return outcome_ != Outcome::none; });
+  if (outcome_ == Outcome::accepted) return;
+  if (outcome_ == Outcome::rejected) {
+    throw error_from_amqp(rejection_.condition, rejection_.description, doing);
+  }
+  throw Error{ErrorKind::server_error, doing + ": the hub released the message"};
+}
+
+std::optional<AmqpConnection::Incoming> AmqpConnection::receive(Duration timeout) {
+  const Deadline deadline{timeout};
+  if (inbox_.empty() && receiver_.credit() == 0) receiver_.add_credit(1);
+  while (inbox_.empty()) {
+    if (!pump(deadline.remaining()) && deadline.passed()) return std::nullopt;
+  }
+  auto incoming = std::move(inbox_.front());
+  inbox_.pop_front();
+  return incoming;
+}
+
+void AmqpConnection::settle(std::uint64_t delivery, Disposition disposition, Duration timeout) {
+  const auto found = unsettled_.find(delivery);
+  if (found == unsettled_.end()) {
+    throw Error{ErrorKind::lock_lost, "this message is not held any more"};
+  }
+  auto held = found->second;
+  unsettled_.erase(found);
+  switch (disposition) {
+    case Disposition::complete: held.accept(); break;
+    case Disposition::abandon: held.release(); break;
+    case Disposition::reject: held.reject(); break;
+  }
+  flush(timeout);
+  if (failure_) throw_failure(std::string{to_string(disposition)} + " a message");
+}
+
+void AmqpConnection::keep_alive(Duration duration) {
+  const Deadline deadline{duration};
+  while (!deadline.passed()) pump(deadline.remaining());
+}
+
+void AmqpConnection::close() noexcept {
+  if (!stream_) return;
+  closing_ = true;
+  try {
+    if (!failure_ && opened_) {
+      driver_.connection().close();
+      const Deadline deadline{Duration{1000}};
+      while (!closed_ && !deadline.passed()) pump(deadline.remaining());
+    }
+  } catch (...) {  // it is gone already
+  }
+  stream_->close();
+  stream_.reset();
+}
+
+// The peer's answer arrives in events; all of them are dispatched by pump().
+
+void AmqpConnection::on_connection_open(proton::connection&) { opened_ = true; }
+void AmqpConnection::on_sender_open(proton::sender&) { sender_open_ = true; }
+void AmqpConnection::on_receiver_open(proton::receiver&) { receiver_open_ = true; }
+void AmqpConnection::on_transport_close(proton::transport&) { closed_ = true; }
+void AmqpConnection::on_connection_error(proton::connection& c) { fail(c.error()); }
+void AmqpConnection::on_session_error(proton::session& s) { fail(s.error()); }
+void AmqpConnection::on_sender_error(proton::sender& s) { fail(s.error()); }
+void AmqpConnection::on_receiver_error(proton::receiver& r) { fail(r.error()); }
+void AmqpConnection::on_transport_error(proton::transport& t) { fail(t.error()); }
+void AmqpConnection::on_error(const proton::error_condition& condition) { fail(condition); }
+
+void AmqpConnection::on_connection_close(proton::connection&) {
+  closed_ = true;
+  if (!closing_) fail(proton::error_condition{"amqp:connection:forced", "the hub closed it"});
+}
+
+void AmqpConnection::on_sender_close(proton::sender&) {
+  if (!closing_) fail(proton::error_condition{"amqp:link:detach-forced", "the hub closed the link"});
+}
+
+void AmqpConnection::on_receiver_close(proton::receiver&) {
+  if (!closing_) fail(proton::error_condition{"amqp:link:detach-forced", "the hub closed the link"});
+}
+
+void AmqpConnection::on_message(proton::delivery& delivery, proton::message& message) {
+  const auto id = ++deliveries_;
+  unsettled_[id] = delivery;
+  inbox_.push_back({id, lock_token_of(delivery.tag()), message});
+}
+
+void AmqpConnection::on_tracker_accept(proton::tracker&) { outcome_ = Outcome::accepted; }
+void AmqpConnection::on_tracker_release(proton::tracker&) { outcome_ = Outcome::released; }
+
+void AmqpConnection::on_tracker_reject(proton::tracker& tracker) {
+  outcome_ = Outcome::rejected;
+  pn_condition_t* condition = pn_disposition_condition(pn_delivery_remote(TrackerAccess::of(tracker)));
+  const auto text = [](const char* value) { return std::string{value == nullptr ? "" : value}; };
+  rejection_ = {text(pn_condition_get_name(condition)),
+                text(pn_condition_get_description(condition))};
+}
+
+void AmqpConnection::on_tracker_settle(proton::tracker&) {
+  // Settled without a state: the hub took it off our hands without saying that it has it.
+  if (outcome_ == Outcome::none) outcome_ = Outcome::released;
+}
+
+void AmqpConnection::fail(const proton::error_condition& condition) {
+  if (!failure_) failure_ = Failure{condition.name(), condition.description()};
+}
+
+void AmqpConnection::throw_failure(const std::string& doing) const {
+  // Proton's own words for a socket that ended, and for a refused login.
+  if (failure_->condition == "amqp:connection:framing-error" &&
+      failure_->description.find("aborted") != std::string::npos) {
+    throw Error{ErrorKind::connection_lost, doing + ": " + host_ + " closed the connection"};
+  }
+  throw error_from_amqp(failure_->condition, failure_->description, doing);
+}
+
+template <class Done>
+void AmqpConnection::await(const Deadline& deadline, const std::string& doing, Done done) {
+  for (;;) {
+    if (failure_) throw_failure(doing);
+    if (done()) return;
+    try {
+      if (!pump(deadline.remaining()) && deadline.passed()) {
+        throw Error{ErrorKind::timeout, doing + ": no answer"};
+      }
+    } catch (const Error&) {
+      if (failure_) throw_failure(doing);  // the peer said why before it closed
+      throw;
+    }
+  }
+}
+
+bool AmqpConnection::pump(Duration timeout) {
+  if (!stream_) throw Error{ErrorKind::connection_lost, "the connection is closed"};
+  flush(Duration{10'000});
+  if (failure_ && !closing_) throw_failure("wait for " + host_);
+  const auto buffer = driver_.read_buffer();
+  if (buffer.size == 0) {
+    throw Error{ErrorKind::connection_lost, host_ + " closed the connection"};
+  }
+  const auto at = steady_now();
+  const auto next = driver_.tick(at);
+  auto wait = std::max(timeout, Duration{1});
+  if (next.milliseconds() > at.milliseconds()) {
+    wait = std::min(wait, Duration{next.milliseconds() - at.milliseconds()});
+  }
+  std::size_t count = 0;
+  try {
+    count = stream_->read_some(buffer.data, buffer.size, wait);
+  } catch (const Error&) {
+    driver_.read_close();
+    driver_.dispatch();  // Proton may hold the reason in frames already read
+    if (failure_ && !closing_) throw_failure("wait for " + host_);
+    throw;
+  }
+  driver_.read_done(count);
+  flush(Duration{10'000});
+  if (failure_ && !closing_) throw_failure("wait for " + host_);
+  return count > 0;
+}
+
+void AmqpConnection::flush(Duration timeout) {
+  if (!stream_) throw Error{ErrorKind::connection_lost, "the connection is closed"};
+  driver_.dispatch();
+  driver_.tick(steady_now());
+  for (auto out = driver_.write_buffer(); out.size > 0; out = driver_.write_buffer()) {
+    stream_->write({out.data, out.size}, timeout);
+    driver_.write_done(out.size);
+    driver_.dispatch();
+  }
+}
+
+}  // namespace iothub
