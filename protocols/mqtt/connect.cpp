@@ -1,0 +1,136 @@
+// CONNECT: who is it, and what did it leave here (spec/mqtt.md 2).
+#include <algorithm>
+
+#include "protocols/mqtt/errors.hpp"
+#include "protocols/mqtt/log_text.hpp"
+#include "protocols/mqtt/session.hpp"
+#include "protocols/mqtt/username.hpp"
+
+namespace mqtt {
+
+namespace {
+
+// M-18: 1.5 times what the client asks for, never above the cap; 0 asks for the cap.
+hub::Duration keep_alive_timeout(std::uint16_t seconds, const hub::Limits& limits) {
+  if (seconds == 0) return limits.keep_alive_max;
+  const hub::Duration timeout = std::chrono::milliseconds{1500} * seconds;
+  return std::min(timeout, limits.keep_alive_max);
+}
+
+// iothub-connection-auth-method, stamped on telemetry (3.1).
+std::string_view auth_method_of(const hub::Principal& principal) {
+  if (principal.by_certificate) {
+    return R"({"scope":"device","type":"x509","issuer":"iothub","acceptingIpFilterRule":null})";
+  }
+  if (principal.kind == hub::Principal::Kind::policy) {
+    return R"({"scope":"hub","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})";
+  }
+  return R"({"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})";
+}
+
+}  // namespace
+
+void Session::on_connect(const Connect& packet, TimePoint now) {
+  if (state_ == State::connected) return violation("a second CONNECT", now);
+  if (packet.level != protocol_level_3_1_1) {  // M-70
+    return refuse(ConnectReturn::unacceptable_protocol_version,
+                  "MQTT level " + std::to_string(packet.level) + "; the hub speaks 3.1.1, level 4",
+                  packet, now);
+  }
+  const auto username = packet.username ? parse_username(*packet.username) : std::nullopt;
+  if (!username) {
+    return refuse(ConnectReturn::not_authorized,
+                  "the user name is not {host}/{device id}/?api-version=…", packet, now);
+  }
+  if (!username->module_id.empty()) {
+    return refuse(ConnectReturn::not_authorized, "module identities are not supported", packet,
+                  now);
+  }
+  if (packet.client_id != username->device_id) {
+    return refuse(ConnectReturn::not_authorized,
+                  "the client id is not the device id of the user name", packet, now);
+  }
+
+  const hub::DeviceId device{std::string(username->device_id)};
+  const auto principal = authenticate(packet, device, now);
+  if (!principal) {
+    return refuse(connect_return_of(principal.error().code), principal.error().detail, packet, now);
+  }
+  if (const auto allowed = hub_.authorize_device(*principal, device, now); !allowed) {
+    return refuse(connect_return_of(allowed.error().code), allowed.error().detail, packet, now);
+  }
+  // Only now, with the newcomer known to be who it says, the older connection goes (2.7).
+  auto presence = hub_.connect_device(device, hub::Transport::mqtt, waker_, now);
+  if (!presence) {
+    return refuse(connect_return_of(presence.error().code), presence.error().detail, packet, now);
+  }
+
+  state_ = State::connected;
+  presence_ = std::move(*presence);
+  certificate_.reset();
+  device_ = device;
+  model_id_ = username->model_id;
+  auth_method_ = auth_method_of(*principal);
+  clean_session_ = packet.clean_session;
+  last_input_ = now;
+  input_timeout_ = keep_alive_timeout(packet.keep_alive_s, hub_.limits());
+  if (principal->expires_at) {  // M-15, contract.md 6
+    token_deadline_ = *principal->expires_at + hub_.settings().sas_clock_skew +
+                      hub_.settings().token_expiry_grace;
+  }
+  if (packet.will) store_will(*packet.will);
+
+  const bool session_present = resume_session(now);
+  hub_.log().info("device connected over MQTT",
+                  {{"device", device_.text},
+                   {"peer", peer_address_},
+                   {"client", clip(username->client_type)},
+                   {"session present", session_present ? "true" : "false"}});
+  encode(output_, Connack{session_present, ConnectReturn::accepted});
+  update_receiver(now);
+}
+
+// The password says which: a token, or none and a client certificate (2.4).
+hub::Result<hub::Principal> Session::authenticate(const Connect& packet,
+                                                  const hub::DeviceId& device, TimePoint now) {
+  if (packet.password && !packet.password->empty()) {
+    return hub_.authenticate_sas(*packet.password, now);
+  }
+  if (certificate_) return hub_.authenticate_certificate(device, *certificate_, now);
+  return hub::fail(hub::HubErrc::iot_hub_unauthorized_access,
+                   "neither a token as the password nor a client certificate");
+}
+
+void Session::refuse(ConnectReturn code, std::string_view reason, const Connect& packet,
+                     TimePoint now) {
+  encode(output_, Connack{false, code});
+  const std::string text = "CONNACK " + std::to_string(static_cast<int>(code)) + " to client id '" +
+                           std::string(clip(packet.client_id)) + "': " + std::string(reason);
+  violation(text, now);
+}
+
+// True if there was a session to go on with (M-16, M-17).
+bool Session::resume_session(TimePoint now) {
+  if (!clean_session_) {
+    if (auto stored = hub_.mqtt_session(device_)) {
+      subscriptions_ = std::move(*stored);
+      return true;
+    }
+  }
+  // Nothing published in an earlier, clean session counts as sent before in this one.
+  hub_.remove_mqtt_session(device_, now);
+  return false;
+}
+
+void Session::store_will(const Will& will) {
+  const PublishTopic topic = classify_publish(will.topic, device_);
+  if (topic.kind != PublishKind::telemetry) {
+    hub_.log().warn("will ignored: its topic is not the device's own telemetry topic",
+                    {{"device", device_.text}, {"topic", clip(will.topic)}});
+    return;
+  }
+  will_ = std::make_unique<StoredWill>(
+      StoredWill{std::string(topic.bag), std::string(will.payload), will.retain});
+}
+
+}  // namespace mqtt

@@ -1,0 +1,119 @@
+// SUBSCRIBE and UNSUBSCRIBE (M-30, M-31, M-61), and what they mean for cloud-to-device delivery.
+#include <algorithm>
+
+#include "protocols/mqtt/log_text.hpp"
+#include "protocols/mqtt/session.hpp"
+#include "protocols/mqtt/topic_filter.hpp"
+
+namespace mqtt {
+
+namespace {
+
+constexpr std::size_t subscriptions_max = 100;  // ours; the hub documents five per device
+
+auto find_filter(hub::MqttSessionState& session, std::string_view filter) {
+  return std::find_if(session.subscriptions.begin(), session.subscriptions.end(),
+                      [filter](const hub::MqttSubscription& s) { return s.filter == filter; });
+}
+
+}  // namespace
+
+void Session::on_subscribe(const Subscribe& packet, TimePoint now) {
+  for (const auto& request : packet.requests) {
+    if (classify_filter(request.filter, device_) == FilterKind::other_identity) {
+      return violation("SUBSCRIBE to a topic of another identity", now, request.filter);
+    }
+  }
+  Suback suback{packet.packet_id, {}};
+  suback.codes.reserve(packet.requests.size());
+  bool new_devicebound = false;
+  for (const auto& request : packet.requests) {
+    const auto granted = std::min<std::uint8_t>(request.qos, 1);
+    new_devicebound |= subscribe(request.filter, granted);
+    if (subscriptions_.subscriptions.size() > subscriptions_max) {
+      return violation("more than 100 subscriptions", now, request.filter);
+    }
+    suback.codes.push_back(granted);
+  }
+  encode(output_, suback);  // before the first message it enables
+  subscriptions_changed(now);
+  if (new_devicebound) tell_what_is_held_back(now);
+}
+
+// True for a new subscription to cloud-to-device messages.
+bool Session::subscribe(std::string_view filter, std::uint8_t qos) {
+  const auto known = find_filter(subscriptions_, filter);
+  if (known != subscriptions_.subscriptions.end()) {
+    known->qos = qos;  // and keeps the time of its creation
+    return false;
+  }
+  const FilterKind kind = classify_filter(filter, device_);
+  hub::MqttSubscription subscription{std::string(filter), qos, 0};
+  // C2D-29: what was sent before is not for this subscription.
+  if (kind == FilterKind::devicebound &&
+      !hub_.settings().mqtt_deliver_backlog_on_first_subscribe) {
+    subscription.first_sequence = hub_.next_sequence(device_);
+  }
+  subscriptions_.subscriptions.push_back(std::move(subscription));
+  if (kind == FilterKind::inert) {
+    hub_.log().warn("subscription granted, but nothing the hub sends can match it",
+                    {{"device", device_.text}, {"filter", clip(filter)}});
+  }
+  return kind == FilterKind::devicebound;
+}
+
+void Session::on_unsubscribe(const Unsubscribe& packet, TimePoint now) {
+  for (const std::string_view filter : packet.filters) {
+    const auto known = find_filter(subscriptions_, filter);
+    if (known != subscriptions_.subscriptions.end()) subscriptions_.subscriptions.erase(known);
+  }
+  encode(output_, Unsuback{packet.packet_id});
+  subscriptions_changed(now);
+}
+
+bool Session::is_subscribed_to(std::string_view topic) const {
+  return std::any_of(
+      subscriptions_.subscriptions.begin(), subscriptions_.subscriptions.end(),
+      [topic](const hub::MqttSubscription& s) { return matches(s.filter, topic); });
+}
+
+void Session::subscriptions_changed(TimePoint now) {
+  if (!clean_session_) hub_.store_mqtt_session(device_, subscriptions_, now);  // M-16
+  update_receiver(now);
+}
+
+// M-30: delivery is on while some filter matches, at the highest QoS of those that do. What is in
+// flight stays so when the last one goes; its lock ends with PUBACK or the connection.
+void Session::update_receiver(TimePoint now) {
+  std::optional<hub::SequenceNumber> first;
+  devicebound_qos_ = 0;
+  for (const hub::MqttSubscription& s : subscriptions_.subscriptions) {
+    if (classify_filter(s.filter, device_) != FilterKind::devicebound) continue;
+    first = std::min(first.value_or(s.first_sequence), s.first_sequence);
+    devicebound_qos_ = std::max(devicebound_qos_, s.qos);
+  }
+  receiving_ = first.has_value();
+  if (!receiving_) {
+    if (in_flight_.empty()) receiver_.close(now);
+    return;
+  }
+  if (receiver_) {
+    receiver_.set_first_sequence(*first);
+  } else {
+    auto opened = hub_.open_devicebound(device_, hub::Transport::mqtt, waker_, *first, now);
+    if (!opened) return violation(opened.error().detail, now);
+    receiver_ = std::move(*opened);
+  }
+  delivery_due_ = true;
+}
+
+void Session::tell_what_is_held_back(TimePoint now) {
+  const auto view = hub_.get_device(device_, now);
+  if (!view || view->held_back_from_mqtt == 0) return;
+  hub_.log().warn(
+      "messages sent before the device subscribed are kept but not pushed to it; "
+      "mqttDeliverBacklogOnFirstSubscribe=true pushes them, AMQP and HTTPS receive them",
+      {{"device", device_.text}, {"messages", std::to_string(view->held_back_from_mqtt)}});
+}
+
+}  // namespace mqtt

@@ -1,0 +1,45 @@
+#pragma once
+// The hub's topics: what a device may publish to, and which of its filters can ever match.
+//   telemetry       = "devices/" id "/messages/events" [ "/" [ bag ] [ "/" ] ]        (M-20)
+//   devicebound     = "devices/" id "/messages/devicebound/" bag                      (M-32)
+//   twin request    = "$iothub/twin/GET/?$rid=" rid
+//                   | "$iothub/twin/PATCH/properties/reported/?$rid=" rid [ "&$version=" version ]
+//   method response = "$iothub/methods/res/" status "/?$rid=" rid
+#include <string>
+#include <string_view>
+
+#include "emulator/core/ids.hpp"
+
+namespace mqtt {
+
+enum class PublishKind : std::uint8_t {
+  telemetry,
+  twin_get,
+  twin_patch,
+  method_response,
+  bad_twin_request,  // no `$rid`, or no operation that exists (spec/mqtt.md 6)
+  other_identity,    // telemetry topic of another device, or of a module
+  unsupported,
+};
+
+struct PublishTopic {
+  PublishKind kind = PublishKind::unsupported;
+  std::string_view bag;         // telemetry
+  std::string_view request_id;  // twin: the exact bytes (M-51)
+};
+PublishTopic classify_publish(std::string_view topic, const hub::DeviceId& device);
+
+// What a filter is to the device that subscribes to it.
+enum class FilterKind : std::uint8_t {
+  devicebound,     // enables cloud-to-device delivery (M-30)
+  iothub,          // twins, methods
+  inert,           // granted, but nothing the hub sends can match (M-61)
+  other_identity,  // names another device: closes the connection (M-61)
+};
+FilterKind classify_filter(std::string_view filter, const hub::DeviceId& device);
+
+// Topics of answers to twin requests: `$iothub/twin/res/{status}/?$rid={rid}[&$version={version}]`.
+std::string twin_response_topic(int status, std::string_view request_id);
+std::string twin_response_topic(int status, std::string_view request_id, std::uint64_t version);
+
+}  // namespace mqtt

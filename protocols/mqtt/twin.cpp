@@ -1,0 +1,53 @@
+// Twins before the hub has them: the smallest answers that keep SDKs going (spec/mqtt.md 5). A
+// patch is checked and counted, not kept.
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "protocols/mqtt/session.hpp"
+
+namespace mqtt {
+
+namespace {
+
+constexpr int status_ok = 200;
+constexpr int status_no_content = 204;
+constexpr int status_bad_request = 400;
+
+bool is_json_object(std::string_view text) {
+  boost::json::error_code error;
+  const boost::json::value value = boost::json::parse({text.data(), text.size()}, error);
+  return !error && value.is_object();
+}
+
+}  // namespace
+
+void Session::on_twin_get(std::string_view request_id) {
+  answer(twin_response_topic(status_ok, request_id),
+         R"({"desired":{"$version":1},"reported":{"$version":)" +
+             std::to_string(reported_version_) + "}}");
+}
+
+void Session::on_twin_patch(std::string_view request_id, std::string_view patch) {
+  if (!is_json_object(patch)) {
+    const boost::json::value body = {
+        {"errorCode", hub::number_of(hub::HubErrc::argument_invalid)},
+        {"message", "reported properties must be a JSON object"}};
+    answer(twin_response_topic(status_bad_request, request_id), boost::json::serialize(body));
+    return;
+  }
+  ++reported_version_;
+  answer(twin_response_topic(status_no_content, request_id, reported_version_), {});
+}
+
+// M-50: QoS 0 whatever was granted, never RETAIN or DUP, dropped when nobody subscribes.
+void Session::answer(const std::string& topic, std::string_view body) {
+  constexpr std::size_t topic_bytes_max = 0xFFFF;
+  if (!is_subscribed_to(topic) || topic.size() > topic_bytes_max) return;
+  Publish packet;
+  packet.topic = topic;
+  packet.payload = body;
+  encode(output_, packet);
+}
+
+}  // namespace mqtt
