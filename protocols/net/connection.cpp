@@ -1,0 +1,373 @@
+#include "protocols/net/connection.hpp"
+
+#include "protocols/net/websocket_stream.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+namespace net {
+namespace {
+
+enum WakeReason : std::uint8_t { woken_by_hub = 1, woken_by_commit = 2 };
+
+// What a failed handshake usually means here, and what helps.
+std::string_view handshake_hint(std::string_view reason) {
+  const auto has = [&](std::string_view part) { return reason.find(part) != std::string_view::npos; };
+  if (has("unknown ca") || has("certificate unknown") || has("bad certificate")) {
+    return "the client does not trust the development CA: give it the file named at start";
+  }
+  if (has("http request")) return "plain HTTP on a TLS port: use https";
+  if (has("wrong version number") || has("packet length too long")) {
+    return "not TLS: this port speaks TLS only";
+  }
+  return "the client has ended or broken the handshake";
+}
+
+}  // namespace
+
+// Outlives the connection in wakers that others keep. It is what they post through, so that a
+// connection is only ever held, and let go, on its own thread.
+class Connection::WakeTarget : public std::enable_shared_from_this<WakeTarget> {
+ public:
+  WakeTarget(Executor executor, std::weak_ptr<Connection> connection)
+      : executor_(std::move(executor)), connection_(std::move(connection)) {}
+
+  void fire(WakeReason reason) {
+    if (reasons_.fetch_or(reason) != 0) return;  // posted already
+    asio::post(executor_, [self = shared_from_this()] {
+      const std::uint8_t reasons = self->reasons_.exchange(0);
+      if (const auto connection = self->connection_.lock()) {
+        if ((reasons & woken_by_commit) != 0) connection->waiting_for_commit_ = false;
+        connection->on_woken((reasons & woken_by_hub) != 0);
+      }
+    });
+  }
+
+ private:
+  const Executor executor_;
+  const std::weak_ptr<Connection> connection_;
+  std::atomic<std::uint8_t> reasons_{0};
+};
+
+void Connection::start(IoThread& thread, std::shared_ptr<Stream> stream,
+                       std::shared_ptr<const Service> service) {
+  const auto connection =
+      std::make_shared<Connection>(thread, std::move(stream), std::move(service));
+  connection->self_ = connection;
+  connection->wake_ = std::make_shared<WakeTarget>(thread.executor(), connection);
+  thread.add(*connection);
+  thread.count_open();
+  thread.metrics().connections_opened.fetch_add(1, std::memory_order_relaxed);
+  thread.metrics().connections_open.fetch_add(1, std::memory_order_relaxed);
+  const hub::TimePoint now = thread.clock().now();
+  connection->own_deadline_ = now + connection->service_->limits.handshake_timeout;
+  connection->shake_hands(now);
+}
+
+Connection::Connection(IoThread& thread, std::shared_ptr<Stream> stream,
+                       std::shared_ptr<const Service> service)
+    : thread_(thread),
+      service_(std::move(service)),
+      stream_(std::move(stream)),
+      timer_(thread.executor()) {}
+
+// ---- events ----------------------------------------------------------------------------------------
+
+void Connection::on_readable() {
+  waiting_for_input_ = false;
+  turn();
+}
+
+void Connection::on_writable() {
+  waiting_for_room_ = false;
+  turn();
+}
+
+void Connection::turn() {
+  switch (state_) {
+    case State::handshaking:
+      return shake_hands(thread_.clock().now());
+    case State::open: {
+      const hub::TimePoint now = thread_.clock().now();
+      read(now);
+      return settle(now);
+    }
+    case State::closing:
+      return drain();
+    case State::gone:
+      return;
+  }
+}
+
+void Connection::on_woken(bool by_hub) {
+  if (state_ != State::open) return;
+  const hub::TimePoint now = thread_.clock().now();
+  if (by_hub) session_->on_wake(now);
+  settle(now);
+}
+
+void Connection::on_timer() {
+  armed_for_.reset();
+  if (state_ == State::gone) return;
+  const hub::TimePoint now = thread_.clock().now();
+  if (own_deadline_ && now >= *own_deadline_) {
+    switch (state_) {
+      case State::handshaking:
+        return lose(now, "the handshake took too long");
+      case State::open:
+        return lose(now, "the peer does not read what it is sent");
+      case State::closing:
+      case State::gone:
+        return finish();
+    }
+  }
+  if (state_ != State::open) return arm(now);
+  session_->on_time(now);
+  settle(now);
+}
+
+void Connection::shut_down() {
+  const auto keep = shared_from_this();
+  const hub::TimePoint now = thread_.clock().now();
+  switch (state_) {
+    case State::handshaking:
+      return lose(now, "shutting down");
+    case State::open:
+      session_->on_shutdown(now);
+      return settle(now);
+    case State::closing:
+    case State::gone:
+      return;
+  }
+}
+
+void Connection::abort() {
+  const auto keep = shared_from_this();
+  if (state_ != State::gone) lose(thread_.clock().now(), "shutting down");
+}
+
+// ---- read, feed, commit, write ---------------------------------------------------------------------
+
+void Connection::shake_hands(hub::TimePoint now) {
+  switch (stream_->handshake()) {
+    case IoStatus::ok:
+      break;
+    case IoStatus::want_read:
+      wait_for_input();
+      return arm(now);
+    case IoStatus::want_write:
+      wait_for_room();
+      return arm(now);
+    case IoStatus::closed:
+      return lose(now, "closed by the peer during the handshake");
+    case IoStatus::failed: {
+      const std::string reason = stream_->error_text();
+      thread_.log().warn("handshake failed", {{"listener", service_->protocol},
+                                              {"peer", stream_->peer().address},
+                                              {"reason", reason},
+                                              {"hint", handshake_hint(reason)}});
+      return lose(now, reason);
+    }
+  }
+  own_deadline_.reset();
+  if (!session_ && !make_session(service_->protocol, now)) return;
+  state_ = State::open;
+  settle(now);
+}
+
+bool Connection::make_session(std::string_view protocol, hub::TimePoint now) {
+  session_ = service_->make_session(
+      protocol, stream_->peer(), [wake = wake_] { wake->fire(woken_by_hub); }, now);
+  if (!session_) lose(now, "no session for this protocol");
+  return session_ != nullptr;
+}
+
+bool Connection::takes_input() const {
+  return !peer_closed_ && !upgrade_ && session_->wants_input() && !session_->wants_close() &&
+         session_->output().size() <= service_->limits.output_bytes_max;
+}
+
+void Connection::read(hub::TimePoint now) {
+  std::size_t budget = service_->limits.read_bytes_per_turn;
+  while (!waiting_for_input_ && takes_input() && budget > 0) {
+    const ReadResult result = stream_->read(thread_.scratch());
+    switch (result.status) {
+      case IoStatus::ok:
+        session_->on_bytes(result.bytes, now);
+        if (auto wanted = session_->take_upgrade()) {
+          upgrade_ = std::make_unique<protocols::Upgrade>(std::move(*wanted));
+        }
+        budget -= std::min(budget, result.bytes.size());
+        if (!stream_->may_have_more()) return;
+        break;
+      case IoStatus::want_read:
+        return;
+      case IoStatus::want_write:
+        return wait_for_room();
+      case IoStatus::closed:
+        peer_closed_ = true;
+        return;
+      case IoStatus::failed:
+        return lose(now, stream_->error_text());
+    }
+  }
+}
+
+bool Connection::may_leave() {
+  CommitGate* gate = thread_.gate();
+  if (gated_bytes_ == 0) {
+    gated_bytes_ = session_->output().size();
+    gated_sequence_ = gate != nullptr ? gate->staged() : 0;
+  }
+  if (gate == nullptr || gate->committed() >= gated_sequence_) return true;
+  if (!std::exchange(waiting_for_commit_, true)) {
+    gate->notify(gated_sequence_, [wake = wake_] { wake->fire(woken_by_commit); });
+  }
+  return false;
+}
+
+void Connection::flush(hub::TimePoint now) {
+  std::size_t budget = service_->limits.write_bytes_per_turn;
+  while (!waiting_for_room_) {
+    const std::string_view output = session_->output();
+    if (output.empty()) {
+      own_deadline_.reset();
+      return;
+    }
+    if (!may_leave()) return;
+    if (budget == 0) return post_turn();
+    const WriteResult result = stream_->write(output.substr(0, std::min(gated_bytes_, budget)));
+    if (result.size > 0) {
+      session_->consume_output(result.size);
+      gated_bytes_ -= result.size;
+      budget -= result.size;
+      own_deadline_.reset();
+    }
+    switch (result.status) {
+      case IoStatus::ok:
+        break;
+      case IoStatus::want_write:
+        wait_for_room();
+        [[fallthrough]];
+      case IoStatus::want_read:  // TLS: tried again after the next read
+        if (!own_deadline_) own_deadline_ = now + service_->limits.stall_timeout;
+        return;
+      case IoStatus::closed:
+      case IoStatus::failed:
+        return lose(now, stream_->error_text());
+    }
+  }
+}
+
+void Connection::settle(hub::TimePoint now) {
+  if (state_ != State::open) return;
+  flush(now);
+  if (state_ != State::open) return;
+  if (session_->output().empty()) {
+    // What the peer asked for before it closed its side is answered first.
+    if (session_->wants_close() || peer_closed_) return begin_closing(now);
+    if (upgrade_) return upgrade(now);
+  }
+  if (takes_input()) wait_for_input();
+  arm(now);
+}
+
+void Connection::upgrade(hub::TimePoint now) {
+  const auto wanted = std::exchange(upgrade_, nullptr);
+  const auto lower = std::dynamic_pointer_cast<SocketStream>(stream_);
+  HUB_ASSERT(lower != nullptr);  // no session on a WebSocket asks for another one
+  session_->on_peer_closed(now);
+  session_.reset();
+  const std::string protocol = wanted->subprotocol;
+  stream_ = make_websocket_stream(thread_, lower, std::move(*wanted),
+                                  service_->limits.websocket_message_bytes_max);
+  if (!make_session(protocol, now)) return;
+  state_ = State::handshaking;
+  own_deadline_ = now + service_->limits.handshake_timeout;
+  shake_hands(now);
+}
+
+// ---- the end ---------------------------------------------------------------------------------------
+
+void Connection::begin_closing(hub::TimePoint now) {
+  session_->on_peer_closed(now);
+  session_.reset();
+  state_ = State::closing;
+  own_deadline_ = now + service_->limits.linger_timeout;
+  stream_->say_goodbye(shared_from_this());
+  // Closing with unread input would reset the connection, and the peer might never see our last
+  // words; so its input is read and dropped until it closes too.
+  drain();
+  if (state_ == State::closing) arm(now);
+}
+
+void Connection::drain() {
+  std::size_t budget = service_->limits.read_bytes_per_turn;
+  while (budget > 0) {
+    const ReadResult result = stream_->read(thread_.scratch());
+    if (result.status == IoStatus::want_read) break;
+    if (result.status != IoStatus::ok) return finish();
+    budget -= std::min(budget, result.bytes.size());
+  }
+  wait_for_input();
+}
+
+void Connection::lose(hub::TimePoint now, std::string_view why) {
+  if (thread_.log().enabled(hub::LogLevel::debug)) {
+    thread_.log().debug("connection lost", {{"listener", service_->protocol},
+                                            {"peer", stream_->peer().address},
+                                            {"reason", why}});
+  }
+  if (session_) session_->on_peer_closed(now);
+  session_.reset();
+  finish();
+}
+
+void Connection::finish() {
+  state_ = State::gone;
+  stream_->close();
+  timer_.cancel();
+  unlink();
+  thread_.count_closed();
+  thread_.metrics().connections_open.fetch_sub(1, std::memory_order_relaxed);
+  self_.reset();  // the caller, or the handler it is in, still holds one
+}
+
+// ---- waiting ---------------------------------------------------------------------------------------
+
+void Connection::wait_for_input() {
+  if (!std::exchange(waiting_for_input_, true)) stream_->wait_readable(shared_from_this());
+}
+
+void Connection::wait_for_room() {
+  if (!std::exchange(waiting_for_room_, true)) stream_->wait_writable(shared_from_this());
+}
+
+void Connection::post_turn() {
+  if (std::exchange(turn_posted_, true)) return;
+  asio::post(thread_.executor(), [self = shared_from_this()] {
+    self->turn_posted_ = false;
+    self->turn();
+  });
+}
+
+void Connection::arm(hub::TimePoint now) {
+  std::optional<hub::TimePoint> due = own_deadline_;
+  if (session_) {
+    const auto wanted = session_->next_deadline();
+    if (wanted && (!due || *wanted < *due)) due = wanted;
+  }
+  // A deadline that has moved back costs nothing: the timer finds that out when it fires.
+  if (!due || (armed_for_ && *armed_for_ <= *due)) return;
+  const auto wait = std::clamp<hub::Duration>(*due - now, hub::Duration{0}, std::chrono::hours{1});
+  armed_for_ = now + wait;
+  timer_.expires_after(wait);
+  timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (!error) self->on_timer();
+  });
+}
+
+}  // namespace net

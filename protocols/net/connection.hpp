@@ -1,0 +1,99 @@
+#pragma once
+// One session on one stream: the loop of style.md rule 4. Read, feed the session, wait until what the
+// hub staged is committed, then write once.
+//
+//   handshaking --(TLS, 101)--> open --(session wants_close, peer closed)--> closing --> gone
+//        ^                       |
+//        +-----take_upgrade------+
+//
+// It owns itself from start() until it is gone, lives on one IoThread and is driven by what happens
+// there: the stream, the timer, and wakers, which any thread may fire and which only post. Each
+// event reads the clock once, and ends with at most one wait for input, one for output, one timer.
+#include "protocols/net/stream.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace net {
+
+// Makes the session for a protocol: a listener's ("mqtt", "amqp", "http", "control") or that of an
+// upgrade (its subprotocol). nullptr: there is none of that name.
+using SessionFactory = std::function<std::unique_ptr<protocols::Session>(
+    std::string_view protocol, protocols::PeerInfo peer, hub::Waker waker, hub::TimePoint now)>;
+
+// What all connections of a listener share.
+struct Service {
+  std::string protocol;
+  SessionFactory make_session;
+  ConnectionLimits limits;
+};
+
+class Connection final : public StreamOwner,
+                         public ConnectionHook,
+                         public std::enable_shared_from_this<Connection> {
+ public:
+  static void start(IoThread& thread, std::shared_ptr<Stream> stream,
+                    std::shared_ptr<const Service> service);
+
+  // For start(); use that.
+  Connection(IoThread& thread, std::shared_ptr<Stream> stream,
+             std::shared_ptr<const Service> service);
+
+  void shut_down() override;
+  void abort() override;
+
+ private:
+  enum class State : std::uint8_t { handshaking, open, closing, gone };
+  class WakeTarget;
+
+  void on_readable() override;
+  void on_writable() override;
+  void on_timer();
+  void on_woken(bool by_hub);
+  void turn();
+
+  void shake_hands(hub::TimePoint now);
+  bool make_session(std::string_view protocol, hub::TimePoint now);
+  bool takes_input() const;
+  void read(hub::TimePoint now);
+  bool may_leave();  // else asks the gate to wake us
+  void flush(hub::TimePoint now);
+  void settle(hub::TimePoint now);
+  void upgrade(hub::TimePoint now);
+
+  void begin_closing(hub::TimePoint now);
+  void drain();
+  void lose(hub::TimePoint now, std::string_view why);
+  void finish();
+
+  void wait_for_input();
+  void wait_for_room();
+  void post_turn();
+  void arm(hub::TimePoint now);
+
+  IoThread& thread_;
+  std::shared_ptr<const Service> service_;
+  std::shared_ptr<Stream> stream_;
+  std::unique_ptr<protocols::Session> session_;
+  std::unique_ptr<protocols::Upgrade> upgrade_;
+  std::shared_ptr<WakeTarget> wake_;
+  std::shared_ptr<Connection> self_;  // until it is gone
+  Timer timer_;
+  std::optional<hub::TimePoint> armed_for_;
+  std::optional<hub::TimePoint> own_deadline_;  // of the handshake, of a stalled write, of closing
+  // The first gated_bytes_ of the output may leave when gated_sequence_ is committed. One mark at a
+  // time: were it moved with each new output, a busy hub's commits would never catch up with it.
+  std::size_t gated_bytes_ = 0;
+  std::uint64_t gated_sequence_ = 0;
+  State state_ = State::handshaking;
+  bool waiting_for_commit_ = false;
+  bool waiting_for_input_ = false;
+  bool waiting_for_room_ = false;
+  bool turn_posted_ = false;
+  bool peer_closed_ = false;
+};
+
+}  // namespace net

@@ -1,0 +1,94 @@
+#pragma once
+// What the connections of one thread share: the io_context, one read buffer, the list of them all.
+// A connection lives on one IoThread from accept to end; nothing of it is touched from another
+// thread, except through the wakers it gives out, which only post here.
+#include "emulator/core/log.hpp"
+#include "emulator/core/metrics.hpp"
+#include "emulator/core/time.hpp"
+#include "protocols/net/commit_gate.hpp"
+
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/intrusive/list.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace net {
+
+namespace asio = boost::asio;
+using Executor = asio::io_context::executor_type;
+using Socket = asio::basic_stream_socket<asio::ip::tcp, Executor>;
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
+
+// N-01: bounds and timeouts of a connection, all ours.
+struct ConnectionLimits {
+  std::size_t connections_max = 100'000;
+  std::size_t read_bytes_per_turn = 128 * 1024;    // then the others have their turn
+  std::size_t write_bytes_per_turn = 1024 * 1024;
+  std::size_t output_bytes_max = 1024 * 1024;      // above it nothing more is read from this peer
+  std::size_t websocket_message_bytes_max = 4 * 1024 * 1024;
+  hub::Duration handshake_timeout = std::chrono::seconds{10};  // TLS, and the 101 of a WebSocket
+  hub::Duration stall_timeout = std::chrono::seconds{60};      // a peer that does not read
+  hub::Duration linger_timeout = std::chrono::seconds{2};      // goodbye said, the peer's awaited
+};
+
+// The list that a Connection is in; kept apart so that the list needs no Connection header.
+struct ConnectionHook
+    : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  virtual void shut_down() = 0;  // politely: the session says goodbye first
+  virtual void abort() = 0;      // at once
+
+ protected:
+  ~ConnectionHook() = default;
+};
+
+class IoThread {
+ public:
+  // All outlive the IoThread. `gate`: nullptr in memory mode.
+  IoThread(hub::Clock& clock, hub::Log& log, hub::Metrics& metrics, CommitGate* gate = nullptr);
+  // Ends what is left of its connections. run() is over by then.
+  ~IoThread();
+  IoThread(const IoThread&) = delete;
+  IoThread& operator=(const IoThread&) = delete;
+
+  asio::io_context& context() { return context_; }
+  Executor executor() { return context_.get_executor(); }
+  hub::Clock& clock() { return clock_; }
+  hub::Log& log() { return log_; }
+  hub::Metrics& metrics() { return metrics_; }
+  CommitGate* gate() { return gate_; }
+  // For one read or one write, until the handler returns.
+  std::span<char> scratch() { return {scratch_.get(), scratch_size}; }
+
+  void add(ConnectionHook& connection) { connections_.push_back(connection); }
+  std::size_t connection_count() const { return open_; }
+  void count_open() { ++open_; }
+  void count_closed() { --open_; }
+  void shut_down_all();  // on its own thread, like abort_all
+  void abort_all();
+
+  static constexpr std::size_t scratch_size = 64 * 1024;
+
+ private:
+  template <class Action>
+  void for_each(Action action);
+
+  asio::io_context context_{1};
+  hub::Clock& clock_;
+  hub::Log& log_;
+  hub::Metrics& metrics_;
+  CommitGate* gate_;
+  std::unique_ptr<char[]> scratch_;
+  std::size_t open_ = 0;
+  boost::intrusive::list<ConnectionHook, boost::intrusive::constant_time_size<false>> connections_;
+};
+
+}  // namespace net

@@ -1,0 +1,153 @@
+#include "protocols/net/listener.hpp"
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+
+#include <chrono>
+#include <utility>
+
+namespace net {
+namespace {
+
+using asio::ip::tcp;
+using boost::system::error_code;
+using boost::system::system_error;
+
+constexpr auto accept_pause = std::chrono::seconds{1};
+constexpr int any_port_attempts = 16;
+
+}  // namespace
+
+class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
+ public:
+  Acceptor(IoThread& thread, std::shared_ptr<const TlsContext> tls,
+           std::shared_ptr<const Service> service)
+      : thread_(thread),
+        tls_(std::move(tls)),
+        service_(std::move(service)),
+        acceptor_(thread.executor()),
+        pause_(thread.executor()) {}
+
+  void bind(const tcp::endpoint& endpoint) {
+    acceptor_.open(endpoint.protocol());
+    acceptor_.set_option(asio::socket_base::reuse_address(true));
+    if (endpoint.address().is_v6()) {
+      acceptor_.set_option(asio::ip::v6_only(!endpoint.address().is_unspecified()));
+    }
+    acceptor_.bind(endpoint);
+    acceptor_.listen(asio::socket_base::max_listen_connections);
+  }
+
+  std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  bool accepting() const { return accepting_; }
+
+  void accept() {
+    accepting_ = true;
+    acceptor_.async_accept([self = shared_from_this()](error_code error, Socket socket) {
+      if (!self->acceptor_.is_open()) return;
+      if (error) return self->on_error(error);
+      self->welcome(std::move(socket));
+      self->accept();
+    });
+  }
+
+  void stop() {
+    accepting_ = false;
+    error_code ignored;
+    acceptor_.close(ignored);
+    pause_.cancel();
+  }
+
+ private:
+  void welcome(Socket socket) {
+    if (thread_.connection_count() >= service_->limits.connections_max) {
+      if (!std::exchange(full_, true)) {
+        thread_.log().warn("connection refused: too many are open",
+                           {{"listener", service_->protocol},
+                            {"limit", std::to_string(service_->limits.connections_max)}});
+      }
+      return;
+    }
+    full_ = false;
+    std::shared_ptr<Stream> stream;
+    if (tls_) {
+      stream = std::make_shared<TlsStream>(std::move(socket), tls_);
+    } else {
+      stream = std::make_shared<TcpStream>(std::move(socket));
+    }
+    Connection::start(thread_, std::move(stream), service_);
+  }
+
+  void on_error(error_code error) {
+    if (error == asio::error::connection_aborted) return accept();  // gone before it was accepted
+    accepting_ = false;
+    thread_.log().warn("accept failed; trying again in a second",
+                       {{"listener", service_->protocol},
+                        {"reason", error.message()},
+                        {"remedy", error == asio::error::no_descriptors
+                                       ? "raise the limit of open files (ulimit -n)"
+                                       : "see the reason"}});
+    pause_.expires_after(accept_pause);
+    pause_.async_wait([self = shared_from_this()](error_code cancelled) {
+      if (!cancelled && self->acceptor_.is_open()) self->accept();
+    });
+  }
+
+  IoThread& thread_;
+  std::shared_ptr<const TlsContext> tls_;
+  std::shared_ptr<const Service> service_;
+  asio::basic_socket_acceptor<tcp, Executor> acceptor_;
+  Timer pause_;
+  bool accepting_ = false;
+  bool full_ = false;
+};
+
+Listener::Listener(IoThread& thread, ListenerOptions options) {
+  const auto bind = [&](const asio::ip::address& address, std::uint16_t port) {
+    auto acceptor = std::make_shared<Acceptor>(thread, options.tls, options.service);
+    acceptor->bind({address, port});
+    acceptors_.push_back(acceptor);
+    return acceptor->port();
+  };
+  const bool local = options.address == "localhost" || options.address == "127.0.0.1";
+  const auto address = local ? asio::ip::make_address("127.0.0.1")
+                             : asio::ip::make_address(options.address);
+  // The other family may have just the free port that the first one was given.
+  for (int attempt = 1;; ++attempt) {
+    port_ = bind(address, options.port);
+    if (!local) return;
+    try {
+      bind(asio::ip::make_address("::1"), port_);
+      return;
+    } catch (const system_error& error) {
+      if (error.code() == asio::error::address_in_use) {
+        if (options.port != 0 || attempt == any_port_attempts) throw;
+        acceptors_.clear();
+      } else {
+        thread.log().debug("no IPv6 here", {{"listener", options.service->protocol},
+                                            {"reason", error.code().message()}});
+        return;
+      }
+    }
+  }
+}
+
+Listener::~Listener() { stop(); }
+
+void Listener::start() {
+  for (const auto& acceptor : acceptors_) acceptor->accept();
+}
+
+void Listener::stop() {
+  for (const auto& acceptor : acceptors_) acceptor->stop();
+}
+
+bool Listener::accepting() const {
+  for (const auto& acceptor : acceptors_) {
+    if (!acceptor->accepting()) return false;
+  }
+  return !acceptors_.empty();
+}
+
+}  // namespace net

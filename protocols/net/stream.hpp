@@ -1,0 +1,108 @@
+#pragma once
+// TCP, TLS and WebSocket as one stream of bytes that never blocks: try, and if it says want_read or
+// want_write, ask to be told when trying again makes sense. An idle stream owns no buffer.
+// One thread; the owner is told at most once for each wait, and never from within the call.
+#include "protocols/net/io_thread.hpp"
+#include "protocols/session.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace net {
+
+enum class IoStatus : std::uint8_t {
+  ok,
+  want_read,   // nothing now: wait_readable
+  want_write,  // nothing now: wait_writable
+  closed,      // the peer has said that nothing more comes
+  failed,      // the connection is broken: error_text()
+};
+
+struct ReadResult {
+  IoStatus status;
+  std::string_view bytes;  // not empty when ok; valid until the next call or the end of the handler
+};
+struct WriteResult {
+  IoStatus status;
+  std::size_t size;
+};
+
+class StreamOwner {
+ public:
+  virtual void on_readable() = 0;
+  virtual void on_writable() = 0;
+
+ protected:
+  ~StreamOwner() = default;
+};
+using OwnerPtr = std::shared_ptr<StreamOwner>;
+
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  // Call until ok; read and write only afterwards.
+  virtual IoStatus handshake() = 0;
+  virtual ReadResult read(std::span<char> scratch) = 0;
+  virtual WriteResult write(std::string_view bytes) = 0;
+  // After a read: false means that waiting is cheaper than trying again.
+  virtual bool may_have_more() const = 0;
+  virtual void wait_readable(OwnerPtr owner) = 0;
+  virtual void wait_writable(OwnerPtr owner) = 0;
+  // Says that nothing more will be written; what the peer answers is read until closed.
+  virtual void say_goodbye(OwnerPtr owner) = 0;
+  virtual void close() = 0;  // at once; waits end without telling the owner of any bytes
+  virtual protocols::PeerInfo peer() const = 0;
+  virtual std::string error_text() const = 0;
+};
+
+// A stream on a descriptor, which a WebSocket can be put upon.
+class SocketStream : public Stream {
+ public:
+  explicit SocketStream(Socket socket);
+
+  void wait_readable(OwnerPtr owner) override;
+  void wait_writable(OwnerPtr owner) override;
+  void close() override;
+  std::string error_text() const override { return error_; }
+
+  Socket& socket() { return socket_; }
+  // Completes with void(error_code) when a read is worth trying.
+  template <class Handler>
+  void async_wait_readable(Handler&& handler) {
+    if (may_have_more()) {
+      asio::post(socket_.get_executor(),
+                 [h = std::forward<Handler>(handler)]() mutable { h(boost::system::error_code{}); });
+    } else {
+      socket_.async_wait(Socket::wait_read, std::forward<Handler>(handler));
+    }
+  }
+
+ protected:
+  std::string address() const;
+  IoStatus broken(int error_number);
+
+  Socket socket_;
+  std::string error_;
+};
+
+class TcpStream final : public SocketStream {
+ public:
+  using SocketStream::SocketStream;
+  IoStatus handshake() override { return IoStatus::ok; }
+  ReadResult read(std::span<char> scratch) override;
+  WriteResult write(std::string_view bytes) override;
+  bool may_have_more() const override { return may_have_more_; }
+  void say_goodbye(OwnerPtr owner) override;
+  protocols::PeerInfo peer() const override;
+
+ private:
+  bool may_have_more_ = false;
+};
+
+}  // namespace net

@@ -1,0 +1,193 @@
+#include "protocols/net/tls.hpp"
+
+#include "emulator/core/encoding.hpp"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+#include <utility>
+
+namespace net {
+namespace {
+
+std::string openssl_reason(unsigned long code) {
+  std::array<char, 256> text{};
+  ERR_error_string_n(code, text.data(), text.size());
+  return text.data();
+}
+
+void require(bool good, const char* what) {
+  if (!good) throw std::runtime_error(std::string(what) + ": " + openssl_reason(ERR_get_error()));
+}
+
+template <auto Free>
+struct Freer {
+  template <class T>
+  void operator()(T* object) const { Free(object); }
+};
+using BioPtr = std::unique_ptr<BIO, Freer<BIO_free>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
+using CertificatePtr = std::unique_ptr<X509, Freer<X509_free>>;
+
+BioPtr memory_bio(const std::string& text) {
+  return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+void load(SSL_CTX* context, const std::string& chain, const std::string& key) {
+  const BioPtr chain_bio = memory_bio(chain);
+  const CertificatePtr leaf(PEM_read_bio_X509(chain_bio.get(), nullptr, nullptr, nullptr));
+  require(leaf && SSL_CTX_use_certificate(context, leaf.get()) == 1, "server certificate");
+  while (X509* issuer = PEM_read_bio_X509(chain_bio.get(), nullptr, nullptr, nullptr)) {
+    require(SSL_CTX_add0_chain_cert(context, issuer) == 1, "certificate chain");
+  }
+  ERR_clear_error();  // the end of the PEM text is reported as an error
+  const KeyPtr private_key(PEM_read_bio_PrivateKey(memory_bio(key).get(), nullptr, nullptr, nullptr));
+  require(private_key && SSL_CTX_use_PrivateKey(context, private_key.get()) == 1, "server key");
+  require(SSL_CTX_check_private_key(context) == 1, "server key and certificate");
+}
+
+// M-06: trust is the hub's business. A self-signed certificate is as good as any here; the handshake
+// has proven that the client holds its key.
+int accept_any_certificate(int, X509_STORE_CTX*) { return 1; }
+
+int choose_http11(SSL*, const unsigned char** out, unsigned char* out_size,
+                  const unsigned char* offered, unsigned int offered_size, void*) {
+  static constexpr unsigned char http11[] = "\x08http/1.1";
+  unsigned char* chosen = nullptr;
+  const int found = SSL_select_next_proto(&chosen, out_size, http11, sizeof http11 - 1, offered,
+                                          offered_size);
+  if (found != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_NOACK;
+  *out = chosen;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+std::string digest_hex(X509* certificate, const EVP_MD* digest) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
+  unsigned int size = 0;
+  if (X509_digest(certificate, digest, bytes.data(), &size) != 1) return {};
+  return hub::hex_encode({reinterpret_cast<const char*>(bytes.data()), size});
+}
+
+std::string common_name(X509* certificate) {
+  X509_NAME* subject = X509_get_subject_name(certificate);
+  const int index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+  if (index < 0) return {};
+  unsigned char* text = nullptr;
+  const int size =
+      ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index)));
+  if (size < 0) return {};
+  std::string name(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
+  OPENSSL_free(text);
+  return name;
+}
+
+}  // namespace
+
+TlsContext::TlsContext(const ServerCertificates& certificates)
+    : context_(SSL_CTX_new(TLS_server_method())) {
+  require(context_ != nullptr, "TLS context");
+  std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>> guard(context_);  // until all is well
+  require(SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION) == 1, "TLS 1.2");
+  load(context_, certificates.rsa_chain, certificates.rsa_key);
+  load(context_, certificates.ecdsa_chain, certificates.ecdsa_key);
+  SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, accept_any_certificate);
+  SSL_CTX_set_alpn_select_cb(context_, choose_http11, nullptr);
+  // N-02: nothing is kept for a later resumption, no buffers while a connection is idle; reading
+  // ahead takes a whole record with one system call.
+  SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(context_, 0);
+  SSL_CTX_set_options(context_, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                    SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_CTX_set_mode(context_, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_read_ahead(context_, 1);
+  guard.release();
+}
+
+TlsContext::~TlsContext() { SSL_CTX_free(context_); }
+
+TlsStream::TlsStream(Socket socket, std::shared_ptr<const TlsContext> context)
+    : SocketStream(std::move(socket)), context_(std::move(context)), ssl_(SSL_new(context_->native())) {
+  HUB_ASSERT(ssl_ != nullptr);
+  SSL_set_fd(ssl_, static_cast<int>(socket_.native_handle()));
+  SSL_set_accept_state(ssl_);
+}
+
+TlsStream::~TlsStream() { SSL_free(ssl_); }
+
+IoStatus TlsStream::handshake() {
+  ERR_clear_error();
+  const int result = SSL_do_handshake(ssl_);
+  if (result == 1) {
+    may_have_more_ = SSL_has_pending(ssl_) == 1;
+    return IoStatus::ok;
+  }
+  return status_of(result);
+}
+
+ReadResult TlsStream::read(std::span<char> scratch) {
+  ERR_clear_error();
+  const int size = SSL_read(ssl_, scratch.data(), static_cast<int>(scratch.size()));
+  if (size > 0) {
+    may_have_more_ = SSL_has_pending(ssl_) == 1;
+    return {IoStatus::ok, {scratch.data(), static_cast<std::size_t>(size)}};
+  }
+  may_have_more_ = false;  // also with half a record read ahead: the other half shows as readable
+  return {status_of(size), {}};
+}
+
+WriteResult TlsStream::write(std::string_view bytes) {
+  ERR_clear_error();
+  std::size_t size = 0;
+  const int result = SSL_write_ex(ssl_, bytes.data(), bytes.size(), &size);
+  if (result == 1) return {IoStatus::ok, size};
+  return {status_of(result), 0};
+}
+
+IoStatus TlsStream::status_of(int result) {
+  switch (SSL_get_error(ssl_, result)) {
+    case SSL_ERROR_WANT_READ:
+      return IoStatus::want_read;
+    case SSL_ERROR_WANT_WRITE:
+      return IoStatus::want_write;
+    case SSL_ERROR_ZERO_RETURN:
+      return IoStatus::closed;
+    case SSL_ERROR_SYSCALL:
+      return errno == 0 ? IoStatus::closed : broken(errno);
+    default:
+      break;
+  }
+  const unsigned long code = ERR_peek_error();
+  const char* reason = ERR_reason_error_string(code);
+  error_ = reason != nullptr ? reason : openssl_reason(code);
+  return IoStatus::failed;
+}
+
+void TlsStream::say_goodbye(OwnerPtr) {
+  ERR_clear_error();
+  if (SSL_is_init_finished(ssl_)) SSL_shutdown(ssl_);  // close_notify; the peer's is not waited for
+  ERR_clear_error();
+  boost::system::error_code ignored;
+  socket_.shutdown(Socket::shutdown_send, ignored);
+}
+
+protocols::PeerInfo TlsStream::peer() const {
+  protocols::PeerInfo peer;
+  peer.address = address();
+  peer.encrypted = true;
+  if (const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name)) peer.server_name = name;
+  if (X509* certificate = SSL_get0_peer_certificate(ssl_)) {
+    peer.certificate = hub::ClientCertificate{digest_hex(certificate, EVP_sha1()),
+                                              digest_hex(certificate, EVP_sha256()),
+                                              common_name(certificate)};
+  }
+  return peer;
+}
+
+}  // namespace net

@@ -1,0 +1,57 @@
+#pragma once
+// Server side TLS, OpenSSL on the descriptor itself: an idle connection costs about 15 KiB, where
+// asio::ssl::stream costs 70 (N-02).
+//   M-05 SNI is read, never required.       M-06 TLS 1.2 and 1.3; a client certificate is asked for,
+//   never required, and any is accepted: whether its thumbprint is a device's, the hub decides.
+//   T1 http/1.1 is chosen by ALPN if the client offers it; h2 never.
+#include "protocols/net/stream.hpp"
+
+#include <memory>
+#include <string>
+
+struct ssl_st;
+struct ssl_ctx_st;
+
+namespace net {
+
+// PEM texts. Both kinds are loaded and the client's offer decides (contract.md 6).
+struct ServerCertificates {
+  std::string rsa_chain, rsa_key;
+  std::string ecdsa_chain, ecdsa_key;
+};
+
+// Immutable; shared by all listeners. Throws std::runtime_error if OpenSSL takes something badly.
+class TlsContext {
+ public:
+  explicit TlsContext(const ServerCertificates& certificates);
+  ~TlsContext();
+  TlsContext(const TlsContext&) = delete;
+  TlsContext& operator=(const TlsContext&) = delete;
+
+  ssl_ctx_st* native() const { return context_; }
+
+ private:
+  ssl_ctx_st* context_;
+};
+
+class TlsStream final : public SocketStream {
+ public:
+  TlsStream(Socket socket, std::shared_ptr<const TlsContext> context);
+  ~TlsStream() override;
+
+  IoStatus handshake() override;
+  ReadResult read(std::span<char> scratch) override;
+  WriteResult write(std::string_view bytes) override;
+  bool may_have_more() const override { return may_have_more_; }
+  void say_goodbye(OwnerPtr owner) override;
+  protocols::PeerInfo peer() const override;
+
+ private:
+  IoStatus status_of(int result);
+
+  std::shared_ptr<const TlsContext> context_;
+  ssl_st* ssl_;
+  bool may_have_more_ = false;
+};
+
+}  // namespace net
