@@ -1,0 +1,108 @@
+#include "protocols/http/device_api.hpp"
+
+#include "emulator/core/encoding.hpp"
+#include "protocols/http/limits.hpp"
+#include "protocols/http/message_headers.hpp"
+#include "protocols/http/settle.hpp"
+#include "protocols/http/telemetry_batch.hpp"
+
+#include <charconv>
+
+namespace http {
+
+namespace {
+
+using hub::HubErrc;
+
+constexpr std::string_view batch_content_type = "application/vnd.microsoft.iothub.json";
+
+hub::QueueId queue_of(const Exchange& exchange) { return {exchange.device->id}; }
+
+bool is_batch(const RequestHead& head) {
+  const std::string_view type = head.find("content-type").value_or(std::string_view{});
+  return hub::iequals(type.substr(0, type.find(';')), batch_content_type);
+}
+
+// The hub stamps who sent it (spec/c2d.md section 7).
+std::string auth_method(const hub::Principal& principal) {
+  const bool policy = principal.kind == hub::Principal::Kind::policy;
+  return std::string(R"({"scope":")") + (policy ? "hub" : "device") + R"(","type":")" +
+         (principal.by_certificate ? "x509" : "sas") +
+         R"(","issuer":"iothub","acceptingIpFilterRule":null})";
+}
+
+hub::Result<void> check_size(std::size_t size, const hub::Limits& limits) {
+  if (size <= limits.d2c_message_bytes_max) return {};
+  return hub::fail(HubErrc::message_too_large,
+                   "the request has " + std::to_string(size) + " bytes of messages, " +
+                       std::to_string(limits.d2c_message_bytes_max) + " are allowed");
+}
+
+// Seconds by header or query, 1..300 (U8, contract.md section 6; H-38).
+hub::Result<hub::Duration> lock_timeout(const Exchange& exchange) {
+  constexpr std::string_view name = "iothub-messagelocktimeout";
+  auto text = exchange.head.find(name);
+  if (!text) text = exchange.target.find(name);
+  const hub::Limits& limits = exchange.hub.limits();
+  if (!text || text->empty()) return limits.lock_duration;
+  int seconds = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
+  const std::chrono::seconds lock{seconds};
+  if (error != std::errc{} || end != text->data() + text->size() ||
+      lock < limits.http_lock_timeout_min || lock > limits.http_lock_timeout_max) {
+    return hub::fail(HubErrc::argument_invalid,
+                     "IotHub-MessageLockTimeout must be 1 to 300 whole seconds");
+  }
+  return hub::Duration{lock};
+}
+
+}  // namespace
+
+hub::Result<void> send_telemetry(Exchange& exchange) {
+  std::vector<SentHeaders> messages;
+  if (is_batch(exchange.head)) {
+    auto batch = parse_telemetry_batch(exchange.body);
+    if (!batch) return batch.error();
+    messages = std::move(*batch);
+  } else {
+    messages.push_back(read_headers(exchange.head));
+    messages.back().content.body = exchange.body;
+  }
+  // All or nothing: everything that can be wrong is looked at before the first one is stored.
+  std::size_t size = 0;
+  for (const SentHeaders& message : messages) {
+    if (auto checked = check_headers(message, exchange.hub.limits()); !checked) return checked;
+    size += message.content.size();
+  }
+  if (auto checked = check_size(size, exchange.hub.limits()); !checked) return checked;
+
+  for (SentHeaders& sent : messages) {
+    hub::TelemetryMessage telemetry;
+    telemetry.content = std::move(sent.content);
+    telemetry.interface_id = std::move(sent.interface_id);
+    telemetry.subject = std::move(sent.subject);
+    telemetry.connection_device_id = exchange.device->id.text;
+    telemetry.auth_generation_id = exchange.device->generation_id;
+    telemetry.auth_method = auth_method(exchange.principal);
+    auto sent_on = exchange.hub.send_telemetry(std::move(telemetry), exchange.now);
+    if (!sent_on) return sent_on;
+  }
+  exchange.response.status = 204;
+  return {};
+}
+
+hub::Result<void> receive_device_bound(Exchange& exchange) {
+  const auto lock = lock_timeout(exchange);
+  if (!lock) return lock.error();
+  return receive_from(exchange, queue_of(exchange), *lock, content_type_bytes);
+}
+
+hub::Result<void> settle_device_bound(Exchange& exchange) {
+  return complete_or_reject(exchange, queue_of(exchange), exchange.ids.at(1));
+}
+
+hub::Result<void> abandon_device_bound(Exchange& exchange) {
+  return abandon(exchange, queue_of(exchange), exchange.ids.at(1));
+}
+
+}  // namespace http

@@ -1,0 +1,126 @@
+#include "protocols/http/service_api.hpp"
+
+#include "protocols/http/device_json.hpp"
+#include "protocols/http/etag.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <charconv>
+
+namespace http {
+
+namespace json = boost::json;
+using hub::HubErrc;
+
+namespace {
+
+hub::Result<hub::DeviceId> device_of(const Exchange& exchange) {
+  const std::string_view id = exchange.ids.at(0);
+  if (!hub::is_valid_device_id(id)) {
+    return hub::fail(HubErrc::argument_invalid,
+                     "a device id has 1 to 128 ASCII letters, digits and - : . + % _ # * ? ! ( ) , "
+                     "= @ $ ' or a semicolon");
+  }
+  return hub::DeviceId{std::string(id)};
+}
+
+// `Device` members of a PUT; the id in the body, if there is one, must be the path's.
+hub::Result<hub::DeviceSpec> read_device(const Exchange& exchange, const hub::DeviceId& id) {
+  const auto parsed = parse_json(exchange.body);
+  if (!parsed) return parsed.error();
+  if (!parsed->is_object()) {
+    return hub::fail(HubErrc::iot_hub_format_error, "the body must be a JSON object");
+  }
+  const json::object& body = parsed->get_object();
+  if (const json::value* given = body.if_contains("deviceId"); given != nullptr) {
+    if (!given->is_null() && (!given->is_string() || given->get_string() != id.text.c_str())) {
+      return hub::fail(HubErrc::argument_invalid, "deviceId differs from the id in the path");
+    }
+  }
+  auto spec = to_device_spec(body);
+  if (spec) spec->id = id;
+  return spec;
+}
+
+void answer(Exchange& exchange, const json::value& body) {
+  exchange.response.json(json::serialize(body));
+}
+
+}  // namespace
+
+hub::Result<void> put_device(Exchange& exchange) {
+  const auto id = device_of(exchange);
+  if (!id) return id.error();
+  const auto spec = read_device(exchange, *id);
+  if (!spec) return spec.error();
+  // Without If-Match it is a create, whatever is there already (H-29).
+  const hub::IfMatch if_match = normalise_if_match(exchange.head.find("if-match"));
+  const auto device = if_match ? exchange.hub.update_device(*spec, if_match, exchange.now)
+                               : exchange.hub.create_device(*spec, exchange.now);
+  if (!device) return device.error();
+  answer(exchange, to_json(*device));
+  return {};
+}
+
+hub::Result<void> get_device(Exchange& exchange) {
+  const auto id = device_of(exchange);
+  if (!id) return id.error();
+  const auto device = exchange.hub.get_device(*id, exchange.now);
+  if (!device) return device.error();
+  answer(exchange, to_json(*device));
+  return {};
+}
+
+hub::Result<void> delete_device(Exchange& exchange) {
+  const auto id = device_of(exchange);
+  if (!id) return id.error();
+  const hub::IfMatch if_match = normalise_if_match(exchange.head.find("if-match"));
+  auto deleted = exchange.hub.delete_device(*id, if_match, exchange.now);
+  if (deleted) exchange.response.status = 204;
+  return deleted;
+}
+
+hub::Result<void> list_devices(Exchange& exchange) {
+  const std::size_t all = exchange.hub.limits().list_devices_max;
+  std::size_t count = 0;
+  const std::string_view top = exchange.target.find("top").value_or(std::string_view{});
+  const auto [end, error] = std::from_chars(top.data(), top.data() + top.size(), count);
+  if (error != std::errc{} || end != top.data() + top.size() || count < 1 || count > all) {
+    count = all;  // H-44
+  }
+  json::array devices;
+  for (const auto& device : exchange.hub.list_devices({}, count, exchange.now)) {
+    devices.push_back(to_json(device));
+  }
+  answer(exchange, devices);
+  return {};
+}
+
+hub::Result<void> device_statistics(Exchange& exchange) {
+  const auto statistics = exchange.hub.statistics(exchange.now);
+  json::object body;
+  body["totalDeviceCount"] = statistics.total_device_count;
+  body["enabledDeviceCount"] = statistics.enabled_device_count;
+  body["enableDeviceCount"] = statistics.enabled_device_count;  // the name that Java reads
+  body["disabledDeviceCount"] = statistics.disabled_device_count;
+  answer(exchange, body);
+  return {};
+}
+
+hub::Result<void> service_statistics(Exchange& exchange) {
+  const auto statistics = exchange.hub.statistics(exchange.now);
+  answer(exchange, json::object{{"connectedDeviceCount", statistics.connected_device_count}});
+  return {};
+}
+
+hub::Result<void> get_twin(Exchange& exchange) {
+  const auto id = device_of(exchange);
+  if (!id) return id.error();
+  const auto device = exchange.hub.get_device(*id, exchange.now);
+  if (!device) return device.error();
+  answer(exchange, to_twin_json(*device));
+  return {};
+}
+
+}  // namespace http

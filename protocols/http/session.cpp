@@ -1,0 +1,258 @@
+#include "protocols/http/session.hpp"
+
+#include "emulator/core/encoding.hpp"
+#include "protocols/http/authorization.hpp"
+#include "protocols/http/errors.hpp"
+#include "protocols/http/limits.hpp"
+#include "protocols/http/router.hpp"
+#include "protocols/http/upgrade.hpp"
+
+#include <algorithm>
+#include <functional>
+
+namespace http {
+
+using protocols::TimePoint;
+
+namespace {
+
+constexpr std::size_t kept_output_capacity = 64 * 1024;
+
+// `2021-04-12`, `2018-08-30-preview`: any well-formed one is as good as another (H-47).
+bool is_api_version(std::string_view text) {
+  constexpr std::string_view shape = "dddd-dd-dd";
+  if (text.size() < shape.size() || text.size() > 32) return false;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    const bool digit = text[i] >= '0' && text[i] <= '9';
+    if (shape[i] == 'd' ? !digit : text[i] != '-') return false;
+  }
+  return text.size() == shape.size() || text[shape.size()] == '-';
+}
+
+// Java cannot send PATCH and says so in a header (T-07).
+Method effective_method(const RequestHead& head) {
+  if (head.method == Method::post) {
+    const auto wanted = head.find("x-http-method-override");
+    if (wanted && hub::iequals(*wanted, "patch")) return Method::patch;
+  }
+  return head.method;
+}
+
+std::string_view path_of(const RequestHead& head) {
+  return head.target.substr(0, head.target.find('?'));  // a query is never logged
+}
+
+}  // namespace
+
+Session::Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker, TimePoint now)
+    : hub_(hub), peer_(std::move(peer)), opened_(now), since_(now) {}
+
+void Session::on_bytes(std::string_view bytes, TimePoint now) {
+  switch (state_) {
+    case State::open:
+      if (held_.empty()) {
+        read(bytes, now);
+      } else {
+        held_.append(bytes);
+      }
+      return;
+    case State::upgraded:
+      if (upgrade_) upgrade_->leftover.append(bytes);
+      return;
+    case State::lingering:
+    case State::closed: return;
+  }
+}
+
+void Session::read(std::string_view bytes, TimePoint now) {
+  while (state_ == State::open) {
+    if (waiting_output() > output_bytes_high) {
+      held_.assign(bytes);
+      return;
+    }
+    const bool was_in_head = parser_.in_head();
+    bytes.remove_prefix(parser_.put(bytes));
+    if (!was_in_head && parser_.in_head()) since_ = now;
+    switch (parser_.status()) {
+      case RequestParser::Status::need_more:
+        if (bytes.empty()) return;
+        break;
+      case RequestParser::Status::head_complete: on_head(bytes, now); break;
+      case RequestParser::Status::complete:
+        on_request(now);
+        if (bytes.empty()) return;
+        break;
+      case RequestParser::Status::refused: refuse(parser_.refusal(), now); break;
+    }
+  }
+}
+
+void Session::on_head(std::string_view behind, TimePoint now) {
+  since_ = now;
+  const RequestHead& head = parser_.head();
+  target_ = parse_target(head.target);
+  if (!target_) return refuse({400, "malformed request: the target is no path"}, now);
+  if (wants_upgrade(head, *target_)) {
+    auto decision = decide_upgrade(head, *target_, parser_.raw_head());
+    if (const auto* refusal = std::get_if<Refusal>(&decision)) return refuse(*refusal, now);
+    upgrade_ = std::get<protocols::Upgrade>(std::move(decision));
+    upgrade_->leftover = behind;
+    state_ = State::upgraded;
+    return;
+  }
+  if (head.expects_continue && head.has_body) append_continue(output_);
+}
+
+void Session::on_request(TimePoint now) {
+  const RequestHead& head = parser_.head();
+  request_id_ = next_request_id();
+  response_.reset();
+  const auto error = serve(now);
+  if (error) {
+    log_refused(*error);
+    std::string kept = error->status == 405 ? std::move(response_.headers) : std::string();
+    write_error(response_, *error, request_id_, now);
+    response_.headers += kept;
+  } else if (hub_.log().enabled(hub::LogLevel::debug)) {
+    hub_.log().debug("http request served", {{"peer", peer_.address},
+                                             {"method", head.method_text},
+                                             {"path", path_of(head)},
+                                             {"status", std::to_string(response_.status)}});
+  }
+  // A body that was too large may have been sent by mistake as a whole stream: start anew.
+  const bool keep_alive = head.keep_alive && !parser_.body_too_large();
+  write(keep_alive, now);
+  parser_.next();
+  since_ = now;
+  if (!keep_alive) state_ = State::closed;
+}
+
+std::optional<WireError> Session::serve(TimePoint now) {
+  const RequestHead& head = parser_.head();
+  if (parser_.body_too_large()) {
+    return generic_error(413, "a request body has at most 512 KiB");  // H-21
+  }
+  Match found = match(all_routes(), effective_method(head), target_->segments);
+  if (found.route == nullptr) {
+    if (!found.path_known) return generic_error(404, "this hub has no such route");
+    response_.header("Allow", found.allow);
+    return generic_error(405, "this route takes " + found.allow);
+  }
+  const auto version = target_->find("api-version");
+  if (found.route->wants_api_version && !(version && is_api_version(*version))) {
+    return to_wire_error(hub::fail(hub::HubErrc::invalid_protocol_version,
+                                   "api-version is missing or malformed, e.g. 2021-04-12"));
+  }
+  Exchange exchange{hub_,          peer_, head,      *target_, parser_.body(), now,
+                    response_, std::move(found.ids), {},       {}};
+  if (auto granted = authorize(exchange, found.route->access); !granted) {
+    return to_wire_error(granted.error());
+  }
+  if (auto done = found.route->handler(exchange); !done) return to_wire_error(done.error());
+  return std::nullopt;
+}
+
+void Session::refuse(const Refusal& refusal, TimePoint now) {
+  const WireError error = generic_error(refusal.status, refusal.reason);
+  log_refused(error);
+  request_id_ = next_request_id();
+  write_error(response_, error, request_id_, now);
+  write(false, now);
+  state_ = State::lingering;
+  since_ = now;
+}
+
+void Session::write(bool keep_alive, TimePoint now) {
+  ResponseContext context;
+  context.now = now;
+  context.request_id = request_id_;
+  context.keep_alive = keep_alive;
+  context.http_1_0 = parser_.head().http_1_0;
+  context.head_only = parser_.head().method == Method::head;
+  append_response(output_, response_, context);
+}
+
+void Session::log_refused(const WireError& error) const {
+  const RequestHead& head = parser_.head();
+  hub_.log().info("http request refused", {{"peer", peer_.address},
+                                           {"method", head.method_text},
+                                           {"path", path_of(head)},
+                                           {"status", std::to_string(error.status)},
+                                           {"error", error.name},
+                                           {"reason", error.detail}});
+}
+
+// A GUID for people who compare logs: its first half is the connection's, its second half counts.
+std::string Session::next_request_id() {
+  ++request_count_;
+  const std::uint64_t connection = std::hash<std::string>{}(peer_.address) ^
+                                   static_cast<std::uint64_t>(hub::to_unix_ms(opened_));
+  hub::LockToken guid;
+  for (std::size_t i = 0; i < 8; ++i) {
+    guid.bytes[i] = static_cast<std::uint8_t>(connection >> (56 - 8 * i));
+    guid.bytes[i + 8] = static_cast<std::uint8_t>(request_count_ >> (56 - 8 * i));
+  }
+  return guid.to_text();
+}
+
+void Session::on_wake(TimePoint) {}
+
+void Session::on_time(TimePoint now) {
+  if (state_ == State::lingering && now >= since_ + linger_timeout) state_ = State::closed;
+  if (state_ != State::open) return;
+  if (!held_.empty()) {
+    const std::string held = std::exchange(held_, {});
+    read(held, now);
+    return;
+  }
+  if (parser_.in_head() && now >= since_ + head_timeout) {
+    refuse({408, "the request head took longer than 30 seconds"}, now);
+  } else if (parser_.in_body() && now >= since_ + body_timeout) {
+    refuse({408, "the request body took longer than 120 seconds"}, now);
+  } else if (!parser_.in_head() && !parser_.in_body() && now >= since_ + idle_timeout) {
+    state_ = State::closed;
+  }
+}
+
+void Session::on_peer_closed(TimePoint) { state_ = State::closed; }
+
+void Session::on_shutdown(TimePoint now) {
+  if (state_ == State::open && (parser_.in_head() || parser_.in_body())) {
+    refuse({503, "the emulator is shutting down"}, now);
+  }
+  state_ = State::closed;
+}
+
+std::string_view Session::output() const { return std::string_view(output_).substr(written_); }
+
+void Session::consume_output(std::size_t size) {
+  HUB_ASSERT(size <= waiting_output());
+  written_ += size;
+  if (written_ < output_.size()) return;
+  output_.clear();
+  written_ = 0;
+  if (output_.capacity() > kept_output_capacity) output_.shrink_to_fit();
+}
+
+std::optional<TimePoint> Session::next_deadline() const {
+  switch (state_) {
+    case State::upgraded:
+    case State::closed: return std::nullopt;
+    case State::lingering: return since_ + linger_timeout;
+    case State::open: break;
+  }
+  if (!held_.empty() && waiting_output() <= output_bytes_high) return since_;  // at once
+  if (parser_.in_head()) return since_ + head_timeout;
+  if (parser_.in_body()) return since_ + body_timeout;
+  return since_ + idle_timeout;
+}
+
+bool Session::wants_close() const { return state_ == State::closed; }
+
+bool Session::wants_input() const { return held_.empty(); }
+
+std::optional<protocols::Upgrade> Session::take_upgrade() {
+  return std::exchange(upgrade_, std::nullopt);
+}
+
+}  // namespace http
