@@ -1,0 +1,207 @@
+// SAS tokens, policies, X.509: spec/c2d.md 6.2..6.4.
+#include "emulator/core/auth.hpp"
+#include "emulator/core/encoding.hpp"
+#include "tests/support/test_hub.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace hub;
+using namespace test;
+
+namespace {
+
+// A token over exactly this text, as an SDK would write it.
+std::string token_over(std::string sr, std::string_view key, TimePoint expiry,
+                       std::string_view policy = {}) {
+  const std::string se = std::to_string(to_unix_ms(expiry) / 1000);
+  const std::string sig = percent_encode(base64_encode(
+      hmac_sha256(*base64_decode(key), sr + "\n" + se)));
+  std::string token = "SharedAccessSignature sr=" + sr + "&sig=" + sig + "&se=" + se;
+  if (!policy.empty()) token.append("&skn=").append(policy);
+  return token;
+}
+
+}  // namespace
+
+TEST_CASE("SEC-01 fields come in any order and any case of their names; the scheme word is exact") {
+  const auto good = parse_sas_token("SharedAccessSignature SIG=a%2Fb%3D&se=10&&sr=H%2fx&skn=p%20q");
+  REQUIRE(good);
+  CHECK(good->sr == "H%2fx");
+  CHECK(good->se == "10");
+  CHECK(good->sig == "a/b=");
+  CHECK(good->skn == "p q");
+  CHECK(good->expires_at == from_unix_seconds(10));
+  for (const char* bad :
+       {"", "SharedAccessSignature", "sharedaccesssignature sr=a&sig=b&se=1",
+        "SharedAccessSignature sr=a&sig=b", "SharedAccessSignature sr=a&se=1",
+        "SharedAccessSignature sig=a&se=1", "SharedAccessSignature sr=a&sig=b&se=x",
+        "SharedAccessSignature sr=a&sig=b&se=-1", "SharedAccessSignature sr&sig=b&se=1",
+        "SharedAccessSignaturesr=a&sig=b&se=1", "Bearer x"}) {
+    CHECK_MESSAGE(!parse_sas_token(bad), bad);
+  }
+  CHECK_FALSE(parse_sas_token("SharedAccessSignature sr=a&sig=b&se=1&skn=" + std::string(300, 'p')));
+  CHECK_FALSE(parse_sas_token("SharedAccessSignature sr=" + std::string(5000, 'a')));
+}
+
+TEST_CASE("SEC-02 the signature is over the raw sr text, whatever its escapes look like") {
+  TestHub t;
+  t.create("d");
+  for (const char* sr : {"localhost%2Fdevices%2Fd", "localhost%2fdevices%2fd", "localhost/devices/d",
+                         "LOCALHOST/devices/d", "other.name:8883/devices/d"}) {
+    CHECK_MESSAGE(t.hub.authenticate_sas(token_over(sr, device_key, t.now + 1h), t.now), sr);
+  }
+  auto forged = token_over("localhost/devices/d", device_key, t.now + 1h);
+  forged.replace(forged.find("devices"), 7, "Devices");
+  CHECK_FALSE(t.hub.authenticate_sas(forged, t.now));
+}
+
+TEST_CASE("SEC-03 a known token verifies: the vector was made with OpenSSL's command line") {
+  // printf 'localhost%%2Fdevices%%2Fd\n1900000000' | openssl dgst -sha256 -mac HMAC -macopt
+  //   hexkey:$(echo ZGV2aWNlLWtleS1vZi10aGUtdGVzdHMtMzItYnl0ZXM= | base64 -d | xxd -p -c 99) -binary | base64
+  const auto token = parse_sas_token(make_sas_token("localhost/devices/d", device_key,
+                                                    from_unix_seconds(1'900'000'000)));
+  REQUIRE(token);
+  CHECK(token->sig == "0Us8Nm0dFI9eascbKkAp0TIYgw5i7CRSRjMwVi3Ed4M=");
+}
+
+TEST_CASE("SEC-04 primary and secondary key both verify, nothing else does") {
+  TestHub t;
+  DeviceSpec spec;
+  spec.id = {"d"};
+  spec.primary_key = device_key;
+  spec.secondary_key = base64_encode("another-key-of-32-bytes-.-.-.-.-");
+  REQUIRE(t.hub.create_device(spec, t.now));
+  const auto ok = [&](std::string_view key) {
+    return t.hub.authenticate_sas(token_over("h/devices/d", key, t.now + 1h), t.now).has_value();
+  };
+  CHECK(ok(spec.primary_key));
+  CHECK(ok(spec.secondary_key));
+  CHECK_FALSE(ok(well_known_key));
+  CHECK(t.hub.metrics().authentication_failures == 1);
+}
+
+TEST_CASE("SEC-05 a token is expired at se plus the skew, not a millisecond before") {
+  Settings lenient;
+  lenient.sas_clock_skew = 300s;
+  for (const bool skew : {false, true}) {
+    TestHub t(skew ? lenient : Settings{});
+    t.create("d");
+    const auto token = token_over("h/devices/d", device_key, t.now + 10s);
+    const auto last = t.now + 10s + (skew ? 300s : 0s);
+    CHECK(t.hub.authenticate_sas(token, last - 1ms));
+    CHECK_FALSE(t.hub.authenticate_sas(token, last));
+  }
+}
+
+TEST_CASE("SEC-06 scope is a prefix by segment") {  // S26
+  CHECK(scope_covers({}, {"devices", "a"}));
+  CHECK(scope_covers({"devices"}, {"devices", "a"}));
+  CHECK(scope_covers({"DEVICES", "a"}, {"devices", "a", "messages"}));
+  CHECK_FALSE(scope_covers({"devices", "a"}, {"devices", "ab"}));
+  CHECK_FALSE(scope_covers({"devices", "A"}, {"devices", "a"}));
+  CHECK_FALSE(scope_covers({"devices", "a", "messages"}, {"devices", "a"}));
+  CHECK(scope_covers({"devices", "a", "api-version=2016-11-14"}, {"devices", "a"}));  // M-13
+  CHECK(scope_covers({"devices", "a%3Ab"}, {"devices", "a:b"}));                      // SEC-09
+}
+
+TEST_CASE("SEC-07 policies carry their documented rights and no others") {
+  const auto policies = default_policies(well_known_key);
+  const auto rights = [&](std::string_view name) {
+    for (const auto& policy : policies) {
+      if (policy.name == name) return policy.rights;
+    }
+    return Rights{0};
+  };
+  CHECK(rights("iothubowner") == 15);
+  CHECK(rights("service") == static_cast<Rights>(Right::service_connect));
+  CHECK(rights("device") == static_cast<Rights>(Right::device_connect));
+  CHECK(rights("registryRead") == static_cast<Rights>(Right::registry_read));
+  CHECK(rights("registryReadWrite") == 3);
+
+  TestHub t;
+  t.create("d");
+  const auto principal = [&](std::string_view policy, std::string sr = "localhost") {
+    return *t.hub.authenticate_sas(token_over(std::move(sr), well_known_key, t.now + 1h, policy),
+                                   t.now);
+  };
+  CHECK(t.hub.authorize_device(principal("device"), {"d"}, t.now));
+  CHECK_FALSE(t.hub.authorize_device(principal("service"), {"d"}, t.now));
+  CHECK_FALSE(t.hub.authorize_device(principal("device"), {"unknown"}, t.now));
+  CHECK(t.hub.authorize_device(principal("device", "localhost%2Fdevices"), {"d"}, t.now));
+  CHECK_FALSE(t.hub.authorize_device(principal("device", "localhost/devices/e"), {"d"}, t.now));
+  const auto service = principal("service");
+  CHECK(t.hub.authorize_service(service, Right::service_connect, {"messages"}, t.now));
+  CHECK_FALSE(t.hub.authorize_service(service, Right::registry_read, {"devices"}, t.now));
+  CHECK_FALSE(t.hub.authenticate_sas(
+      token_over("localhost", well_known_key, t.now + 1h, "nopolicy"), t.now));
+}
+
+TEST_CASE("SEC-08 a device's own token opens that device and nothing else") {
+  TestHub t;
+  t.create("dev1");
+  t.create("dev10");
+  const auto principal =
+      *t.hub.authenticate_sas(token_over("h/devices/dev1", device_key, t.now + 1h), t.now);
+  CHECK(t.hub.authorize_device(principal, {"dev1"}, t.now));
+  CHECK_FALSE(t.hub.authorize_device(principal, {"dev10"}, t.now));
+  CHECK_FALSE(t.hub.authorize_device(principal, {"Dev1"}, t.now));
+  CHECK_FALSE(t.hub.authorize_service(principal, Right::service_connect, {"messages"}, t.now));
+  CHECK_FALSE(t.hub.authenticate_sas(token_over("h/devices/Dev1", device_key, t.now + 1h), t.now));
+  CHECK_FALSE(t.hub.authenticate_sas(token_over("h/devices", device_key, t.now + 1h), t.now));
+
+  REQUIRE(t.hub.delete_device({"dev1"}, {}, t.now));
+  CHECK_FALSE(t.hub.authorize_device(principal, {"dev1"}, t.now));
+  t.create("dev1");  // a new generation: the old proof is worth nothing
+  CHECK_FALSE(t.hub.authorize_device(principal, {"dev1"}, t.now));
+}
+
+TEST_CASE("SEC-09 an id that was encoded twice is found") {
+  TestHub t;
+  t.create("a:b");
+  for (const char* sr : {"h/devices/a:b", "h/devices/a%3Ab", "h%2Fdevices%2Fa%253Ab"}) {
+    const auto principal = t.hub.authenticate_sas(token_over(sr, device_key, t.now + 1h), t.now);
+    REQUIRE_MESSAGE(principal, sr);
+    CHECK(t.hub.authorize_device(*principal, {"a:b"}, t.now));
+  }
+}
+
+TEST_CASE("SEC-10 a disabled device is refused") {
+  TestHub t;
+  t.create("d");
+  const auto token = token_over("h/devices/d", device_key, t.now + 1h);
+  const auto principal = *t.hub.authenticate_sas(token, t.now);
+  DeviceSpec spec;
+  spec.id = {"d"};
+  spec.status = DeviceStatus::disabled;
+  REQUIRE(t.hub.update_device(spec, {}, t.now));
+  CHECK_FALSE(t.hub.authenticate_sas(token, t.now));
+  CHECK_FALSE(t.hub.authorize_device(principal, {"d"}, t.now));
+}
+
+TEST_CASE("SEC-11 a certificate opens its device by thumbprint, one method per device") {
+  TestHub t;
+  t.create("keys");
+  DeviceSpec spec;
+  spec.id = {"x"};
+  spec.secondary_thumbprint = "AA:" + std::string(62, 'b');
+  REQUIRE(t.hub.create_device(spec, t.now));
+  const ClientCertificate certificate{std::string(40, '1'), "aa" + std::string(62, 'b'), "x"};
+  const auto principal = t.hub.authenticate_certificate({"x"}, certificate, t.now);
+  REQUIRE(principal);
+  CHECK(t.hub.authorize_device(*principal, {"x"}, t.now));
+  CHECK_FALSE(t.hub.authorize_device(*principal, {"keys"}, t.now));
+  CHECK_FALSE(t.hub.authenticate_certificate({"keys"}, certificate, t.now));
+  CHECK_FALSE(t.hub.authenticate_certificate(
+      {"x"}, {std::string(40, '1'), std::string(64, '2'), "x"}, t.now));
+  CHECK_FALSE(t.hub.authenticate_sas(token_over("h/devices/x", device_key, t.now + 1h), t.now));
+}
+
+TEST_CASE("SEC-13 refusals never repeat the signature") {
+  TestHub t;
+  t.create("d");
+  auto token = token_over("h/devices/d", well_known_key, t.now + 1h);
+  const auto sig = parse_sas_token(token)->sig;
+  const auto refused = t.hub.authenticate_sas(token, t.now);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().detail.find(sig) == std::string::npos);
+}

@@ -1,0 +1,150 @@
+// What is staged is what a restart brings back (C2D-17), and telemetry.
+#include "tests/support/memory_store.hpp"
+#include "tests/support/test_hub.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace hub;
+using namespace test;
+
+namespace {
+
+// Stops `old` as kill -9 would: only what was staged remains.
+void restart(TestHub& old, MemoryStore& store, TestHub& anew) {
+  store.apply(old.hub.take_changes().first);
+  anew.now = old.now;
+  anew.hub.restore(store.load(), anew.now);
+}
+
+}  // namespace
+
+TEST_CASE("C2D-17 a restart keeps messages, counts, sequence, feedback and sessions, and drops locks") {
+  MemoryStore store;
+  TestHub old({}, true);
+  const auto device = old.create("d");
+  for (const char* body : {"one", "two", "three"}) REQUIRE(old.send("d", body));
+  REQUIRE(old.hub.abandon({{"d"}}, old.get("d")->lock_token, old.now));
+  const auto locked = old.get("d");
+  const auto done = old.get("d");
+  REQUIRE(old.hub.complete({{"d"}}, done->lock_token, old.now));  // S14: not yet flushed
+  old.hub.store_mqtt_session({"d"}, {{{"#", 1, 2}}}, old.now);
+
+  TestHub anew({}, true);
+  restart(old, store, anew);
+  const auto view = anew.hub.get_device({"d"}, anew.now);
+  REQUIRE(view);
+  CHECK(view->identity.generation_id == device.identity.generation_id);
+  CHECK(view->c2d_message_count == 2);
+  CHECK(view->c2d_locked_count == 0);
+  CHECK_FALSE(anew.hub.complete({{"d"}}, locked->lock_token, anew.now));
+  const auto first = anew.get("d");
+  CHECK(first->message->content.body == "one");
+  CHECK(first->delivery_count == 1);
+  CHECK(first->message->expires_at == old.now + 1h);
+  CHECK(*anew.send("d") == 4);
+  CHECK(anew.hub.mqtt_session({"d"}) == MqttSessionState{{{"#", 1, 2}}});
+  anew.advance(15s);
+  CHECK(count(anew.feedback().at(0), "id-two") == 1);
+}
+
+TEST_CASE("C2D-17 what expired while the hub was down is reported with its own time") {
+  MemoryStore store;
+  TestHub old({}, true);
+  old.create("d");
+  REQUIRE(old.send("d", "x", Ack::full, old.now + 10s));
+  store.apply(old.hub.take_changes().first);
+  TestHub anew({}, true);
+  anew.now = old.now + 30min;
+  anew.hub.restore(store.load(), anew.now);
+  CHECK(anew.depth("d") == 0);
+  anew.advance(15s);
+  CHECK(count(anew.feedback().at(0), to_iso8601(old.now + 10s)) == 1);
+}
+
+TEST_CASE("C2D-28 the sequence goes on after a restart with an empty queue") {
+  MemoryStore store;
+  TestHub old({}, true);
+  old.create("d");
+  REQUIRE(old.send("d"));
+  REQUIRE(old.hub.purge({"d"}, old.now));
+  TestHub anew({}, true);
+  restart(old, store, anew);
+  CHECK(*anew.send("d") == 2);
+}
+
+TEST_CASE("staged changes are counted, taken once, and announced once") {
+  TestHub t({}, true);
+  int announced = 0;
+  t.hub.set_staged_waker([&] { ++announced; });
+  t.create("d");
+  REQUIRE(t.send("d"));
+  CHECK(announced == 1);
+  const auto [changes, upto] = t.hub.take_changes();
+  CHECK(changes.size() == 2);
+  CHECK(upto == t.hub.staged());
+  CHECK(t.hub.take_changes().first.empty());
+  REQUIRE(t.send("d"));
+  CHECK(announced == 2);
+
+  TestHub memory;  // without a store nothing is kept
+  memory.create("d");
+  CHECK(memory.hub.staged() == 0);
+}
+
+TEST_CASE("D2C-01 telemetry is stamped, partitioned by device, kept in order and bounded") {
+  Settings settings;
+  settings.events_per_partition_max = 3;
+  TestHub t(settings);
+  const auto device = t.create("d");
+  TelemetryMessage message;
+  message.connection_device_id = "d";
+  for (int i = 0; i < 5; ++i) {
+    message.content.body = std::to_string(i);
+    REQUIRE(t.hub.send_telemetry(message, t.now));
+  }
+  std::vector<TelemetryPtr> all;
+  for (std::uint32_t p = 0; p < t.hub.partition_count(); ++p) {
+    for (auto& event : t.hub.read_events(p, 0, 100)) all.push_back(event);
+  }
+  REQUIRE(all.size() == 3);
+  CHECK(all[0]->content.body == "2");
+  CHECK(all[0]->sequence_number == 2);
+  CHECK(all[2]->offset > all[1]->offset);
+  CHECK(all[0]->auth_generation_id == device.identity.generation_id);
+  CHECK(all[0]->enqueued_time == t.now);
+  CHECK(t.hub.metrics().d2c_telemetry_ingress_success == 5);
+
+  message.content.body = std::string(262'145, 'b');
+  CHECK(t.hub.send_telemetry(message, t.now).error().code == HubErrc::message_too_large);
+  message.connection_device_id = "nobody";
+  message.content.body = "x";
+  CHECK(t.hub.send_telemetry(message, t.now).error().code == HubErrc::device_not_found);
+}
+
+TEST_CASE("the deadline waker fires when a deadline comes nearer, and only then") {
+  TestHub t;
+  int fired = 0;
+  t.hub.set_deadline_waker([&] { ++fired; });
+  t.create("d");
+  REQUIRE(t.send("d", "x", Ack::none, t.now + 1h));
+  CHECK(fired == 1);
+  REQUIRE(t.send("d", "x", Ack::none, t.now + 2h));
+  CHECK(fired == 1);
+  REQUIRE(t.send("d", "x", Ack::none, t.now + 1min));
+  CHECK(fired == 2);
+  CHECK(t.hub.next_deadline() == t.now + 1min);
+}
+
+TEST_CASE("timers of several queues fire in time order across a jump of the clock") {  // S25
+  TestHub t;
+  t.create("a");
+  t.create("b");
+  REQUIRE(t.send("a", "late", Ack::full, t.now + 20s));
+  REQUIRE(t.send("b", "early", Ack::full, t.now + 10s));
+  t.advance(2h);
+  std::string all;
+  for (const auto& batch : t.feedback()) all += batch;
+  CHECK(all.empty());  // queued at 15 s and 30 s with a time to live of 1 h: gone as well
+  CHECK(t.hub.metrics().c2d_messages_expired == 2);
+  CHECK(t.hub.metrics().feedback_batches == 2);
+}
