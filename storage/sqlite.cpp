@@ -52,7 +52,7 @@ Database::Database(const std::filesystem::path& path) : path_(path) {
   }
   sqlite3_extended_result_codes(handle_, 1);
   sqlite3_busy_timeout(handle_, busy_timeout_ms);
-  checkpoint_on_close(false);
+  tidy_on_close(false);
 }
 
 Database::~Database() { sqlite3_close_v2(handle_); }
@@ -66,12 +66,9 @@ void Database::check() {
   Statement quick_check{*this, "PRAGMA quick_check(1)"};
   if (!quick_check.next()) throw damaged("quick_check gave no answer");
   if (const auto verdict = quick_check.take_bytes(); verdict != "ok") throw damaged(verdict);
-  checkpoint_on_close(true);
 }
 
-int Database::rows_changed() const { return sqlite3_changes(handle_); }
-
-void Database::checkpoint_on_close(bool enabled) {
+void Database::tidy_on_close(bool enabled) {
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, enabled ? 0 : 1, nullptr);
 }
 

@@ -26,18 +26,15 @@ class Database {
   const std::filesystem::path& path() const { return path_; }
   sqlite3* handle() const { return handle_; }
   void run(const std::string& sql);  // one or more statements, without results
-  // Reads the whole structure; throws if it is damaged. Until then nothing touches the file, not
-  // even the closing of the database (ST-05).
-  void check();
-  int rows_changed() const;  // by the last statement
+  void check();  // reads the whole structure; throws if it is damaged
+  // Closing may move the log into the file from here on; before, it leaves both as they are (ST-05).
+  void tidy_on_close(bool enabled = true);
 
   // What to throw for result `code`: `doing` is what was tried, as in "cannot <doing>".
   std::runtime_error error(std::string_view doing, int code) const;
   std::runtime_error damaged(std::string_view cause) const;
 
  private:
-  void checkpoint_on_close(bool enabled);
-
   std::filesystem::path path_;
   sqlite3* handle_ = nullptr;
 };

@@ -45,6 +45,7 @@ SqliteStore::SqliteStore(const std::filesystem::path& dir) : impl_(std::make_uni
   auto& database = impl_->database;
   database.check();
   migrate(database, embedded_migrations());
+  database.tidy_on_close();
   database.run(
       "PRAGMA journal_mode = WAL;"
       "PRAGMA synchronous = FULL;"
