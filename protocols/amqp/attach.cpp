@@ -1,0 +1,227 @@
+// Connection's part that answers attaches: spec/amqp.md 3.1, 3.3, 5.1, 6.1.
+#include <proton/condition.h>
+#include <proton/link.h>
+#include <proton/terminus.h>
+
+#include "protocols/amqp/connection.hpp"
+#include "protocols/amqp/link_properties.hpp"
+#include "protocols/amqp/links/c2d_send.hpp"
+#include "protocols/amqp/links/cbs.hpp"
+#include "protocols/amqp/links/queue.hpp"
+#include "protocols/amqp/links/telemetry.hpp"
+#include "protocols/amqp/links/twin.hpp"
+
+namespace amqp {
+
+using hub::HubErrc;
+
+namespace {
+
+constexpr std::uint64_t max_message_size = 1024 * 1024;
+constexpr std::size_t logged_address_bytes = 256;
+
+hub::HubError wrong_role() {
+  return hub::fail(HubErrc::invalid_operation, "the address is not for links of this direction");
+}
+
+hub::HubError no_event_hub() {
+  return hub::fail(HubErrc::feature_not_supported,
+                   "the Event Hubs-compatible endpoint is not served here");
+}
+
+std::string_view address_of(pn_link_t* pn) {
+  // The other terminus is the client's own and means nothing (spec/amqp.md 3.1).
+  pn_terminus_t* terminus =
+      pn_link_is_sender(pn) ? pn_link_remote_source(pn) : pn_link_remote_target(pn);
+  const char* address = pn_terminus_get_address(terminus);
+  return address == nullptr ? std::string_view{} : std::string_view{address};
+}
+
+// what the client proposed comes back, settle modes included.
+void echo(pn_link_t* pn) {
+  pn_terminus_copy(pn_link_source(pn), pn_link_remote_source(pn));
+  pn_terminus_copy(pn_link_target(pn), pn_link_remote_target(pn));
+  pn_link_set_snd_settle_mode(pn, pn_link_remote_snd_settle_mode(pn));
+  pn_link_set_rcv_settle_mode(pn, pn_link_remote_rcv_settle_mode(pn));
+  pn_link_set_max_message_size(pn, max_message_size);
+}
+
+}  // namespace
+
+void Connection::on_attach(pn_link_t* pn) {
+  const std::string_view text = address_of(pn);
+  auto made = pn_terminus_get_type(pn_link_remote_target(pn)) == PN_COORDINATOR
+                  ? LinkResult(hub::fail(HubErrc::feature_not_supported, "transactions"))
+                  : make_link(pn, parse_address(text));
+  if (!made) {
+    hub_.log().warn("AMQP link refused", {{"peer", peer_.address},
+                                          {"address", text.substr(0, logged_address_bytes)},
+                                          {"error", hub::name_of(made.error().code)},
+                                          {"reason", made.error().detail}});
+    return refuse(pn, to_wire(made.error()));
+  }
+  Link& link = **made;
+  links_.emplace(link.id(), std::move(*made));
+  pn_link_set_context(pn, &link);
+  echo(pn);
+  pn_link_open(pn);
+  if (link.credit() > 0) pn_link_flow(pn, link.credit());
+  link.on_credit();  // credit may have come with the attach, or replies wait for this link
+}
+
+// Attach with a null terminus on our side, then detach with the error (spec/amqp.md 3.3).
+void Connection::refuse(pn_link_t* pn, const WireError& error) {
+  echo(pn);
+  pn_terminus_t* ours = pn_link_is_sender(pn) ? pn_link_source(pn) : pn_link_target(pn);
+  pn_terminus_set_type(ours, PN_UNSPECIFIED);
+  pn_link_open(pn);
+  pn_condition_t* condition = pn_link_condition(pn);
+  pn_condition_set_name(condition, error.condition);
+  pn_condition_set_description(condition, error.description.c_str());
+  pn_link_close(pn);
+}
+
+Connection::LinkResult Connection::make_link(pn_link_t* pn, const Address& address) {
+  using Kind = Address::Kind;
+  const bool hub_sends = pn_link_is_sender(pn);
+  switch (address.kind) {
+    case Kind::cbs:
+      if (hub_sends) return std::make_unique<ReplyLink>(*this, pn, next_id(), reply_node("$cbs"));
+      return std::make_unique<CbsLink>(*this, pn, next_id(), reply_node("$cbs"));
+    case Kind::telemetry:
+    case Kind::devicebound:
+    case Kind::twin:
+    case Kind::methods: return make_device_link(pn, address);
+    case Kind::service_devicebound:
+    case Kind::feedback:
+    case Kind::file_notifications: return make_service_link(pn, address);
+    case Kind::management:
+    case Kind::events: return no_event_hub();
+    case Kind::unknown: break;
+  }
+  return hub::fail(HubErrc::amqp_address_not_found, "no such address");
+}
+
+Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address& address) {
+  using Kind = Address::Kind;
+  const bool hub_sends = pn_link_is_sender(pn);
+  auto grant = grant_for(address.target);
+  if (!grant) return grant.error();
+  if (!address.target.module.empty()) {
+    return hub::fail(HubErrc::module_not_found,
+                     "module " + address.target.module + " is not registered; there are no modules");
+  }
+  const bool right_role = address.kind == Kind::telemetry     ? !hub_sends
+                          : address.kind == Kind::devicebound ? hub_sends
+                                                              : true;
+  if (!right_role) return wrong_role();
+
+  const hub::DeviceId& device = grant->identity.id;
+  if (auto joined = join_device(device); !joined) return joined.error();
+  std::unique_ptr<Link> link;
+  switch (address.kind) {
+    case Kind::telemetry:
+      link = std::make_unique<TelemetryLink>(*this, pn, next_id(), device,
+                                             grant->credential->principal);
+      break;
+    case Kind::devicebound: {
+      const WakeId id = next_id();
+      auto receiver =
+          hub_.open_devicebound(device, hub::Transport::amqp, wakes_->waker_for(id), 0, now_);
+      if (!receiver) {
+        if (devices_.find(device.text)->second.link_count == 0) leave_device(device.text);
+        return receiver.error();
+      }
+      link = std::make_unique<QueueLink>(*this, pn, id, std::move(*receiver));
+      break;
+    }
+    case Kind::twin: {
+      auto node = reply_node("twin/" + device.text + "/" +
+                             link_property(pn, "com.microsoft:channel-correlation-id"));
+      if (hub_sends) {
+        link = std::make_unique<ReplyLink>(*this, pn, next_id(), std::move(node));
+      } else {
+        link = std::make_unique<TwinLink>(*this, pn, next_id(), std::move(node));
+      }
+      break;
+    }
+    default:  // methods
+      if (hub_sends) {
+        link = std::make_unique<SilentSender>(*this, pn, next_id());
+      } else {
+        link = std::make_unique<SilentReceiver>(*this, pn, next_id());
+      }
+  }
+  link->device = device.text;
+  link->credential = std::move(grant->credential);
+  ++devices_.find(device.text)->second.link_count;
+  return link;
+}
+
+Connection::LinkResult Connection::make_service_link(pn_link_t* pn, const Address& address) {
+  using Kind = Address::Kind;
+  const bool hub_sends = pn_link_is_sender(pn);
+  std::unique_ptr<Link> link;
+  if (address.kind == Kind::service_devicebound) {
+    auto granted = credentials_.for_service({"messages", "devicebound"}, now_);
+    if (!granted) return granted.error();
+    if (hub_sends) return wrong_role();
+    link = std::make_unique<C2dSendLink>(*this, pn, next_id());
+    link->credential = std::move(*granted);
+    return link;
+  }
+  if (!hub_sends) {
+    return hub::fail(HubErrc::feature_not_supported, "sending to feedback addresses");
+  }
+  const bool feedback = address.kind == Kind::feedback;
+  auto granted = credentials_.for_service(
+      {"messages", "servicebound", feedback ? "feedback" : "filenotifications"}, now_);
+  if (!granted) return granted.error();
+  const WakeId id = next_id();
+  if (feedback) {
+    link = std::make_unique<QueueLink>(*this, pn, id,
+                                       hub_.open_feedback(wakes_->waker_for(id), now_));
+  } else {
+    link = std::make_unique<SilentSender>(*this, pn, id);
+  }
+  link->credential = std::move(*granted);
+  return link;
+}
+
+hub::Result<Credentials::DeviceGrant> Connection::grant_for(const Target& target) {
+  auto grant = credentials_.for_device(hub::DeviceId{target.device}, now_);
+  if (grant || target.raw_device == target.device) return grant;
+  auto raw = credentials_.for_device(hub::DeviceId{target.raw_device}, now_);
+  return raw ? std::move(raw) : std::move(grant);
+}
+
+// The device is connected from its first link on this connection to its last.
+hub::Result<void> Connection::join_device(const hub::DeviceId& device) {
+  if (devices_.contains(device.text)) return {};
+  const WakeId id = next_id();
+  auto presence = hub_.connect_device(device, hub::Transport::amqp, wakes_->waker_for(id), now_);
+  if (!presence) return presence.error();
+  devices_.emplace(device.text, DevicePeer{std::move(*presence), id, 0});
+  device_wakes_.emplace(id, device.text);
+  return {};
+}
+
+void Connection::leave_device(const std::string& device) {
+  const auto peer = devices_.find(device);
+  peer->second.presence.close(now_);
+  device_wakes_.erase(peer->second.wake_id);
+  devices_.erase(peer);
+}
+
+ReplyNodePtr Connection::reply_node(const std::string& key) {
+  auto& known = reply_nodes_[key];
+  if (auto node = known.lock()) return node;
+  auto node = std::make_shared<ReplyNode>();
+  known = node;
+  if (reply_nodes_.size() > links_.size() + 16) {
+    std::erase_if(reply_nodes_, [](const auto& entry) { return entry.second.expired(); });
+  }
+  return node;
+}
+
+}  // namespace amqp

@@ -1,0 +1,317 @@
+#include "protocols/amqp/connection.hpp"
+
+#include <proton/condition.h>
+#include <proton/connection.h>
+#include <proton/delivery.h>
+#include <proton/event.h>
+#include <proton/link.h>
+#include <proton/session.h>
+#include <proton/transport.h>
+
+#include <algorithm>
+
+#include "emulator/core/encoding.hpp"
+
+namespace amqp {
+
+namespace {
+
+constexpr std::size_t message_bytes_max = 1024 * 1024;  // above it the link is closed
+constexpr hub::Duration open_timeout = std::chrono::seconds{60};
+constexpr pn_millis_t idle_timeout_min_ms = 5000;
+
+// The real hub's is random; one that stays the same for a hub name makes logs comparable.
+std::string container_id(const hub::Hub& hub) {
+  const std::string digest = hub::hmac_sha256(hub.host_name(), "AMQP container");
+  return "DeviceGateway_" + hub::hex_encode(digest).substr(0, 32);
+}
+
+std::string_view text_or_empty(const char* text) { return text == nullptr ? "" : text; }
+
+Link* link_of(pn_link_t* pn) { return static_cast<Link*>(pn_link_get_context(pn)); }
+
+}  // namespace
+
+Connection::Connection(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, TimePoint now)
+    : hub_(hub),
+      peer_(std::move(peer)),
+      now_(now),
+      wakes_(std::make_shared<WakeList>(std::move(waker))),
+      credentials_(hub, peer_.certificate),
+      sasl_(hub, peer_),
+      engine_(container_id(hub), hub.host_name()),
+      open_deadline_(now + open_timeout) {
+  sasl_.install(engine_.transport());
+}
+
+Connection::~Connection() { drop_all(); }
+
+// ---- entries --------------------------------------------------------------------------------------
+
+void Connection::on_bytes(std::string_view bytes, TimePoint now) {
+  now_ = now;
+  sasl_.set_now(now);
+  while (!wants_close()) {
+    const std::string_view unit = guard_.next(bytes);
+    if (const auto& fault = guard_.fault(); fault.condition != nullptr) {
+      hub_.log().warn("AMQP peer breaks the protocol",
+                      {{"peer", peer_.address}, {"reason", fault.description}});
+      if (fault.bad_header) {
+        engine_.refuse_header();
+      } else {
+        close_connection({fault.condition, fault.description});
+      }
+      return;
+    }
+    if (unit.empty()) break;
+    engine_.push(unit);
+    // An outcome of SASL is told before anything behind it is read.
+    if (guard_.in_sasl()) engine_.encode();
+    dispatch_events();
+  }
+  turn();
+}
+
+void Connection::on_wake(TimePoint now) {
+  now_ = now;
+  turn();
+}
+
+void Connection::on_time(TimePoint now) {
+  now_ = now;
+  if (open_deadline_ && now >= *open_deadline_ && !closing_) {
+    hub_.log().info("AMQP peer has not opened its connection in time", {{"peer", peer_.address}});
+    closing_ = true;
+    return;
+  }
+  if (!output_full()) {
+    for (const WakeId id : std::exchange(resume_, {})) {
+      if (const auto link = links_.find(id); link != links_.end()) link->second->on_wake();
+    }
+  }
+  turn();
+}
+
+void Connection::on_peer_closed(TimePoint now) {
+  now_ = now;
+  drop_all();  // their locks return at once
+  engine_.peer_gone();
+  closing_ = true;
+}
+
+void Connection::on_shutdown(TimePoint now) {
+  now_ = now;
+  if (!wants_close()) close_connection({"amqp:connection:forced", "the hub is shutting down"});
+}
+
+std::optional<TimePoint> Connection::next_deadline() const {
+  if (wants_close()) return std::nullopt;
+  std::optional<TimePoint> next = idle_deadline_;
+  const auto consider = [&](std::optional<TimePoint> other) {
+    if (other && (!next || *other < *next)) next = other;
+  };
+  consider(open_deadline_);
+  consider(credentials_.next_expiry());
+  if (!resume_.empty() && !output_full()) consider(now_);
+  return next;
+}
+
+// ---- the turn -------------------------------------------------------------------------------------
+
+void Connection::turn() {
+  if (wants_close()) return;
+  expire_credentials();
+  run_wakes();
+  // Encoding reports what was sent, which may make room for more.
+  do engine_.encode();
+  while (dispatch_events());
+  idle_deadline_ = engine_.tick(now_);  // may queue an empty frame, or close an idle connection
+  do engine_.encode();
+  while (dispatch_events());
+}
+
+bool Connection::dispatch_events() {
+  bool any = false;
+  while (pn_event_t* event = engine_.next_event()) {
+    any = true;
+    dispatch(event);
+  }
+  return any;
+}
+
+void Connection::dispatch(pn_event_t* event) {
+  switch (pn_event_type(event)) {
+    case PN_CONNECTION_REMOTE_OPEN: return on_remote_open();
+    case PN_CONNECTION_REMOTE_CLOSE:
+      drop_all();
+      return engine_.close_after_peer();
+    case PN_SESSION_REMOTE_OPEN: return pn_session_open(pn_event_session(event));
+    case PN_SESSION_REMOTE_CLOSE: return on_session_closed(pn_event_session(event));
+    case PN_LINK_REMOTE_OPEN: return on_attach(pn_event_link(event));
+    case PN_LINK_REMOTE_CLOSE: return on_link_closed(pn_event_link(event), true);
+    case PN_LINK_REMOTE_DETACH: return on_link_closed(pn_event_link(event), false);
+    case PN_LINK_FLOW: return on_credit(pn_event_link(event));
+    case PN_DELIVERY: return on_delivery(pn_event_delivery(event));
+    case PN_TRANSPORT_ERROR: return on_transport_error();
+    default: return;
+  }
+}
+
+void Connection::on_remote_open() {
+  open_deadline_.reset();
+  const pn_millis_t idle = pn_transport_get_remote_idle_timeout(engine_.transport());
+  if (idle != 0 && idle < idle_timeout_min_ms) {
+    return close_connection({"amqp:not-allowed", "an idle-time-out below 5000 ms"});
+  }
+  if (auto principal = sasl_.take_principal()) credentials_.add(std::move(*principal));
+  pn_connection_open(engine_.connection());
+}
+
+void Connection::on_delivery(pn_delivery_t* delivery) {
+  pn_link_t* pn = pn_delivery_link(delivery);
+  Link* link = link_of(pn);
+  if (pn_link_is_sender(pn)) {
+    if (link != nullptr) link->on_outcome(delivery);
+    return;
+  }
+  if (!pn_delivery_readable(delivery)) return;
+  if (link == nullptr || pn_delivery_aborted(delivery)) return pn_delivery_settle(delivery);
+  const std::size_t size = pn_delivery_pending(delivery);
+  if (size > message_bytes_max) {
+    return detach(*link, to_wire(hub::fail(hub::HubErrc::message_too_large,
+                                           "a message has at most 1048576 bytes")));
+  }
+  if (pn_delivery_partial(delivery)) return;
+  payload_.resize(size);
+  (void)pn_link_recv(pn, payload_.data(), size);
+  link->on_message(delivery, payload_);
+  constexpr std::size_t kept_bytes_max = 16 * 1024;
+  if (payload_.capacity() > kept_bytes_max) std::string().swap(payload_);
+  link = link_of(pn);  // it may have been detached
+  if (link == nullptr) return;
+  const int credit = pn_link_credit(pn);
+  if (credit <= link->credit() / 2) pn_link_flow(pn, link->credit() - credit);
+}
+
+void Connection::on_credit(pn_link_t* pn) {
+  Link* link = link_of(pn);
+  if (link == nullptr || !pn_link_is_sender(pn)) return;
+  link->on_credit();
+  if (pn_link_get_drain(pn)) pn_link_drained(pn);  // nothing more for now: use the credit up
+}
+
+void Connection::on_link_closed(pn_link_t* pn, bool closed) {
+  if (Link* link = link_of(pn)) drop(*link);
+  if (closed) {
+    pn_link_close(pn);
+  } else {
+    pn_link_detach(pn);
+  }
+  pn_link_free(pn);
+}
+
+void Connection::on_session_closed(pn_session_t* session) {
+  std::vector<Link*> ended;
+  for (const auto& [id, link] : links_) {
+    if (pn_link_session(link->pn()) == session) ended.push_back(link.get());
+  }
+  for (Link* link : ended) drop(*link);
+  pn_session_close(session);
+  pn_session_free(session);
+}
+
+void Connection::on_transport_error() {
+  pn_condition_t* condition = pn_transport_condition(engine_.transport());
+  hub_.log().info("AMQP connection failed",
+                  {{"peer", peer_.address},
+                   {"condition", text_or_empty(pn_condition_get_name(condition))},
+                   {"reason", text_or_empty(pn_condition_get_description(condition))}});
+  drop_all();
+}
+
+void Connection::run_wakes() {
+  for (const WakeId id : wakes_->take()) {
+    if (const auto link = links_.find(id); link != links_.end()) {
+      link->second->on_wake();
+      continue;
+    }
+    const auto device = device_wakes_.find(id);
+    if (device == device_wakes_.end()) continue;  // woken after its end
+    const std::string name = device->second;
+    const auto reason = devices_.find(name)->second.presence.closed();
+    if (!reason) continue;
+    std::vector<Link*> ended;
+    for (const auto& [link_id, link] : links_) {
+      if (link->device == name) ended.push_back(link.get());
+    }
+    for (Link* link : ended) detach_closed(*link, *reason);
+  }
+}
+
+// a token that ran out and was not renewed takes its links with it, nobody else's.
+void Connection::expire_credentials() {
+  const auto expired = credentials_.take_expired(now_);
+  if (expired.empty()) return;
+  std::vector<Link*> ended;
+  for (const auto& [id, link] : links_) {
+    if (std::find(expired.begin(), expired.end(), link->credential) != expired.end()) {
+      ended.push_back(link.get());
+    }
+  }
+  for (Link* link : ended) detach(*link, {"amqp:unauthorized-access", "Token Invalid."});
+  for (const CredentialPtr& credential : expired) {
+    hub_.log().info("AMQP token expired",
+                    {{"peer", peer_.address}, {"identity", credential->principal.name}});
+  }
+}
+
+// ---- endings --------------------------------------------------------------------------------------
+
+void Connection::detach(Link& link, const WireError& error) {
+  pn_link_t* pn = link.pn();
+  hub_.log().info("AMQP link detached", {{"peer", peer_.address},
+                                         {"device", link.device},
+                                         {"condition", error.condition},
+                                         {"reason", error.description}});
+  drop(link);
+  pn_condition_t* condition = pn_link_condition(pn);
+  pn_condition_set_name(condition, error.condition);
+  pn_condition_set_description(condition, error.description.c_str());
+  pn_link_close(pn);  // freed when the client has answered
+}
+
+void Connection::detach_closed(Link& link, hub::CloseReason reason) {
+  const std::string text(hub::to_text(reason));
+  switch (reason) {
+    case hub::CloseReason::taken_over:
+      return detach(link, {condition_of(hub::HubErrc::link_creation_conflict),
+                           "LinkCreationConflict (409002): " + text});
+    case hub::CloseReason::device_disabled:
+    case hub::CloseReason::device_deleted:
+    case hub::CloseReason::authentication_changed:
+      return detach(link, {"amqp:link:detach-forced", text});
+  }
+}
+
+void Connection::close_connection(const WireError& error) {
+  drop_all();
+  engine_.close(error);
+  do engine_.encode();
+  while (dispatch_events());
+  closing_ = true;
+}
+
+void Connection::drop(Link& link) {
+  link.close(now_);
+  pn_link_set_context(link.pn(), nullptr);
+  if (const auto peer = devices_.find(link.device); peer != devices_.end()) {
+    if (--peer->second.link_count == 0) leave_device(link.device);
+  }
+  links_.erase(link.id());
+}
+
+void Connection::drop_all() {
+  while (!links_.empty()) drop(*links_.begin()->second);
+}
+
+}  // namespace amqp

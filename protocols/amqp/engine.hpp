@@ -1,0 +1,59 @@
+#pragma once
+// Proton's C engine as a value: whole frames in, events out, one buffer of output.
+// Order of calls: push, then next_event until null, then encode, again until neither has anything.
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "emulator/core/time.hpp"
+#include "protocols/amqp/errors.hpp"
+#include "protocols/amqp/proton_fwd.hpp"
+
+namespace amqp {
+
+class Engine {
+ public:
+  // The fields of our open.
+  Engine(const std::string& container_id, const std::string& host_name);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  pn_transport_t* transport() const;
+  pn_connection_t* connection() const;
+
+  void push(std::string_view unit);  // one header or frame, as FrameGuard hands them out
+  pn_event_t* next_event();          // valid until the next call
+  // Puts everything queued so far into output(). Within one encoding Proton writes transfers before
+  // dispositions; what must leave first is encoded first.
+  void encode();
+  // Runs Proton's idle timers; returns when to call again.
+  std::optional<hub::TimePoint> tick(hub::TimePoint now);
+
+  void close(const WireError& error);  // a close frame; an open before it, if there was none
+  void close_after_peer();             // the peer's close, answered
+  void refuse_header();                // no AMQP 1.0 peer: our header is all the answer
+  void peer_gone();                    // nothing can be written any more
+  bool finished() const { return finished_; }  // nothing more will be encoded
+
+  std::string_view output() const { return std::string_view(out_).substr(taken_); }
+  std::size_t output_size() const { return out_.size() - taken_; }
+  void consume_output(std::size_t size);
+
+ private:
+  std::unique_ptr<pn_connection_driver_t> driver_;
+  std::string out_;
+  std::size_t taken_ = 0;
+  bool finished_ = false;
+};
+
+// ---- small helpers over Proton's calls ----------------------------------------------------------
+
+void accept(pn_delivery_t* delivery);  // accepted, settled
+// rejected, settled; always with an error, without one Node takes it for success.
+void reject(pn_delivery_t* delivery, const WireError& error);
+// One whole message under `tag`; `settled`: it is not awaited.
+void send(pn_link_t* link, std::string_view tag, std::string_view message, bool settled);
+
+}  // namespace amqp

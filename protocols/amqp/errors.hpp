@@ -1,0 +1,19 @@
+#pragma once
+// HubErrc -> AMQP condition: spec/c2d.md 2.6, spec/amqp.md 3.7.
+#include <string>
+
+#include "emulator/core/error.hpp"
+
+namespace amqp {
+
+struct WireError {
+  const char* condition;
+  std::string description;
+};
+
+const char* condition_of(hub::HubErrc code);
+// With a description that names the hub's error; of a refused login it says no more than that (the
+// reason is for the log).
+WireError to_wire(const hub::HubError& error);
+
+}  // namespace amqp

@@ -1,0 +1,60 @@
+#include "protocols/amqp/links/c2d_send.hpp"
+
+#include "protocols/amqp/address.hpp"
+#include "protocols/amqp/connection.hpp"
+#include "protocols/amqp/message_map.hpp"
+
+namespace amqp {
+
+using hub::HubErrc;
+
+void C2dSendLink::on_message(pn_delivery_t* delivery, std::string_view payload) {
+  const auto taken = take(payload);
+  if (taken) {
+    accept(delivery);  // net holds it until what the hub staged is committed
+    return;
+  }
+  connection_.hub().log().warn("cloud-to-device message refused",
+                               {{"peer", connection_.peer().address},
+                                {"error", hub::name_of(taken.error().code)},
+                                {"reason", taken.error().detail}});
+  reject(delivery, to_wire(taken.error()));
+}
+
+hub::Result<void> C2dSendLink::take(std::string_view payload) {
+  const auto sections = scan_sections(payload);
+  if (!sections) return sections.error();
+  auto incoming = read_message(*sections, Direction::cloud_to_device);
+  if (!incoming) return incoming.error();
+
+  const auto target = parse_c2d_to(incoming->content.to);
+  if (!target) {
+    return hub::fail(HubErrc::invalid_operation,
+                     "`to` of a message is /devices/{id}/messages/devicebound");
+  }
+  if (!target->module.empty()) {
+    return hub::fail(HubErrc::module_not_found,
+                     "messages to modules are not supported; address the device");
+  }
+  hub::Hub::SendRequest request;
+  request.device = hub::DeviceId{target->device};
+  request.ack = incoming->ack.value_or(hub::Ack::none);
+  request.ack_given = incoming->ack.has_value();
+  request.content = std::move(incoming->content);
+
+  // SDKs disagree on whether an id in `to` is percent-encoded: decoded first, then as written.
+  std::optional<hub::Hub::SendRequest> raw;
+  if (target->device != target->raw_device) {
+    raw = request;
+    raw->device = hub::DeviceId{target->raw_device};
+  }
+  auto sent = connection_.hub().send(std::move(request), connection_.now());
+  if (!sent && sent.error().code == HubErrc::device_not_found && raw) {
+    auto second = connection_.hub().send(*std::move(raw), connection_.now());
+    if (second || second.error().code != HubErrc::device_not_found) sent = std::move(second);
+  }
+  if (!sent) return sent.error();
+  return {};
+}
+
+}  // namespace amqp

@@ -1,0 +1,98 @@
+#include "protocols/amqp/links/telemetry.hpp"
+
+#include "protocols/amqp/connection.hpp"
+#include "protocols/amqp/link_properties.hpp"
+#include "protocols/amqp/message_map.hpp"
+
+namespace amqp {
+
+namespace {
+
+// Devices on a hub policy's key have scope `hub` (spec/amqp.md 6.4).
+std::string_view auth_method_of(const hub::Principal& principal) {
+  if (principal.by_certificate) {
+    return R"({"scope":"device","type":"x509","issuer":"iothub","acceptingIpFilterRule":null})";
+  }
+  if (principal.kind == hub::Principal::Kind::policy) {
+    return R"({"scope":"hub","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})";
+  }
+  return R"({"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})";
+}
+
+std::string text_or_empty(std::optional<std::string_view> text) {
+  return std::string(text.value_or(std::string_view{}));
+}
+
+}  // namespace
+
+TelemetryLink::TelemetryLink(Connection& connection, pn_link_t* pn, WakeId id,
+                             const hub::DeviceId& from, const hub::Principal& principal)
+    : Link(connection, pn, id) {
+  stamp_.connection_device_id = from.text;
+  stamp_.auth_method = auth_method_of(principal);
+  stamp_.data_schema = link_property(pn, "com.microsoft:model-id");  // C#
+}
+
+void TelemetryLink::on_message(pn_delivery_t* delivery, std::string_view payload) {
+  const auto taken = connection_.message_format() == FrameGuard::batch_format  // A-11
+                         ? take_batch(payload)
+                         : take_one(payload);
+  if (taken) {
+    accept(delivery);
+    return;
+  }
+  connection_.hub().log().warn("telemetry refused", {{"device", device},
+                                                     {"error", hub::name_of(taken.error().code)},
+                                                     {"reason", taken.error().detail}});
+  reject(delivery, to_wire(taken.error()));
+}
+
+hub::Result<hub::TelemetryMessage> TelemetryLink::read(const Sections& sections) const {
+  auto incoming = read_message(sections, Direction::device_to_cloud);
+  if (!incoming) return incoming.error();
+  hub::TelemetryMessage message = stamp_;
+  message.content = std::move(incoming->content);
+  const auto& annotations = sections.message_annotations;
+  message.interface_id = text_or_empty(find_text(annotations, "iothub-interface-id"));
+  message.subject = text_or_empty(find_text(annotations, "dt-subject"));
+  return message;
+}
+
+hub::Result<void> TelemetryLink::take_one(std::string_view payload) {
+  const auto sections = scan_sections(payload);
+  if (!sections) return sections.error();
+  auto message = read(*sections);
+  if (!message) return message.error();
+  return connection_.hub().send_telemetry(std::move(*message), connection_.now());
+}
+
+// Accepted or rejected as a whole, so everything is read before anything is sent.
+hub::Result<void> TelemetryLink::take_batch(std::string_view payload) {
+  const auto container = scan_sections(payload);
+  if (!container) return container.error();
+  std::vector<hub::TelemetryMessage> messages;
+  messages.reserve(container->data.size());
+  std::size_t total = 0;
+  for (const std::string_view data : container->data) {
+    const auto sections = scan_sections(data);
+    if (!sections) return sections.error();
+    auto message = read(*sections);
+    if (!message) return message.error();
+    total += message->content.size();
+    if (total > connection_.hub().limits().d2c_message_bytes_max) {
+      return hub::fail(hub::HubErrc::message_too_large, "a batch has more than 262144 bytes");
+    }
+    messages.push_back(std::move(*message));
+  }
+  if (messages.empty()) {
+    return hub::fail(hub::HubErrc::iot_hub_format_error, "a batch without messages");
+  }
+  for (auto& message : messages) {
+    // Only the identity can be refused now, and then with the first of them.
+    auto sent = connection_.hub().send_telemetry(std::move(message), connection_.now());
+    if (!sent) return sent;
+  }
+  return {};
+}
+
+}  // namespace amqp

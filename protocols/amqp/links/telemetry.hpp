@@ -1,0 +1,24 @@
+#pragma once
+// devices/{d}/messages/events: device-to-cloud telemetry, alone or in batches (spec/amqp.md 3.6, 4.1).
+#include "protocols/amqp/links/link.hpp"
+#include "protocols/amqp/sections.hpp"
+
+namespace amqp {
+
+class TelemetryLink : public Link {
+ public:
+  TelemetryLink(Connection& connection, pn_link_t* pn, WakeId id, const hub::DeviceId& device,
+                const hub::Principal& principal);
+
+  int credit() const override { return 1000; }
+  void on_message(pn_delivery_t* delivery, std::string_view payload) override;
+
+ private:
+  hub::Result<hub::TelemetryMessage> read(const Sections& sections) const;
+  hub::Result<void> take_one(std::string_view payload);
+  hub::Result<void> take_batch(std::string_view payload);
+
+  hub::TelemetryMessage stamp_;  // what every message of this link has in common
+};
+
+}  // namespace amqp

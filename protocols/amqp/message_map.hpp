@@ -1,0 +1,41 @@
+#pragma once
+// The hub's messages <-> AMQP sections: spec/amqp.md section 4.
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "emulator/core/message.hpp"
+#include "protocols/amqp/sections.hpp"
+
+namespace amqp {
+
+// A message as its sender meant it.
+struct Incoming {
+  hub::MessageContent content;
+  // Only if asked for: the application property `iothub-ack` (or `ack`), taken out.
+  std::optional<hub::Ack> ack;
+};
+
+enum class Direction : std::uint8_t { device_to_cloud, cloud_to_device };
+
+// Errors: iot_hub_format_error (types that may not be), argument_invalid (a bad ack),
+// feature_not_supported (amqp-sequence bodies). Of cloud-to-device messages that need no change the
+// bare message is kept, to be forwarded as it is.
+hub::Result<Incoming> read_message(const Sections& sections, Direction direction);
+
+// properties.message-id and .correlation-id, with their types.
+struct Ids {
+  hub::MessageId message_id;
+  hub::MessageId correlation_id;
+};
+hub::Result<Ids> read_ids(const Sections& sections);
+
+// A simple value as text: application properties other than strings are stringified.
+std::optional<std::string> text_of(const Value& value);
+
+// Appends one delivery: annotations, then the bare message.
+void append_delivery(std::string& out, const hub::Delivery& delivery);
+
+void append_message_id(Writer& writer, const hub::MessageId& id);
+
+}  // namespace amqp

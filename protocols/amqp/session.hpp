@@ -1,0 +1,35 @@
+#pragma once
+// AMQP 1.0 as a protocols::Session: device and service links of an IoT hub, spec/amqp.md.
+// Rules: docs/fidelity.md, ids A-nn.
+#include <memory>
+
+#include "emulator/core/hub.hpp"
+#include "protocols/session.hpp"
+
+namespace amqp {
+
+class Connection;
+
+class Session : public protocols::Session {
+ public:
+  // `hub` outlives the session. `waker` only posts; it may run on any thread and after the session.
+  Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, protocols::TimePoint now);
+  ~Session() override;
+
+  void on_bytes(std::string_view bytes, protocols::TimePoint now) override;
+  void on_wake(protocols::TimePoint now) override;
+  void on_time(protocols::TimePoint now) override;
+  void on_peer_closed(protocols::TimePoint now) override;
+  void on_shutdown(protocols::TimePoint now) override;
+
+  std::string_view output() const override;
+  void consume_output(std::size_t size) override;
+  std::optional<protocols::TimePoint> next_deadline() const override;
+  bool wants_close() const override;
+  bool wants_input() const override;
+
+ private:
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace amqp
