@@ -62,6 +62,7 @@ class Receiver {
   Result<void> complete(const LockToken& token, TimePoint now);
   Result<void> reject(const LockToken& token, TimePoint now);
   Result<void> abandon(const LockToken& token, TimePoint now);
+  Result<void> release(const LockToken& token, TimePoint now);  // settled without an outcome
   // Messages below are not for this receiver (C2D-29); 0 is all.
   void set_first_sequence(SequenceNumber first);
   // Set once the hub closed it; its locks are already released then.
@@ -70,6 +71,8 @@ class Receiver {
 
  private:
   friend class Hub;
+  template <class Settle>
+  Result<void> settle(TimePoint now, Settle&& settle);
   Receiver(Hub* hub, HolderId id) : hub_(hub), id_(id) {}
   void swap(Receiver& other) noexcept { std::swap(hub_, other.hub_); std::swap(id_, other.id_); }
   Hub* hub_ = nullptr;
@@ -221,6 +224,9 @@ class Hub {
  private:
   friend class Receiver;
   friend class Presence;
+  template <class Settle>
+  Result<void> settle_once(const QueueId& queue, TimePoint now, Settle&& settle);
+
   struct Impl;  // receivers, presences, queues, timers: the monitor's state
   class Guard;
 

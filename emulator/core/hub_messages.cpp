@@ -98,33 +98,30 @@ Result<std::optional<Delivery>> Hub::receive_once(const QueueId& queue, Duration
   return delivery;
 }
 
-Result<void> Hub::complete(const QueueId& queue, const LockToken& token, TimePoint now) {
+template <class Settle>
+Result<void> Hub::settle_once(const QueueId& queue, TimePoint now, Settle&& settle) {
   Guard guard(*this, now);
   auto* state = guard->find_queue(queue);
   if (state == nullptr) return no_such_queue(queue);
-  auto done = state->queue.complete(token, 0, now);
+  Result<void> done = settle(state->queue);
   if (done) guard->settle(*state, now);
   return done;
+}
+
+Result<void> Hub::complete(const QueueId& queue, const LockToken& token, TimePoint now) {
+  return settle_once(queue, now, [&](auto& q) { return q.complete(token, 0, now); });
 }
 
 Result<void> Hub::reject(const QueueId& queue, const LockToken& token, TimePoint now) {
-  Guard guard(*this, now);
-  auto* state = guard->find_queue(queue);
-  if (state == nullptr) return no_such_queue(queue);
-  auto done = state->queue.reject(token, 0, now);
-  if (done) guard->settle(*state, now);
-  return done;
+  return settle_once(queue, now, [&](auto& q) { return q.reject(token, 0, now); });
 }
 
 Result<void> Hub::abandon(const QueueId& queue, const LockToken& token, TimePoint now) {
-  Guard guard(*this, now);
-  auto* state = guard->find_queue(queue);
-  if (state == nullptr) return no_such_queue(queue);
-  auto done = state->queue.abandon(token, 0, now);
-  if (!done) return done;
-  if (!queue.is_feedback()) ++metrics_.c2d_egress_abandon_success;
-  guard->settle(*state, now);
-  return {};
+  return settle_once(queue, now, [&](auto& q) {
+    auto done = q.abandon(token, 0, now);
+    if (done && !queue.is_feedback()) ++metrics_.c2d_egress_abandon_success;
+    return done;
+  });
 }
 
 // ---- a receiver on a connection -----------------------------------------------------------------
@@ -160,44 +157,39 @@ std::optional<Delivery> Receiver::receive_and_complete(TimePoint now) {
   return delivery;
 }
 
-namespace {
-
-HubError receiver_gone() {
-  return fail(HubErrc::device_message_lock_lost, "the receiver is closed; its locks are released");
+template <class Settle>
+Result<void> Receiver::settle(TimePoint now, Settle&& settle) {
+  const auto gone = [] {
+    return fail(HubErrc::device_message_lock_lost,
+                "the receiver is closed; its locks are released");
+  };
+  if (hub_ == nullptr) return gone();
+  Hub::Guard guard(*hub_, now);
+  auto* state = guard->receivers.find(id_)->second.queue;
+  if (state == nullptr) return gone();
+  Result<void> done = settle(*state);
+  if (done) guard->settle(*state, now);
+  return done;
 }
 
-}  // namespace
-
 Result<void> Receiver::complete(const LockToken& token, TimePoint now) {
-  if (hub_ == nullptr) return receiver_gone();
-  Hub::Guard guard(*hub_, now);
-  auto* queue = guard->receivers.find(id_)->second.queue;
-  if (queue == nullptr) return receiver_gone();
-  auto done = queue->queue.complete(token, id_, now);
-  if (done) guard->settle(*queue, now);
-  return done;
+  return settle(now, [&](auto& state) { return state.queue.complete(token, id_, now); });
 }
 
 Result<void> Receiver::reject(const LockToken& token, TimePoint now) {
-  if (hub_ == nullptr) return receiver_gone();
-  Hub::Guard guard(*hub_, now);
-  auto* queue = guard->receivers.find(id_)->second.queue;
-  if (queue == nullptr) return receiver_gone();
-  auto done = queue->queue.reject(token, id_, now);
-  if (done) guard->settle(*queue, now);
-  return done;
+  return settle(now, [&](auto& state) { return state.queue.reject(token, id_, now); });
 }
 
 Result<void> Receiver::abandon(const LockToken& token, TimePoint now) {
-  if (hub_ == nullptr) return receiver_gone();
-  Hub::Guard guard(*hub_, now);
-  auto* queue = guard->receivers.find(id_)->second.queue;
-  if (queue == nullptr) return receiver_gone();
-  auto done = queue->queue.abandon(token, id_, now);
-  if (!done) return done;
-  if (!queue->id.is_feedback()) ++hub_->metrics_.c2d_egress_abandon_success;
-  guard->settle(*queue, now);
-  return {};
+  return settle(now, [&](auto& state) {
+    auto done = state.queue.abandon(token, id_, now);
+    if (done && !state.id.is_feedback()) ++hub_->metrics_.c2d_egress_abandon_success;
+    return done;
+  });
+}
+
+Result<void> Receiver::release(const LockToken& token, TimePoint now) {
+  return settle(now, [&](auto& state) { return state.queue.release(token, id_, now); });
 }
 
 // ---- telemetry ----------------------------------------------------------------------------------

@@ -127,14 +127,22 @@ Result<void> MessageQueue::abandon(const LockToken& token, HolderId holder, Time
   return {};
 }
 
+Result<void> MessageQueue::release(const LockToken& token, HolderId holder, TimePoint now) {
+  auto it = current(token, holder);
+  if (!it) return it.error();
+  give_back(*it, counts_returns(), now);
+  return {};
+}
+
 std::size_t MessageQueue::release(HolderId holder, TimePoint now) {
   std::vector<SequenceNumber> held;
   for (const auto& [token, sequence] : tokens_) {
     if (entries_.find(sequence)->second.lock->holder == holder) held.push_back(sequence);
   }
   std::sort(held.begin(), held.end());  // outcomes in the order of the queue: a run can be replayed
-  const bool counts = limits_->delivery_count_mode == DeliveryCountMode::every_return;
-  for (const SequenceNumber sequence : held) give_back(entries_.find(sequence), counts, now);
+  for (const SequenceNumber sequence : held) {
+    give_back(entries_.find(sequence), counts_returns(), now);
+  }
   return held.size();
 }
 
@@ -151,7 +159,7 @@ void MessageQueue::on_time(TimePoint now) {
     Entry& entry = it->second;
     if (kind == TimerKind::lock) {
       if (!limits_->redeliver_on_live_connection) entry.not_for = entry.lock->holder;
-      give_back(it, limits_->delivery_count_mode == DeliveryCountMode::every_return, time);
+      give_back(it, counts_returns(), time);
     } else if (entry.lock && limits_->expire_while_locked == ExpireWhileLocked::at_unlock) {
       timers_.erase(timers_.begin());  // judged when the lock ends
     } else {

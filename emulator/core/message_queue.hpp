@@ -70,6 +70,8 @@ class MessageQueue {
   Result<void> complete(const LockToken& token, HolderId holder, TimePoint now);
   Result<void> reject(const LockToken& token, HolderId holder, TimePoint now);
   Result<void> abandon(const LockToken& token, HolderId holder, TimePoint now);
+  // Settled without an outcome: back to enqueued as if its connection had ended.
+  Result<void> release(const LockToken& token, HolderId holder, TimePoint now);
 
   // The holder is gone: its locks return at once (C2D-07). Returns how many there were.
   std::size_t release(HolderId holder, TimePoint now);
@@ -113,6 +115,9 @@ class MessageQueue {
 
   std::set<SequenceNumber>::const_iterator next_for(HolderId holder, SequenceNumber first) const;
   Result<Entries::iterator> current(const LockToken& token, HolderId holder);
+  bool counts_returns() const {
+    return limits_->delivery_count_mode == DeliveryCountMode::every_return;
+  }
   void unlock(Entry& entry);
   void finish(Entries::iterator it, Outcome::Kind kind, TimePoint time);
   // Back to enqueued, or dead-lettered when counting it reaches the maximum.

@@ -125,6 +125,15 @@ TEST_CASE("C2D-07 a holder that goes returns its locks at once, others keep thei
   CHECK(f.queue.complete(b->lock_token, 2, t0));
 }
 
+TEST_CASE("A-25 settled without an outcome: the message returns, uncounted under abandon-only") {
+  Fixture f;
+  REQUIRE(f.send());
+  const auto delivery = f.receive(t0);
+  REQUIRE(f.queue.release(delivery->lock_token, 1, t0));
+  CHECK(f.receive(t0)->delivery_count == 0);
+  CHECK_FALSE(f.queue.release(delivery->lock_token, 1, t0));
+}
+
 TEST_CASE("C2D-08 a settlement with a token that is not current fails and changes nothing") {
   Fixture f;
   REQUIRE(f.send());
