@@ -13,7 +13,7 @@ CLI::Validator duration_check() {
                                      ? std::string{}
                                      : "'" + text + "' is not a duration: write 100ms, 30s, 2m, 1h";
                         },
-                        "DURATION"};
+                        ""};
 }
 
 CLI::Option* add_port(CLI::App& app, const std::string& name, std::optional<std::uint16_t>& target,
@@ -34,7 +34,7 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name, Duration& targ
       .add_option_function<std::string>(
           name, [&target](const std::string& text) { target = *parse_duration(text); }, description)
       ->check(duration_check())
-      ->type_name("");
+      ->type_name("DURATION");
 }
 
 CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<Duration>& target,
@@ -43,7 +43,7 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<
       .add_option_function<std::string>(
           name, [&target](const std::string& text) { target = parse_duration(text); }, description)
       ->check(duration_check())
-      ->type_name("");
+      ->type_name("DURATION");
 }
 
 void add_properties(CLI::App& app, Properties& target) {
@@ -62,8 +62,8 @@ void add_properties(CLI::App& app, Properties& target) {
                                           ? "'" + text + "' is not NAME=VALUE"
                                           : std::string{};
                              },
-                             "NAME=VALUE"})
-      ->type_name("")
+                             ""})
+      ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
 }
 

@@ -28,8 +28,11 @@ int run_tool(CLI::App& app, int argc, char** argv, const std::function<int()>& c
   } catch (const CLI::Success& success) {  // --help, --version
     return app.exit(success) == 0 ? exit_done : exit_usage;
   } catch (const CLI::ParseError& error) {
-    std::cerr << app.get_name() << ": " << error.what() << " (see " << app.get_name()
-              << " --help)\n";
+    // CLI11 misses a required command before it sees that a word is none.
+    const auto unknown = app.remaining(true);
+    std::cerr << app.get_name() << ": "
+              << (unknown.empty() ? error.what() : "unknown argument '" + unknown.front() + "'")
+              << " (see " << app.get_name() << " --help)\n";
     return exit_usage;
   } catch (const UsageError& error) {
     std::cerr << app.get_name() << ": " << error.what() << "\n";

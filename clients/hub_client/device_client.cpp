@@ -11,6 +11,9 @@ namespace {
 constexpr unsigned kConnectionShift = 32;
 constexpr std::uint64_t kDeliveryMask = 0xFFFF'FFFF;
 
+// A connection that lived this long was a good one.
+constexpr auto kStable = std::chrono::seconds{10};
+
 std::uint32_t random_number() {
   static std::mt19937 engine{std::random_device{}()};
   return static_cast<std::uint32_t>(engine());
@@ -23,9 +26,10 @@ bool ends_connection(const Error& error) {
 
 }  // namespace
 
-DeviceClient::DeviceClient(ClientOptions options)
+DeviceClient::DeviceClient(ClientOptions options, TransportFactory factory)
     : options_(std::move(options)),
-      transport_(make_device_transport(options_)),
+      factory_(std::move(factory)),
+      transport_(factory_(options_)),
       backoff_(options_.retry) {}
 
 DeviceClient::~DeviceClient() { close(); }
@@ -120,7 +124,7 @@ void DeviceClient::connect() {
   connected_ = true;
   ++connections_;
   held_ = 0;
-  backoff_.reset();
+  connected_at_ = std::chrono::steady_clock::now();
   next_attempt_.reset();
   notify(ConnectionEvent::connected);
 }
@@ -130,7 +134,7 @@ bool DeviceClient::ready(const Deadline& deadline) {
   if (connected_ && renewal_due()) {
     notify(ConnectionEvent::renewing);
     transport_->close();
-    transport_ = make_device_transport(options_);
+    transport_ = factory_(options_);
     connected_ = false;
   }
   return connected_ || reconnect(deadline);
@@ -150,7 +154,7 @@ bool DeviceClient::reconnect(const Deadline& deadline) {
       return true;
     } catch (const Error& error) {
       if (!is_transient(error.kind()) || !backoff_.may_retry()) throw;
-      transport_ = make_device_transport(options_);
+      transport_ = factory_(options_);
       next_attempt_ = steady_clock::now() + backoff_.next(random_number());
     }
   }
@@ -159,8 +163,12 @@ bool DeviceClient::reconnect(const Deadline& deadline) {
 void DeviceClient::lose(const Error& error) {
   connected_ = false;
   transport_->close();
-  transport_ = make_device_transport(options_);
-  next_attempt_ = std::chrono::steady_clock::now() + backoff_.next(random_number());
+  transport_ = factory_(options_);
+  const auto at = std::chrono::steady_clock::now();
+  // Two clients with one device id push each other out again and again: waits must grow then too.
+  if (at - connected_at_ > kStable) backoff_.reset();
+  if (!backoff_.may_retry()) throw error;
+  next_attempt_ = at + backoff_.next(random_number());
   notify(ConnectionEvent::lost, error.what());
 }
 

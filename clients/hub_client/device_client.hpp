@@ -30,7 +30,10 @@ enum class ConnectionEvent { connected, lost, renewing };
 
 class DeviceClient {
  public:
-  explicit DeviceClient(ClientOptions options);
+  using TransportFactory = std::function<std::unique_ptr<DeviceTransport>(const ClientOptions&)>;
+
+  // Tests give a factory of their own.
+  explicit DeviceClient(ClientOptions options, TransportFactory factory = make_device_transport);
   ~DeviceClient();
 
   DeviceClient(const DeviceClient&) = delete;
@@ -70,11 +73,13 @@ class DeviceClient {
   void notify(ConnectionEvent event, std::string_view cause = {});
 
   ClientOptions options_;
+  TransportFactory factory_;
   Observer observer_;
   std::unique_ptr<DeviceTransport> transport_;
   bool connected_ = false, receiving_ = false;
   TimePoint renew_at_ = TimePoint::max();
   Backoff backoff_;
+  std::chrono::steady_clock::time_point connected_at_{};
   std::optional<std::chrono::steady_clock::time_point> next_attempt_;
   std::size_t held_ = 0;          // received and not settled on this connection
   std::uint64_t connections_ = 0;

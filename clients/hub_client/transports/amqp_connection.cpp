@@ -223,9 +223,10 @@ void AmqpConnection::await(const Deadline& deadline, const std::string& doing, D
       if (!pump(deadline.remaining()) && deadline.passed()) {
         throw Error{ErrorKind::timeout, doing + ": no answer"};
       }
-    } catch (const Error&) {
+    } catch (const Error& error) {
       if (failure_) throw_failure(doing);  // the peer said why before it closed
-      throw;
+      if (error.kind() != ErrorKind::connection_lost) throw;
+      throw Error{ErrorKind::connection_lost, doing + ": " + error.what()};
     }
   }
 }

@@ -83,7 +83,7 @@ HttpResponse HttpConnection::send(const HttpRequest& request, Duration timeout) 
       // The server had given up the idle connection: a new one decides.
     }
   }
-  stream_ = connect_tls(endpoint_, tls_, std::min(connect_timeout_, deadline.remaining()));
+  connect(deadline.remaining());
   bool answered = false;
   try {
     return exchange(request, deadline, answered);
@@ -91,6 +91,10 @@ HttpResponse HttpConnection::send(const HttpRequest& request, Duration timeout) 
     stream_.reset();
     throw;
   }
+}
+
+void HttpConnection::connect(Duration timeout) {
+  stream_ = connect_tls(endpoint_, tls_, std::min(connect_timeout_, timeout));
 }
 
 void HttpConnection::close() noexcept {

@@ -35,6 +35,9 @@ class HttpConnection {
   // a connection that had been idle. Errors as in stream.hpp, and protocol_error.
   HttpResponse send(const HttpRequest& request, Duration timeout);
 
+  // Connects now rather than with the first request.
+  void connect(Duration timeout);
+
   void close() noexcept;
 
  private:

@@ -47,7 +47,11 @@ class HttpDevice : public DeviceTransport {
     password_ = password;
     // There is no login; the first poll shows a bad key at once. Not when only sending: a poll
     // would lock a message that nobody is going to settle.
-    if (receiving) polled_ = poll(timeout);
+    if (receiving) {
+      polled_ = poll(timeout);
+    } else {
+      connection_.connect(timeout);
+    }
   }
 
   void send_event(const Message& message, Duration timeout) override {

@@ -290,13 +290,13 @@ std::unique_ptr<ByteStream> connect_tls(const Endpoint& endpoint, const TlsOptio
 }
 
 std::unique_ptr<ByteStream> connect_websocket(const Endpoint& endpoint, const TlsOptions& tls,
-                                              const std::string& host_header,
-                                              const std::string& path,
+                                              const std::string& host, const std::string& path,
                                               const std::string& subprotocol, Duration timeout) {
   const Deadline deadline{timeout};
   auto stream = std::make_unique<WebSocketStream>(endpoint, tls);
   stream->connect(deadline);
-  stream->upgrade(host_header, path, subprotocol, deadline);
+  const bool standard = endpoint.port == 443;
+  stream->upgrade(standard ? host : host + ":" + std::to_string(endpoint.port), path, subprotocol, deadline);
   return stream;
 }
 

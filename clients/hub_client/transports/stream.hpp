@@ -30,10 +30,9 @@ class ByteStream {
 std::unique_ptr<ByteStream> connect_tls(const Endpoint& endpoint, const TlsOptions& tls,
                                         Duration timeout);
 
-// `subprotocol` must be chosen by the server. Binary messages; their boundaries carry no meaning.
+// `host` goes into the Host header. `subprotocol` must be chosen by the server. Binary messages; their boundaries carry no meaning.
 std::unique_ptr<ByteStream> connect_websocket(const Endpoint& endpoint, const TlsOptions& tls,
-                                              const std::string& host_header,
-                                              const std::string& path,
+                                              const std::string& host, const std::string& path,
                                               const std::string& subprotocol, Duration timeout);
 
 }  // namespace iothub

@@ -1,0 +1,183 @@
+#include "clients/hub_client/device_client.hpp"
+
+#include <doctest/doctest.h>
+
+#include <deque>
+#include <string>
+#include <vector>
+
+using namespace iothub;
+using namespace std::chrono_literals;
+
+namespace {
+
+// What a transport does, in order: a message to give, or an error to throw.
+struct Script {
+  std::deque<ErrorKind> open_errors{}, send_errors{}, receive_errors{};
+  std::deque<std::string> messages{};
+  std::vector<std::string> log{};
+  int made = 0;
+};
+
+void throw_next(std::deque<ErrorKind>& errors) {
+  if (errors.empty()) return;
+  const auto kind = errors.front();
+  errors.pop_front();
+  throw Error{kind, "scripted"};
+}
+
+class FakeTransport : public DeviceTransport {
+ public:
+  explicit FakeTransport(Script& script) : script_(script) { ++script_.made; }
+  void open(const std::string& password, bool, Duration) override {
+    throw_next(script_.open_errors);
+    script_.log.push_back(password.empty() ? "open without password" : "open");
+  }
+  void send_event(const Message& message, Duration) override {
+    throw_next(script_.send_errors);
+    script_.log.push_back("send " + message.body);
+  }
+  std::optional<ReceivedMessage> receive(Duration) override {
+    throw_next(script_.receive_errors);
+    if (script_.messages.empty()) return std::nullopt;
+    ReceivedMessage message;
+    message.body = script_.messages.front();
+    script_.messages.pop_front();
+    message.delivery = 1;
+    return message;
+  }
+  void settle(const ReceivedMessage& message, Disposition disposition, Duration) override {
+    CHECK(message.delivery == 1);
+    script_.log.push_back(std::string{to_string(disposition)} + " " + message.body);
+  }
+  bool can(Disposition) const override { return true; }
+  void keep_alive(Duration) override {}
+  void close() noexcept override {}
+
+ private:
+  Script& script_;
+};
+
+ClientOptions options() {
+  ClientOptions out;
+  out.connection = ConnectionString::parse("HostName=h;DeviceId=d;SharedAccessKey=c2VjcmV0");
+  out.retry = {.first = 0ms, .longest = 0ms, .attempts = 3};
+  return out;
+}
+
+DeviceClient client(Script& script, const ClientOptions& with = options()) {
+  return DeviceClient{with, [&script](const ClientOptions&) {
+                        return std::make_unique<FakeTransport>(script);
+                      }};
+}
+
+ErrorKind kind_of(const auto& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.kind();
+  }
+  FAIL("no error");
+  return ErrorKind::protocol_error;
+}
+
+}  // namespace
+
+TEST_CASE("a message is received and settled on one connection") {
+  Script script{.messages = {"hello"}};
+  auto device = client(script);
+  device.open(true);
+  const auto message = device.receive(1s);
+  REQUIRE(message);
+  device.complete(*message);
+  CHECK(script.log == std::vector<std::string>{"open", "complete hello"});
+  CHECK_FALSE(device.receive(1s));
+}
+
+TEST_CASE("a lost connection is made again and the wait goes on") {
+  Script script{.receive_errors = {ErrorKind::connection_lost}, .messages = {"hello"}};
+  auto device = client(script);
+  std::vector<ConnectionEvent> events;
+  device.on_connection([&](ConnectionEvent event, std::string_view) { events.push_back(event); });
+  device.open(true);
+  CHECK(device.receive(10s)->body == "hello");
+  CHECK(script.made == 2);
+  CHECK(events == std::vector{ConnectionEvent::connected, ConnectionEvent::lost,
+                              ConnectionEvent::connected});
+}
+
+TEST_CASE("telemetry is sent again after a lost connection") {
+  Script script{.send_errors = {ErrorKind::connection_lost}};
+  auto device = client(script);
+  device.open(false);
+  Message message;
+  message.body = "t";
+  device.send_event(message);
+  CHECK(script.log == std::vector<std::string>{"open", "open", "send t"});
+}
+
+TEST_CASE("a message held over a reconnection has lost its lock") {
+  Script script{.messages = {"first", "second"}};
+  auto device = client(script);
+  device.open(true);
+  const auto first = device.receive(1s);
+  script.receive_errors = {ErrorKind::connection_lost};
+  const auto second = device.receive(1s);
+  REQUIRE(second);
+  CHECK(kind_of([&] { device.complete(*first); }) == ErrorKind::lock_lost);
+  device.complete(*second);
+  CHECK(script.log == std::vector<std::string>{"open", "open", "complete second"});
+}
+
+TEST_CASE("the first connection is tried once, and refusals are never tried again") {
+  Script script{.open_errors = {ErrorKind::unreachable}};
+  auto device = client(script);
+  CHECK(kind_of([&] { device.open(true); }) == ErrorKind::unreachable);
+  CHECK(script.made == 1);
+
+  Script refused{.receive_errors = {ErrorKind::connection_lost}};
+  auto other = client(refused);
+  other.open(true);
+  refused.open_errors = {ErrorKind::unauthorized};
+  CHECK(kind_of([&] { other.receive(10s); }) == ErrorKind::unauthorized);
+}
+
+TEST_CASE("reconnecting gives up after the attempts of the policy") {
+  Script script{.receive_errors = {ErrorKind::connection_lost}};
+  auto device = client(script);
+  device.open(true);
+  script.open_errors.assign(100, ErrorKind::unreachable);
+  CHECK(kind_of([&] { device.receive(10s); }) == ErrorKind::unreachable);
+  CHECK(script.open_errors.size() == 97);
+}
+
+TEST_CASE("a token due is renewed by a new connection, but not while a message is held") {
+  Script script{.messages = {"hello"}};
+  auto with = options();
+  auto device = client(script, with);
+  device.open(true);
+  const auto message = device.receive(1s);
+  CHECK(script.made == 1);
+  device.complete(*message);
+
+  with.token_ttl = 0ms;  // due at once
+  Script due{.messages = {"hello"}};
+  auto other = client(due, with);
+  other.open(true);
+  const auto held = other.receive(1s);
+  CHECK(due.made == 2);
+  other.wait(1ms);
+  CHECK(due.made == 2);
+  other.complete(*held);
+  other.receive(1ms);
+  CHECK(due.made == 3);
+}
+
+TEST_CASE("with a certificate there is no token") {
+  Script script;
+  auto with = options();
+  with.tls.certificate_file = "device.pem";
+  auto device = client(script, with);
+  device.open(true);
+  CHECK(script.log == std::vector<std::string>{"open without password"});
+}
