@@ -57,13 +57,13 @@ struct World {
 };
 
 struct ConnectOptions {
-  std::optional<std::string> client_id;  // default: the device
-  std::optional<std::string> username;   // default: hub.local/{device}/?api-version=2021-04-12
-  std::optional<std::string> password;   // default: a token of the device; "" with no_password
+  std::optional<std::string> client_id = std::nullopt;  // default: the device
+  std::optional<std::string> username = std::nullopt;   // default: hub.local/{device}/?api-version=2021-04-12
+  std::optional<std::string> password = std::nullopt;   // default: a token of the device; "" with no_password
   bool no_password = false;
   bool clean_session = false;
   std::uint16_t keep_alive_s = 60;
-  std::optional<mqtt::Will> will;
+  std::optional<mqtt::Will> will = std::nullopt;
 };
 
 // A device's end of one connection.
