@@ -5,14 +5,6 @@ namespace net {
 IoThread::IoThread(hub::Clock& clock, hub::Log& log, hub::Metrics& metrics, CommitGate* gate)
     : clock_(clock), log_(log), metrics_(metrics), gate_(gate), scratch_(new char[scratch_size]) {}
 
-IoThread::~IoThread() {
-  abort_all();
-  // The cancelled operations hold the last references; they end here and not in ~io_context, while
-  // all that a session may still call is alive.
-  context_.restart();
-  context_.poll();
-}
-
 template <class Action>
 void IoThread::for_each(Action action) {
   for (auto it = connections_.begin(); it != connections_.end();) {
@@ -25,8 +17,12 @@ void IoThread::shut_down_all() {
   for_each([](ConnectionHook& connection) { connection.shut_down(); });
 }
 
-void IoThread::abort_all() {
+void IoThread::close() {
   for_each([](ConnectionHook& connection) { connection.abort(); });
+  // The cancelled operations hold the last references; they end here and not in ~io_context, while
+  // all that a session may still call is alive.
+  context_.restart();
+  context_.poll();
 }
 
 }  // namespace net

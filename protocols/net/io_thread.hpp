@@ -54,8 +54,7 @@ class IoThread {
  public:
   // All outlive the IoThread. `gate`: nullptr in memory mode.
   IoThread(hub::Clock& clock, hub::Log& log, hub::Metrics& metrics, CommitGate* gate = nullptr);
-  // Ends what is left of its connections. run() is over by then.
-  ~IoThread();
+  ~IoThread() { close(); }
   IoThread(const IoThread&) = delete;
   IoThread& operator=(const IoThread&) = delete;
 
@@ -72,8 +71,9 @@ class IoThread {
   std::size_t connection_count() const { return open_; }
   void count_open() { ++open_; }
   void count_closed() { --open_; }
-  void shut_down_all();  // on its own thread, like abort_all
-  void abort_all();
+  void shut_down_all();  // on its own thread
+  // Ends what is left of its connections. Not while context().run() is.
+  void close();
 
   static constexpr std::size_t scratch_size = 64 * 1024;
 

@@ -1,0 +1,91 @@
+// The command iothub-emulator: what it prints and what it exits with (contract.md 2).
+#include "emulator/app/config.hpp"
+#include "emulator/app/file_io.hpp"
+#include "emulator/app/health.hpp"
+#include "emulator/app/log_spdlog.hpp"
+#include "emulator/app/server.hpp"
+#include "emulator/app/start_report.hpp"
+#include "emulator/app/system_clock.hpp"
+#include "emulator/app/version.hpp"
+
+#include <chrono>
+#include <csignal>
+#include <iostream>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace {
+
+// A connection is a descriptor; what the system allows us is asked for at once.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int serve(const app::Invocation& invocation, std::chrono::steady_clock::time_point begin) {
+  const app::Config& config = invocation.config;
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+  app::SpdlogLog log(config.log_level, config.log_format);
+  for (const auto& warning : invocation.warnings) log.warn(warning);
+  app::SystemClock clock;
+  app::Server server(config, log, clock);
+  if (!config.ready_file.empty()) {
+    try {
+      // It holds keys.
+      app::write_file_atomically(config.ready_file, app::ready_file_json(server.report()), 0600);
+    } catch (const std::exception& error) {
+      throw app::StartError(1, std::string("--ready-file: ") + error.what());
+    }
+  }
+  const auto took = std::chrono::steady_clock::now() - begin;
+  std::cout << app::start_block(server.report()) << "ready in "
+            << std::chrono::ceil<std::chrono::milliseconds>(took).count() << " ms" << std::endl;
+  return server.run();
+}
+
+int run(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto parsed = app::parse_invocation(arguments, environment);
+  if (const auto* error = std::get_if<app::ConfigError>(&parsed)) {
+    throw app::StartError(2, error->line);
+  }
+  const auto& invocation = std::get<app::Invocation>(parsed);
+  switch (invocation.action) {
+    case app::Action::help:
+      std::cout << invocation.help;
+      return 0;
+    case app::Action::version: {
+      const auto [number, commit, build] = app::version();
+      std::cout << "iothub-emulator " << number << " (" << commit << ", " << build << ")\n";
+      return 0;
+    }
+    case app::Action::print_config:
+      std::cout << app::to_json(invocation.config);
+      return 0;
+    case app::Action::health:
+      return app::is_healthy(invocation.config) ? 0 : 1;
+    case app::Action::serve:
+      break;
+  }
+  return serve(invocation, begin);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<std::string> environment;
+  for (char** variable = environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
+  try {
+    return run({argv + 1, argv + argc}, environment);
+  } catch (const app::StartError& error) {
+    std::cerr << "iothub-emulator: " << error.what() << std::endl;
+    return error.exit_code;
+  } catch (const std::exception& error) {
+    std::cerr << "iothub-emulator: " << error.what() << std::endl;
+    return 1;
+  }
+}

@@ -1,0 +1,275 @@
+#include "emulator/app/server.hpp"
+
+#include "emulator/app/committer.hpp"
+#include "emulator/app/control_api.hpp"
+#include "emulator/app/dev_ca.hpp"
+#include "emulator/app/file_io.hpp"
+#include "emulator/app/hub_timer.hpp"
+#include "emulator/app/seed.hpp"
+#include "emulator/app/sessions.hpp"
+#include "protocols/net/listener.hpp"
+#include "storage/sqlite_store.hpp"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+namespace app {
+namespace {
+
+constexpr auto goodbye_time = std::chrono::milliseconds{1500};
+constexpr std::uint16_t https_fallback_port = 8443;
+constexpr std::size_t ready_file_devices_max = 1000;
+
+std::filesystem::path tls_folder(const Config& config) {
+  if (!config.tls_dir.empty()) return config.tls_dir;
+  if (!config.data.empty()) return std::filesystem::path(config.data) / "tls";
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
+    return std::filesystem::path(state) / "iothub-emulator/tls";
+  }
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
+    return std::filesystem::path(home) / ".local/state/iothub-emulator/tls";
+  }
+  throw StartError(2, "no folder for the certificates: neither --tls-dir nor HOME is set");
+}
+
+template <class Function>
+auto starting(int exit_code, const char* flag, Function function) {
+  try {
+    return function();
+  } catch (const StartError&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw StartError(exit_code, std::string(flag) + ": " + error.what());
+  }
+}
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(const Config& given, hub::Log& server_log, hub::Clock& server_clock,
+       std::unique_ptr<hub::Store> given_store)
+      : config(given), log(server_log), clock(server_clock), store(std::move(given_store)) {
+    try {
+      start();
+    } catch (...) {
+      end();
+      throw;
+    }
+  }
+  ~Impl() { end(); }
+
+  void start() {
+    make_hub();
+    make_certificates();
+    io = std::make_unique<net::IoThread>(clock, log, hub->metrics(), committer.get());
+    hub_timer = std::make_unique<HubTimer>(*hub, *io);
+    if (committer) committer->start();
+    open_listeners();
+    starting(2, "--seed", [this] { seed_devices(*hub, seed.devices, clock.now()); });
+    for (const auto& [name, listener] : listeners) listener->start();
+    fill_report();
+  }
+
+  void end() {
+    listeners.clear();
+    if (io) io->close();  // the sessions end, and may stage their last changes
+    committer.reset();    // which are stored here
+    hub_timer.reset();
+  }
+
+  void make_hub() {
+    hub::HubConfig hub_config;
+    hub_config.host_name = config.hub;
+    if (!config.seed.empty()) {
+      seed = starting(2, "--seed", [this] { return load_seed(config.seed, {}); });
+    }
+    hub_config.settings = seed.settings;
+    for (const auto& [name, value] : config.settings) {
+      const auto set = hub_config.settings.set(name, value);
+      if (!set) throw StartError(2, "--set: " + set.error().detail);
+    }
+    hub_config.policies = hub::default_policies(policy_key());
+    merge_policies(hub_config.policies, seed.policies);
+    if (!store && !config.data.empty()) {
+      store = starting(1, "--data", [this] { return storage::SqliteStore::open(config.data); });
+    }
+    const hub::TimePoint now = clock.now();
+    hub.emplace(std::move(hub_config), ids, log, now, store != nullptr);
+    if (!store) return;
+    starting(1, "--data", [&] { hub->restore(store->load(), now); });
+    committer = std::make_unique<Committer>(*hub, *store, [this](std::string reason) {
+      log.write(hub::LogLevel::error,
+                "the store refused a commit; stopping, since no promise can be kept",
+                {{"reason", reason}});
+      failed = true;
+      io->context().stop();
+    });
+  }
+
+  std::string policy_key() {
+    if (!config.key.empty()) return config.key;
+    if (is_loopback(config.listen)) return std::string(well_known_key);
+    log.warn("a random key was made, since the well-known one is public and --listen is not loopback",
+             {{"remedy", "give one with --key to keep it the same"}});
+    return ids.next_symmetric_key();
+  }
+
+  void make_certificates() {
+    std::vector<std::string> names = config.sans;
+    names.push_back(config.hub);
+    if (!is_loopback(config.listen) && config.listen != "0.0.0.0" && config.listen != "::") {
+      names.push_back(config.listen);
+    }
+    const DevCertificates certificates = starting(1, "--tls-dir", [&] {
+      return ensure_dev_certificates(tls_folder(config), certificate_names(names), clock.now());
+    });
+    tls = starting(1, "--tls-dir", [&] {
+      return std::make_shared<const net::TlsContext>(net::ServerCertificates{
+          certificates.rsa_chain, certificates.rsa_key, certificates.ecdsa_chain,
+          certificates.ecdsa_key});
+    });
+    if (certificates.renewed) {
+      log.info("server certificate written", {{"folder", certificates.ca_path.parent_path().string()}});
+    }
+    report.ca_path = certificates.ca_path.string();
+    control.emplace(ControlSources{*hub, certificates.ca, [this] { return not_ready(); }});
+  }
+
+  void open_listeners() {
+    open("mqtts", "mqtt", config.mqtts_port, config.listen, tls);
+    open("amqps", "amqp", config.amqps_port, config.listen, tls);
+    open("https", "http", config.https_port, config.listen, tls);
+    open("mqtt", "mqtt", config.mqtt_port, config.listen, nullptr);
+    open("amqp", "amqp", config.amqp_port, config.listen, nullptr);
+    open("http", "http", config.http_port, config.listen, nullptr);
+    open("control", "control", config.control_port, config.control_listen, nullptr);
+  }
+
+  void open(const std::string& name, const std::string& protocol, Port port,
+            const std::string& address, std::shared_ptr<const net::TlsContext> context) {
+    if (!port) return;
+    auto service = std::make_shared<const net::Service>(net::Service{
+        protocol,
+        [this](std::string_view wanted, protocols::PeerInfo peer, hub::Waker waker,
+               hub::TimePoint now) {
+          return wanted == "control" ? make_control_session(*control, now)
+                                     : make_session(wanted, *hub, std::move(peer), std::move(waker), now);
+        },
+        {}});
+    const auto listen = [&](std::uint16_t number) {
+      listeners.emplace_back(name, std::make_unique<net::Listener>(
+                                       *io, net::ListenerOptions{address, number, context, service}));
+    };
+    const auto fail = [&](std::uint16_t number, const std::string& reason) {
+      throw StartError(1, "port " + std::to_string(number) + " on " + address + ": " + reason +
+                              " (--" + name + "-port)");
+    };
+    try {
+      return listen(*port);
+    } catch (const boost::system::system_error& error) {
+      if (!(name == "https" && *port == 443 && error.code() == boost::asio::error::access_denied)) {
+        fail(*port, error.code().message());
+      }
+    }
+    try {
+      listen(https_fallback_port);
+    } catch (const boost::system::system_error& error) {
+      fail(https_fallback_port, "taken instead of 443, which is not permitted: " + error.code().message());
+    }
+    log.warn("not permitted to bind port 443: HTTPS and WebSocket are on 8443, which some SDKs cannot use",
+             {{"remedy",
+               "sysctl net.ipv4.ip_unprivileged_port_start=443, or setcap cap_net_bind_service=+ep on "
+               "the binary, or a container that publishes 443:8443"}});
+  }
+
+  void fill_report() {
+    report.host_name = hub->host_name();
+    for (const auto& policy : hub->policies()) {
+      if (policy.name == "iothubowner") {
+        report.connection_string = policy_connection_string(hub->host_name(), policy);
+      }
+    }
+    for (const auto& [name, listener] : listeners) report.ports.emplace_back(name, listener->port());
+    report.devices = device_connection_strings(*hub, ready_file_devices_max, clock.now());
+  }
+
+  std::vector<std::string> not_ready() const {
+    if (stopping) return {"shutting down"};
+    std::vector<std::string> missing;
+    for (const auto& [name, listener] : listeners) {
+      if (!listener->accepting()) missing.push_back("listener " + name + " does not accept");
+    }
+    return missing;
+  }
+
+  int run() {
+    auto& context = io->context();
+    const auto work = boost::asio::make_work_guard(context);
+    boost::asio::signal_set signals(context, SIGINT, SIGTERM);
+    signals.async_wait([&](boost::system::error_code error, int) {
+      if (!error) context.stop();
+    });
+    context.run();
+    stopping = true;
+    context.restart();
+    if (!failed) say_goodbye();
+    return failed ? 1 : 0;
+  }
+
+  void say_goodbye() {
+    log.info("stopping", {{"connections", std::to_string(io->connection_count())}});
+    for (const auto& [name, listener] : listeners) listener->stop();
+    io->shut_down_all();
+    const auto end = std::chrono::steady_clock::now() + goodbye_time;
+    while (!failed && io->connection_count() > 0 && io->context().run_one_until(end) > 0) {
+    }
+    if (io->connection_count() > 0) {
+      log.warn("not every connection closed in time",
+               {{"connections", std::to_string(io->connection_count())}});
+    }
+  }
+
+  const Config config;
+  hub::Log& log;
+  hub::Clock& clock;
+  hub::RandomIdSource ids;
+  Seed seed;
+  std::unique_ptr<hub::Store> store;
+  std::optional<hub::Hub> hub;
+  std::unique_ptr<Committer> committer;
+  std::shared_ptr<const net::TlsContext> tls;
+  std::optional<ControlSources> control;
+  std::unique_ptr<net::IoThread> io;
+  std::unique_ptr<HubTimer> hub_timer;
+  std::vector<std::pair<std::string, std::unique_ptr<net::Listener>>> listeners;
+  StartReport report;
+  std::atomic<bool> failed{false};
+  bool stopping = false;
+};
+
+Server::Server(const Config& config, hub::Log& log, hub::Clock& clock)
+    : Server(config, log, clock, nullptr) {}
+
+Server::Server(const Config& config, hub::Log& log, hub::Clock& clock,
+               std::unique_ptr<hub::Store> store)
+    : impl_(std::make_unique<Impl>(config, log, clock, std::move(store))) {}
+
+Server::~Server() = default;
+
+const StartReport& Server::report() const { return impl_->report; }
+
+hub::Hub& Server::hub() { return *impl_->hub; }
+
+int Server::run() { return impl_->run(); }
+
+void Server::request_stop() { impl_->io->context().stop(); }
+
+}  // namespace app
