@@ -57,12 +57,19 @@ void Session::pump(TimePoint now) {
       return;
     }
     const bool acknowledged = devicebound_qos_ > 0;
-    if (acknowledged && in_flight_.locked_count(now) >= hub_.settings().mqtt_in_flight_max) return;
+    if (acknowledged && window_is_full(now)) return;
     const auto delivery =
         acknowledged ? receiver_.receive(now) : receiver_.receive_and_complete(now);
     if (!delivery) return;
     send_to_device(*delivery, now);
   }
+}
+
+// A window as large as the queue never fills: the queue cannot lock more. It is not counted then,
+// since messages that were purged while they were out would still count.
+bool Session::window_is_full(TimePoint now) const {
+  const std::size_t window = hub_.settings().mqtt_in_flight_max;
+  return window < hub_.limits().queue_depth_max && in_flight_.locked_count(now) >= window;
 }
 
 void Session::send_to_device(const hub::Delivery& delivery, TimePoint now) {

@@ -7,7 +7,8 @@
 namespace mqtt {
 
 namespace {
-// Above it, lost messages are forgotten: a bound for a device that never acknowledges.
+// A bound for a device that never acknowledges while messages expire or are purged. Well above what
+// a queue can have locked, so what goes is not there any more.
 constexpr std::size_t entries_kept_max = 256;
 constexpr std::uint64_t packet_id_mask = 0x3FFF;
 }  // namespace
@@ -37,6 +38,7 @@ InFlight::Added InFlight::add(const hub::Delivery& delivery, TimePoint lost_at, 
   }
   if (entries_.size() >= entries_kept_max) {
     std::erase_if(entries_, [now](const Entry& e) { return e.lost(now); });
+    if (entries_.size() >= entries_kept_max) entries_.erase(entries_.begin());
   }
   const std::uint16_t packet_id = free_packet_id(sequence);
   entries_.push_back({sequence, delivery.lock_token, lost_at, packet_id, State::published});

@@ -87,6 +87,7 @@ class Session : public protocols::Session {
   void deliver(TimePoint now);
   void pump(TimePoint now);
   bool settle(TimePoint now);
+  bool window_is_full(TimePoint now) const;
   void send_to_device(const hub::Delivery& delivery, TimePoint now);
 
   hub::Hub& hub_;

@@ -121,3 +121,9 @@ TEST_CASE("lost messages are forgotten when there are too many of them") {
   CHECK(in_flight.locked_count(later) == 1);
   CHECK(in_flight.acknowledge(2, MqttOutOfOrderAck::hold, later) == AckResult::unknown);
 }
+
+TEST_CASE("the number of messages in flight is bounded even when none is lost") {
+  InFlight in_flight;
+  for (hub::SequenceNumber sequence = 1; sequence <= 1000; ++sequence) add(in_flight, sequence);
+  CHECK(in_flight.locked_count(start) == 256);
+}
