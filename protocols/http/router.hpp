@@ -30,7 +30,7 @@ struct Match {
   std::string allow;             // the methods of this path, if it has others than the one asked for
 };
 
-// The first route that fits.
+// The first route that fits. `ids` of the result point into `segments`.
 Match match(std::span<const Route> routes, Method method, const std::vector<std::string>& segments);
 
 // Everything this hub serves.
