@@ -42,7 +42,7 @@ void put_content(Statement& statement, const hub::MessageContent& content,
 }
 
 // Which of `changes` are an enqueueing whose removal follows, or that removal. Looked at from the
-// end: a number may come again after its device was deleted, so each removal has one enqueueing.
+// end, for the order counts: a number may come again once its device was deleted.
 std::vector<bool> undone(std::span<const hub::Change> changes) {
   std::vector<bool> result(changes.size());
   std::map<std::pair<std::string_view, hub::SequenceNumber>, std::size_t> removals;
@@ -54,9 +54,7 @@ std::vector<bool> undone(std::span<const hub::Change> changes) {
     } else if (const auto* enqueued = std::get_if<hub::change::MessageEnqueued>(&changes[i])) {
       const auto removal =
           removals.find({enqueued->queue.device.text, enqueued->message->sequence_number});
-      if (removal == removals.end()) continue;
-      result[i] = result[removal->second] = true;
-      removals.erase(removal);
+      if (removal != removals.end()) result[i] = result[removal->second] = true;
     }
   }
   return result;
@@ -74,8 +72,7 @@ ChangeWriter::ChangeWriter(Database& database)
       delete_queue_(database, "DELETE FROM message WHERE queue = ?"),
       delete_counter_(database, "DELETE FROM sequence_counter WHERE queue = ?"),
       delete_device_records_(database, "DELETE FROM feedback_record WHERE device = ?"),
-      put_counter_(database,
-                   "INSERT OR REPLACE INTO sequence_counter (queue, last) VALUES (?, ?)"),
+      put_counter_(database, "INSERT OR REPLACE INTO sequence_counter (queue, last) VALUES (?, ?)"),
       insert_message_(database,
                       "INSERT INTO message (queue, sequence_number, delivery_count, enqueued_time,"
                       " expires_at, ack, ack_given, message_id_type, message_id,"
@@ -141,8 +138,8 @@ void ChangeWriter::write_one(const hub::change::DevicePut& change) {
 void ChangeWriter::write_one(const hub::change::DeviceDeleted& change) {
   const std::string_view device = change.id.text;
   counters_.erase(device);
-  for (auto* statement : {&delete_device_, &delete_queue_, &delete_counter_,
-                          &delete_device_records_}) {
+  for (auto* statement :
+       {&delete_device_, &delete_queue_, &delete_counter_, &delete_device_records_}) {
     statement->put_text(device).run();
   }
   remove_mqtt_session(device);

@@ -37,9 +37,9 @@ void migrate(Database& database, std::span<const Migration> migrations) {
   auto version = version_of(database);
   const auto newest = static_cast<std::int64_t>(migrations.size());
   if (version > newest) {
-    throw std::runtime_error(database.path().string() + " was written by a newer emulator (schema " +
-                             std::to_string(version) + ", this one knows " +
-                             std::to_string(newest) +
+    throw std::runtime_error(database.path().string() +
+                             " was written by a newer emulator (schema " + std::to_string(version) +
+                             ", this one knows " + std::to_string(newest) +
                              "); it was left as it is: use the newer one, or another folder with "
                              "--data");
   }

@@ -43,8 +43,8 @@ Database::Database(const std::filesystem::path& path) : path_(path) {
                              std::string{remedy(SQLITE_CANTOPEN)});
   }
   ::close(fd);
-  const int code = sqlite3_open_v2(path.c_str(), &handle_,
-                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code =
+      sqlite3_open_v2(path.c_str(), &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code != SQLITE_OK) {
     const auto failure = error("open", code);
     sqlite3_close_v2(handle_);

@@ -26,8 +26,9 @@ class Database {
   const std::filesystem::path& path() const { return path_; }
   sqlite3* handle() const { return handle_; }
   void run(const std::string& sql);  // one or more statements, without results
-  void check();  // reads the whole structure; throws if it is damaged
-  // Closing may move the log into the file from here on; before, it leaves both as they are (ST-05).
+  void check();                      // reads the whole structure; throws if it is damaged
+  // Closing may move the log into the file from here on; before, it leaves both as they are
+  // (ST-05).
   void tidy_on_close(bool enabled = true);
 
   // What to throw for result `code`: `doing` is what was tried, as in "cannot <doing>".
@@ -50,7 +51,9 @@ class Statement {
   ~Statement();
 
   template <std::integral T>
-  Statement& put(T value) { return put_int(static_cast<std::int64_t>(value)); }
+  Statement& put(T value) {
+    return put_int(static_cast<std::int64_t>(value));
+  }
   Statement& put_int(std::int64_t value);
   Statement& put_int(std::optional<std::int64_t> value);  // nullopt: NULL
   Statement& put_text(std::string_view text);

@@ -21,7 +21,8 @@ void refuse_lost_database(const std::filesystem::path& file) {
   const auto log_size = std::filesystem::file_size(log, missing);
   if (missing || log_size == 0) return;
   throw std::runtime_error(file.string() + " is damaged: it is missing or empty but its log " +
-                           log.string() + " is not; restore a copy of both, or move both away to "
+                           log.string() +
+                           " is not; restore a copy of both, or move both away to "
                            "start empty");
 }
 

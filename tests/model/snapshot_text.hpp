@@ -1,13 +1,13 @@
 #pragma once
-// A Snapshot as text, one fact a line with every field of it: equal texts are equal snapshots, and a
-// failing comparison shows what differs.
+// A Snapshot as text, one fact a line with every field of it: equal texts are equal snapshots, and
+// a failing comparison shows what differs.
 #include "emulator/core/change.hpp"
 
-#include <cstdio>
+#include <concepts>
 #include <string>
 #include <string_view>
 
-namespace hub_test {
+namespace model_test {
 
 class FactText {
  public:
@@ -17,9 +17,9 @@ class FactText {
       if (c >= ' ' && c <= '~' && c != '"' && c != '\\') {
         text_ += c;
       } else {
-        char escaped[5];
-        std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned char>(c));
-        text_ += escaped;
+        constexpr std::string_view digits = "0123456789abcdef";
+        const auto byte = static_cast<unsigned char>(c);
+        text_.append("\\x").append(1, digits[byte / 16]).append(1, digits[byte % 16]);
       }
     }
     text_ += '"';
@@ -111,4 +111,4 @@ inline std::string to_text(const hub::Snapshot& snapshot) {
   return out.take();
 }
 
-}  // namespace hub_test
+}  // namespace model_test

@@ -91,7 +91,7 @@ TEST_CASE("ST-05 flipped bytes anywhere: an error or a load, never a crash, noth
   const auto whole = bytes_of(file);
   std::mt19937 random{7};  // NOLINT: the same flips each time
   int refusals = 0;
-  for (int round = 0; round < 150; ++round) {
+  for (int round = 0; round < 100; ++round) {
     auto bytes = whole;
     for (int flips = 0; flips <= round % 20; ++flips) {
       bytes[random() % bytes.size()] ^= static_cast<char>(1 + random() % 255);
@@ -100,14 +100,14 @@ TEST_CASE("ST-05 flipped bytes anywhere: an error or a load, never a crash, noth
     std::filesystem::remove(folder.path() / "hub.db-wal");
     if (!refused(folder.path()).empty()) ++refusals;
   }
-  MESSAGE(refusals << " of 150 damaged files refused");
+  MESSAGE(refusals << " of 100 damaged files refused");
   CHECK(refusals > 30);
 }
 
 TEST_CASE("ST-05 a row that no emulator wrote is refused") {
-  for (const auto* sql : {"UPDATE device SET status = 2", "UPDATE message SET ack = -1",
-                          "UPDATE message SET message_id_type = 99",
-                          "UPDATE event SET properties = x'01'"}) {
+  for (const auto* sql :
+       {"UPDATE device SET status = 2", "UPDATE message SET ack = -1",
+        "UPDATE message SET message_id_type = 99", "UPDATE event SET properties = x'01'"}) {
     CAPTURE(sql);
     TempFolder folder;
     SqliteStore::open(folder.path())->apply(some_changes());

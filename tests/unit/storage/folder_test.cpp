@@ -5,10 +5,10 @@
 
 #include <array>
 
-#include <csignal>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
 
 using namespace storage_test;
 using storage::SqliteStore;
@@ -25,7 +25,7 @@ std::string refused(const std::filesystem::path& dir) {
 
 }  // namespace
 
-TEST_CASE("ST-10 the folder is made, for its owner only, whatever the umask") {
+TEST_CASE("ST-09 the folder is made, for its owner only, whatever the umask") {
   TempFolder parent;
   const auto dir = parent.path() / "not" / "there yet";
   const auto umask_before = ::umask(0);

@@ -1,6 +1,5 @@
 #include "storage/migrations.hpp"
 #include "storage/sqlite_store.hpp"
-#include "tests/model/memory_store.hpp"
 #include "tests/model/snapshot_text.hpp"
 #include "tests/unit/storage/support.hpp"
 
@@ -61,8 +60,12 @@ std::string as_text_of_schema_1() {
   message.content.properties = {{"a", "b\xff"}};
   message.content.body = "\0\xff"s;
   snapshot.messages.push_back({{{"dev1"}}, std::make_shared<hub::Message>(message), 3});
-  snapshot.feedback_records = {{12, {hub::MessageId::Type::uuid, "uuid"}, hub::from_unix_ms(11),
-                                hub::Outcome::Kind::purged, {"dev1"}, "637"}};
+  snapshot.feedback_records = {{12,
+                                {hub::MessageId::Type::uuid, "uuid"},
+                                hub::from_unix_ms(11),
+                                hub::Outcome::Kind::purged,
+                                {"dev1"},
+                                "637"}};
   snapshot.mqtt_sessions = {{{"dev1"}, {{{"devices/dev1/#", 1, 7}}}}};
   hub::TelemetryMessage event;
   event.sequence_number = 100;
@@ -77,12 +80,13 @@ std::string as_text_of_schema_1() {
   event.subject = "s";
   event.content.body = "\xe0";
   snapshot.events = {{3, std::make_shared<hub::TelemetryMessage>(event)}};
-  return hub_test::to_text(snapshot);
+  return model_test::to_text(snapshot);
 }
 
 constexpr std::array<Migration, 2> two_steps = {{
-    {"001_first", "CREATE TABLE migration (version INTEGER PRIMARY KEY, name TEXT);"
-                  "CREATE TABLE thing (a TEXT); INSERT INTO thing VALUES ('kept');"},
+    {"001_first",
+     "CREATE TABLE migration (version INTEGER PRIMARY KEY, name TEXT);"
+     "CREATE TABLE thing (a TEXT); INSERT INTO thing VALUES ('kept');"},
     {"002_second", "ALTER TABLE thing ADD COLUMN b INTEGER NOT NULL DEFAULT 7"},
 }};
 
@@ -114,8 +118,8 @@ TEST_CASE("ST-03 a database of schema 1 is read by this emulator") {
     storage::migrate(old, storage::embedded_migrations().first(1));
     old.run(rows_of_schema_1);
   }
-  CHECK(hub_test::to_text(SqliteStore::open(folder.path())->load()) == as_text_of_schema_1());
-  CHECK(hub_test::to_text(SqliteStore::open(folder.path())->load()) == as_text_of_schema_1());
+  CHECK(model_test::to_text(SqliteStore::open(folder.path())->load()) == as_text_of_schema_1());
+  CHECK(model_test::to_text(SqliteStore::open(folder.path())->load()) == as_text_of_schema_1());
 }
 
 TEST_CASE("ST-03 only the steps that are missing run, and the rows stay") {

@@ -1,7 +1,7 @@
 #include "storage/property_codec.hpp"
 #include "storage/sqlite_store.hpp"
-#include "tests/model/memory_store.hpp"
 #include "tests/model/snapshot_text.hpp"
+#include "tests/support/memory_store.hpp"
 #include "tests/unit/storage/support.hpp"
 
 #include <doctest/doctest.h>
@@ -10,9 +10,9 @@
 
 using namespace storage_test;
 using hub::Change;
-using hub_test::MemoryStore;
-using hub_test::to_text;
+using model_test::to_text;
 using storage::SqliteStore;
+using test::MemoryStore;
 
 namespace {
 
@@ -49,14 +49,14 @@ TEST_CASE("ST-02 a new folder holds nothing") {
 TEST_CASE("ST-02 every kind of change comes back with every field, in order") {
   check_same({device("gerät"), device("a"), device("A"), enqueued("gerät", 1), enqueued("a", 2),
               enqueued("gerät", 3), enqueued("", 1), enqueued("", 2),
-              hub::change::DeliveryCountSet{{{"gerät"}}, 3, 9}, record(11, "gerät"),
-              record(2, "a"), session("gerät"), session("a"), event(3, 0), event(0, 2),
-              event(0, 10), event(0, 9)});
+              hub::change::DeliveryCountSet{{{"gerät"}}, 3, 9}, record(11, "gerät"), record(2, "a"),
+              session("gerät"), session("a"), event(3, 0), event(0, 2), event(0, 10), event(0, 9)});
 }
 
 TEST_CASE("ST-02 every type of message id comes back as it was") {
   using Type = hub::MessageId::Type;
-  check_same({enqueued("d", 1, with_id(Type::none, "")), enqueued("d", 2, with_id(Type::string, "")),
+  check_same({enqueued("d", 1, with_id(Type::none, "")),
+              enqueued("d", 2, with_id(Type::string, "")),
               enqueued("d", 3, with_id(Type::string, "1")),
               enqueued("d", 4, with_id(Type::ulong, "18446744073709551615")),
               enqueued("d", 5, with_id(Type::uuid, "00112233-4455-6677-8899-aabbccddeeff")),

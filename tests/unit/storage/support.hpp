@@ -110,8 +110,8 @@ inline hub::change::DevicePut device(std::string id) {
   identity.status = hub::DeviceStatus::disabled;
   identity.status_reason = "gestört";
   identity.status_updated_time = hub::from_unix_ms(1'700'000'000'002);
-  identity.authentication = {hub::AuthenticationType::self_signed, "cHJpbWFyeQ==",
-                             "c2Vjb25kYXJ5", "AABB", "CCDD"};
+  identity.authentication = {hub::AuthenticationType::self_signed, "cHJpbWFyeQ==", "c2Vjb25kYXJ5",
+                             "AABB", "CCDD"};
   identity.iot_edge = true;
   identity.device_scope = "ms-azure-iot-edge://edge-1";
   identity.created_time = hub::from_unix_ms(1'700'000'000'000);
