@@ -12,6 +12,7 @@ namespace {
 constexpr hub::Duration connect_timeout = std::chrono::seconds{60};  // spec/mqtt.md 2.1
 constexpr std::size_t output_bytes_max = 256 * 1024;  // above it: no input, no deliveries (M-23)
 constexpr std::size_t output_capacity_kept = 4 * 1024;
+constexpr std::size_t output_sent_max = 64 * 1024;  // sent bytes kept in front of unsent ones
 
 template <class... Handlers>
 struct Overloaded : Handlers... {
@@ -173,7 +174,13 @@ std::string_view Session::output() const {
 void Session::consume_output(std::size_t size) {
   HUB_ASSERT(size <= output_size());
   output_begin_ += size;
-  if (output_begin_ < output_.size()) return;
+  if (output_begin_ < output_.size()) {
+    if (output_begin_ > output_sent_max && output_begin_ > output_.size() / 2) {
+      output_.erase(0, output_begin_);
+      output_begin_ = 0;
+    }
+    return;
+  }
   output_begin_ = 0;
   if (output_.capacity() > output_capacity_kept) {
     std::string{}.swap(output_);

@@ -228,3 +228,15 @@ TEST_CASE_FIXTURE(Connected, "M-23 input waits while nobody reads the output") {
   CHECK(client.session->wants_input());
   CHECK_FALSE(client.closed());
 }
+
+TEST_CASE_FIXTURE(Connected, "M-23 output that is never read to its end is compacted as it goes") {
+  client.subscribe("$iothub/twin/res/#", 0);
+  for (int i = 0; i < 20'000; ++i) {
+    client.publish("$iothub/twin/GET/?$rid=" + std::to_string(i), "", 0);
+    if (client.session->output().size() > 200) {
+      client.session->consume_output(client.session->output().size() - 100);
+    }
+  }
+  client.session->consume_output(client.session->output().size() - 1);
+  CHECK(client.session->output() == "}");
+}
