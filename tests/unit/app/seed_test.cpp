@@ -1,0 +1,109 @@
+#include "emulator/app/seed.hpp"
+
+#include <doctest/doctest.h>
+
+#include "emulator/app/file_io.hpp"
+#include "tests/unit/net/net_test_support.hpp"
+
+namespace {
+
+const hub::TimePoint now = hub::from_unix_seconds(1'800'000'000);
+constexpr auto key_1 = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+constexpr auto key_2 = "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
+
+struct SeedFile {
+  explicit SeedFile(const std::string& text) { app::write_file_atomically(path(), text, 0600); }
+  std::string path() const { return folder.path() / "seed.json"; }
+  net_test::TemporaryFolder folder;
+};
+
+std::string refusal(const std::string& text) {
+  const SeedFile file(text);
+  try {
+    app::load_seed(file.path(), {});
+  } catch (const std::runtime_error& error) {
+    CHECK(std::string(error.what()).starts_with(file.path()));
+    return std::string(error.what()).substr(file.path().size());
+  }
+  return "it was accepted";
+}
+
+}  // namespace
+
+TEST_CASE("N-19 devices, policies and settings come from the seed") {
+  const SeedFile file(std::string(R"({
+    // two devices
+    "devices": [
+      {"id": "d1", "primaryKey": ")") + key_1 + R"(", "secondaryKey": ")" + key_2 + R"(",
+       "status": "disabled", "statusReason": "lost"},
+      {"id": "d2", "primaryThumbprint": "0123456789012345678901234567890123456789"},
+      {"id": "d3"}
+    ],
+    "policies": [{"name": "backend", "primaryKey": ")" + key_1 + R"(", "rights": ["ServiceConnect"]},
+                 {"name": "service", "primaryKey": ")" + key_2 + R"(", "rights": ["RegistryRead"]}],
+    "settings": {"cloudToDevice.maxDeliveryCount": 3, "feedback.window": "PT1S"}
+  })");
+  const auto seed = app::load_seed(file.path(), {});
+  CHECK(seed.settings.max_delivery_count == 3);
+  CHECK(seed.settings.feedback_window == std::chrono::seconds{1});
+  auto policies = hub::default_policies(key_1);
+  app::merge_policies(policies, seed.policies);
+  CHECK(policies.size() == 6);
+  for (const auto& policy : policies) {
+    if (policy.name == "service") CHECK(policy.rights == static_cast<hub::Rights>(hub::Right::registry_read));
+  }
+
+  hub::SeededIdSource ids(1);
+  hub::NullLog log;
+  hub::Hub hub({}, ids, log, now);
+  app::seed_devices(hub, seed.devices, now);
+  const auto d1 = hub.get_device({"d1"}, now);
+  REQUIRE(d1);
+  CHECK(d1->identity.authentication.primary_key == key_1);
+  CHECK(d1->identity.authentication.secondary_key == key_2);
+  CHECK(d1->identity.status == hub::DeviceStatus::disabled);
+  CHECK(d1->identity.status_reason == "lost");
+  const auto d2 = hub.get_device({"d2"}, now);
+  REQUIRE(d2);
+  CHECK(d2->identity.authentication.type == hub::AuthenticationType::self_signed);
+  const auto d3 = hub.get_device({"d3"}, now);
+  REQUIRE(d3);
+  CHECK_FALSE(d3->identity.authentication.primary_key.empty());
+
+  // Again, as after a restart with --data: nothing changes, not even an etag.
+  app::seed_devices(hub, seed.devices, now);
+  CHECK(hub.get_device({"d1"}, now)->identity.etag == d1->identity.etag);
+  CHECK(hub.get_device({"d3"}, now)->identity.authentication == d3->identity.authentication);
+  // What the seed says comes back, what it does not mention stays.
+  hub::DeviceSpec enable;
+  enable.id.text = "d1";
+  enable.status = hub::DeviceStatus::enabled;
+  REQUIRE(hub.update_device(enable, std::nullopt, now));
+  app::seed_devices(hub, seed.devices, now);
+  CHECK(hub.get_device({"d1"}, now)->identity.status == hub::DeviceStatus::disabled);
+}
+
+TEST_CASE("N-19 what is wrong in a seed is named with its place") {
+  CHECK(refusal("[]") == ": is no object");
+  CHECK(refusal(R"({"device": []})") == ": unknown key \"device\"");
+  CHECK(refusal(R"({"devices": {}})") == ": devices is no array");
+  CHECK(refusal(R"({"devices": [{"id": "a"}, {"primaryKey": "x"}]})") == ": devices[1]: id is missing");
+  CHECK(refusal(R"({"devices": [{"id": "a", "color": "red"}]})") == ": devices[0]: unknown key \"color\"");
+  CHECK(refusal(R"({"devices": [{"id": "a", "status": "on"}]})") ==
+        ": devices[0]: status is enabled or disabled");
+  CHECK(refusal(R"({"devices": [{"id": "a", "primaryKey": "x", "primaryThumbprint": "y"}]})") ==
+        ": devices[0]: keys or thumbprints, not both");
+  CHECK(refusal(R"({"policies": [{"name": "p", "primaryKey": "eA==", "rights": ["All"]}]})")
+            .find("not \"All\"") != std::string::npos);
+  CHECK(refusal(R"({"policies": [{"name": "p", "primaryKey": "eA=="}]})") ==
+        ": policies[0]: rights are missing");
+  CHECK(refusal(R"({"settings": {"no.such": 1}})").find("no.such") != std::string::npos);
+  CHECK(refusal("{").find("is no JSON") != std::string::npos);
+
+  hub::SeededIdSource ids(1);
+  hub::NullLog log;
+  hub::Hub hub({}, ids, log, now);
+  hub::DeviceSpec bad;
+  bad.id.text = "a b";
+  CHECK_THROWS_WITH(app::seed_devices(hub, {bad}, now), doctest::Contains("a b"));
+}

@@ -1,0 +1,235 @@
+#include "emulator/app/server.hpp"
+
+#include <doctest/doctest.h>
+
+#include "emulator/app/file_io.hpp"
+#include "emulator/app/health.hpp"
+#include "tests/unit/net/net_test_support.hpp"
+
+#include <boost/json.hpp>
+
+#include <sys/stat.h>
+
+using namespace net_test;
+
+namespace {
+
+app::Config any_ports(const TemporaryFolder& folder) {
+  app::Config config;
+  config.mqtts_port = config.amqps_port = config.https_port = config.control_port = 0;
+  config.tls_dir = folder.path() / "tls";
+  return config;
+}
+
+// A server that runs on a thread of its own.
+class Running {
+ public:
+  explicit Running(const app::Config& config, std::unique_ptr<hub::Store> store = nullptr)
+      : server_(config, log_, clock_, std::move(store)),
+        thread_([this] { exit_code_ = server_.run(); }) {}
+  ~Running() { stop(); }
+  int stop() {
+    if (thread_.joinable()) {
+      server_.request_stop();
+      thread_.join();
+    }
+    return exit_code_;
+  }
+  int wait() {
+    thread_.join();
+    return exit_code_;
+  }
+  app::Server& operator*() { return server_; }
+  app::Server* operator->() { return &server_; }
+  CollectingLog& log() { return log_; }
+  hub::TimePoint now() { return clock_.now(); }
+
+ private:
+  Watchdog watchdog_;
+  CollectingLog log_;
+  app::SystemClock clock_;
+  app::Server server_;
+  int exit_code_ = -1;
+  std::thread thread_;
+};
+
+std::string http_get(std::uint16_t port, const std::string& path) {
+  TcpClient client(port);
+  client.send("GET " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  return client.receive_all();
+}
+
+class FailingStore : public hub::Store {
+ public:
+  hub::Snapshot load() override { return {}; }
+  void apply(std::span<const hub::Change>) override { throw std::runtime_error("disk full"); }
+};
+
+std::string start_failure(const app::Config& config, int exit_code) {
+  CollectingLog log;
+  app::SystemClock clock;
+  try {
+    app::Server server(config, log, clock);
+  } catch (const app::StartError& error) {
+    CHECK(error.exit_code == exit_code);
+    return error.what();
+  }
+  return "it started";
+}
+
+}  // namespace
+
+TEST_CASE("N-16 the report: ports, connection strings and CA; ready file and start block say them") {
+  const TemporaryFolder folder;
+  app::Config config = any_ports(folder);
+  config.hub = "my.hub.example";
+  config.seed = folder.path() / "seed.json";
+  app::write_file_atomically(config.seed, R"({"devices": [{"id": "seeded"}]})", 0600);
+  Running server(config);
+  const auto& report = server->report();
+  const std::string expected =
+      "HostName=my.hub.example;SharedAccessKeyName=iothubowner;SharedAccessKey=" +
+      std::string(app::well_known_key);
+  CHECK(report.connection_string == expected);
+  const auto file = boost::json::parse(app::ready_file_json(report)).as_object();
+  CHECK(file.at("pid").to_number<int>() == ::getpid());
+  CHECK(file.at("connectionString").as_string() == expected);
+  CHECK(file.at("connectionStrings").at("hub").as_string() == expected);
+  CHECK(file.at("connectionStrings").at("devices").as_object().contains("seeded"));
+  CHECK(file.at("ca").as_string() == (folder.path() / "tls/ca.pem").string());
+  const auto& ports = file.at("ports").as_object();
+  for (const char* name : {"mqtts", "amqps", "https", "control"}) {
+    CHECK(ports.at(name).to_number<int>() == report.port(name));
+  }
+  CHECK_FALSE(ports.contains("mqtt"));
+  const auto block = app::start_block(report);
+  for (const auto& part : {expected, std::string("NODE_EXTRA_CA_CERTS="), std::to_string(report.port("mqtts"))}) {
+    CHECK(block.find(part) != std::string::npos);
+  }
+}
+
+TEST_CASE("N-18 the control API answers, ready once everything accepts; --health asks it") {
+  const TemporaryFolder folder;
+  app::Config config = any_ports(folder);
+  Running server(config);
+  const auto port = server->report().port("control");
+  CHECK(http_get(port, "/health").starts_with("HTTP/1.1 200 "));
+  CHECK(http_get(port, "/ready").starts_with("HTTP/1.1 200 "));
+  CHECK(http_get(port, "/ca.pem").find("BEGIN CERTIFICATE") != std::string::npos);
+  config.control_port = port;
+  CHECK(app::is_healthy(config));
+  server.stop();
+  CHECK_FALSE(app::is_healthy(config));
+}
+
+TEST_CASE("N-17 a stop with clients connected ends in time, with exit code 0, and can be repeated") {
+  const TemporaryFolder folder;
+  app::Config config = any_ports(folder);
+  config.mqtt_port = config.amqp_port = config.http_port = 0;
+  for (int round = 0; round < 3; ++round) {
+    Running server(config);
+    std::vector<std::unique_ptr<TcpClient>> clients;
+    for (const char* name : {"mqtt", "amqp", "http", "control", "mqtts", "https"}) {
+      clients.push_back(std::make_unique<TcpClient>(server->report().port(name)));
+      clients.back()->send("\x10");
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(server.stop() == 0);
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds{2});
+  }
+}
+
+TEST_CASE("N-12 a store that refuses a commit stops the process with exit code 1") {
+  const TemporaryFolder folder;
+  Running server(any_ports(folder), std::make_unique<FailingStore>());
+  hub::DeviceSpec spec;
+  spec.id.text = "d1";
+  REQUIRE(server->hub().create_device(spec, server.now()));
+  CHECK(server.wait() == 1);
+  CHECK(server.log().has("disk full"));
+}
+
+TEST_CASE("N-14 a port that is taken: exit 1, and the line names port and flag") {
+  const TemporaryFolder folder;
+  Running first(any_ports(folder));
+  app::Config config = any_ports(folder);
+  config.amqps_port = first->report().port("amqps");
+  const auto line = start_failure(config, 1);
+  INFO(line);
+  CHECK(line.find(std::to_string(*config.amqps_port)) != std::string::npos);
+  CHECK(line.find("--amqps-port") != std::string::npos);
+}
+
+TEST_CASE("N-15 beyond loopback the key is random unless given, and the log says why") {
+  const TemporaryFolder folder;
+  app::Config config = any_ports(folder);
+  config.listen = "0.0.0.0";
+  std::string random;
+  {
+    Running server(config);
+    random = server->report().connection_string;
+    CHECK(random.find(app::well_known_key) == std::string::npos);
+    CHECK(server.log().has("a random key was made"));
+    CHECK_FALSE(server.log().has(random.substr(random.rfind('=', random.size() - 2) + 1)));
+  }
+  config.key = "c29tZSBvdGhlciBrZXkgb2YgYSBodWI=";
+  Running server(config);
+  CHECK(server->report().connection_string.ends_with(";SharedAccessKey=" + config.key));
+  CHECK_FALSE(server.log().has("random"));
+}
+
+TEST_CASE("N-19 a seed that is wrong stops the start with exit 2; a folder that is no folder with 1") {
+  const TemporaryFolder folder;
+  app::write_file_atomically(folder.path() / "seed.json", "{\"devices\": [{}]}", 0600);
+  app::Config config = any_ports(folder);
+  config.seed = folder.path() / "seed.json";
+  CHECK(start_failure(config, 2).find("devices[0]") != std::string::npos);
+  config = any_ports(folder);
+  config.data = folder.path() / "seed.json";
+  CHECK(start_failure(config, 1).find("--data") != std::string::npos);
+  config = any_ports(folder);
+  config.tls_dir = folder.path() / "seed.json";
+  CHECK(start_failure(config, 1).find("--tls-dir") != std::string::npos);
+}
+
+TEST_CASE("N-11 with --data a device is there after a restart") {
+  const TemporaryFolder folder;
+  app::Config config = any_ports(folder);
+  config.data = folder.path() / "data";
+  config.tls_dir.clear();
+  {
+    Running server(config);
+    hub::DeviceSpec spec;
+    spec.id.text = "kept";
+    REQUIRE(server->hub().create_device(spec, server.now()));
+    CHECK(server.stop() == 0);
+  }
+  Running server(config);
+  CHECK(server->hub().get_device({"kept"}, server.now()));
+  CHECK(std::filesystem::exists(folder.path() / "data/tls/ca.pem"));
+}
+
+TEST_CASE("N-06 the hub's own timers run without traffic") {
+  const TemporaryFolder folder;
+  app::Config config = any_ports(folder);
+  config.settings = {{"feedback.window", "PT0.1S"}};
+  Running server(config);
+  auto& hub = server->hub();
+  hub::DeviceSpec spec;
+  spec.id.text = "d1";
+  REQUIRE(hub.create_device(spec, server.now()));
+  std::promise<void> woken;
+  bool told = false;
+  const auto feedback = hub.open_feedback(
+      [&] {
+        if (!std::exchange(told, true)) woken.set_value();
+      },
+      server.now());
+  hub::Hub::SendRequest request;
+  request.device.text = "d1";
+  request.ack = hub::Ack::full;
+  request.content.message_id = hub::MessageId::of("m");
+  request.content.absolute_expiry = server.now() + std::chrono::milliseconds{50};
+  REQUIRE(hub.send(std::move(request), server.now()));
+  CHECK(woken.get_future().wait_for(std::chrono::seconds{10}) == std::future_status::ready);
+}

@@ -1,0 +1,85 @@
+#include <doctest/doctest.h>
+
+#include "tests/unit/net/net_test_support.hpp"
+
+using namespace net_test;
+
+namespace {
+
+// Each byte is one change in the hub; the answer is the byte.
+TestServer::Setup staging(ManualGate& gate) {
+  return [&gate](HookSession& session) {
+    session.on_input = [&gate](HookSession& self, std::string_view bytes) {
+      gate.stage(bytes.size());
+      self.out += bytes;
+    };
+  };
+}
+
+bool has_input(TcpClient& client) { return client.socket().available() > 0; }
+
+}  // namespace
+
+TEST_CASE("N-03 nothing leaves before what the hub staged is committed") {
+  ManualGate gate;
+  TestServer server(staging(gate), &gate);
+  TcpClient client(server.listen());
+  client.send("a");
+  gate.wait_until_asked();
+  server.on_thread([] {});
+  CHECK_FALSE(has_input(client));
+  gate.commit(1);
+  CHECK(client.receive(1) == "a");
+}
+
+TEST_CASE("N-03 what is committed leaves, although a busy hub has staged more meanwhile") {
+  ManualGate gate;
+  TestServer server(staging(gate), &gate);
+  TcpClient client(server.listen());
+  client.send("a");
+  gate.wait_until_asked();
+  client.send("b");
+  while (gate.staged() < 2) server.on_thread([] {});
+  gate.stage(1000);  // by others
+  gate.commit(1);
+  CHECK(client.receive(1) == "a");
+  gate.wait_until_asked();
+  CHECK_FALSE(has_input(client));
+  gate.commit(1002);
+  CHECK(client.receive(1) == "b");
+}
+
+TEST_CASE("N-03 output that depends on nothing new leaves at once") {
+  ManualGate gate;
+  gate.stage(5);
+  gate.commit(5);
+  TestServer server({}, &gate);
+  TcpClient client(server.listen());
+  client.send("ping");
+  CHECK(client.receive(4) == "ping");
+  CHECK(gate.waiting() == 0);
+}
+
+TEST_CASE("N-04 a client that has closed its side gets its answer after the commit") {
+  ManualGate gate;
+  TestServer server(staging(gate), &gate);
+  TcpClient client(server.listen());
+  client.send("a");
+  client.socket().shutdown(tcp::socket::shutdown_send);
+  gate.wait_until_asked();
+  gate.commit(1);
+  CHECK(client.receive_all() == "a");
+}
+
+TEST_CASE("N-07 a commit that comes after the connection ended disturbs nobody") {
+  ManualGate gate;
+  TestServer server(staging(gate), &gate);
+  {
+    TcpClient client(server.listen());
+    client.send("a");
+    gate.wait_until_asked();
+    server.stop();
+  }
+  gate.commit(1);
+  CHECK(gate.waiting() == 0);
+}

@@ -1,0 +1,300 @@
+#pragma once
+// Real loopback sockets without sleeps: a server thread runs an IoThread with sessions made of hooks,
+// the test thread is the client and blocks in its own sockets.
+#include "emulator/app/dev_ca.hpp"
+#include "emulator/app/system_clock.hpp"
+#include "protocols/net/listener.hpp"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/asio/write.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace net_test {
+
+using boost::asio::ip::tcp;
+using boost::system::error_code;
+using hub::TimePoint;
+
+// A folder of its own, gone with the object.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "iothub-test-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// The clients here block: a test that would hang for ever ends the program instead.
+class Watchdog {
+ public:
+  Watchdog() {
+    std::signal(SIGPIPE, SIG_IGN);
+    ::alarm(120);
+  }
+  ~Watchdog() { ::alarm(0); }
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+};
+
+// Made once: the keys are what takes time.
+inline const app::DevCertificates& test_certificates() {
+  static const TemporaryFolder folder;
+  static const auto certificates = [] {
+    app::SystemClock clock;
+    return app::ensure_dev_certificates(folder.path(), app::certificate_names({}), clock.now());
+  }();
+  return certificates;
+}
+
+class CollectingLog : public hub::Log {
+ public:
+  bool enabled(hub::LogLevel) const override { return true; }
+  void write(hub::LogLevel, std::string_view event,
+             std::initializer_list<hub::LogField> fields) override {
+    const std::lock_guard lock(mutex_);
+    text_ += event;
+    for (const auto& [key, value] : fields) text_.append(" ").append(key).append("=").append(value);
+    text_ += "\n";
+  }
+  std::string text() const {
+    const std::lock_guard lock(mutex_);
+    return text_;
+  }
+  bool has(std::string_view part) const { return text().find(part) != std::string::npos; }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string text_;
+};
+
+// Echoes, until a test says otherwise.
+struct HookSession : protocols::Session {
+  std::function<void(HookSession&, std::string_view)> on_input = [](HookSession& self,
+                                                                   std::string_view bytes) {
+    self.out += bytes;
+  };
+  std::function<void(HookSession&)> on_due, on_woken, on_goodbye, on_end, on_consumed;
+  std::string out;
+  std::optional<TimePoint> deadline;
+  bool close = false, input_wanted = true;
+  std::optional<protocols::Upgrade> wanted_upgrade;
+  protocols::PeerInfo peer;
+  hub::Waker waker;
+  std::string protocol;
+  TimePoint now{};
+
+  void on_bytes(std::string_view bytes, TimePoint t) override {
+    now = t;
+    on_input(*this, bytes);
+  }
+  void on_wake(TimePoint t) override {
+    now = t;
+    if (on_woken) on_woken(*this);
+  }
+  void on_time(TimePoint t) override {
+    now = t;
+    if (on_due) on_due(*this);
+  }
+  void on_peer_closed(TimePoint t) override {
+    now = t;
+    if (on_end) on_end(*this);
+  }
+  void on_shutdown(TimePoint t) override {
+    now = t;
+    close = true;
+    if (on_goodbye) on_goodbye(*this);
+  }
+  std::string_view output() const override { return out; }
+  void consume_output(std::size_t size) override {
+    out.erase(0, size);
+    if (on_consumed) on_consumed(*this);
+  }
+  std::optional<TimePoint> next_deadline() const override { return deadline; }
+  bool wants_close() const override { return close; }
+  bool wants_input() const override { return input_wanted; }
+  std::optional<protocols::Upgrade> take_upgrade() override {
+    return std::exchange(wanted_upgrade, std::nullopt);
+  }
+};
+
+// A gate that a test opens.
+class ManualGate : public net::CommitGate {
+ public:
+  std::uint64_t staged() const override { return staged_; }
+  std::uint64_t committed() const override { return committed_; }
+  void notify(std::uint64_t sequence, hub::Waker waker) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (committed_ < sequence) {
+        waiters_.emplace(sequence, std::move(waker));
+        asked_.notify_all();
+        return;
+      }
+    }
+    waker();
+  }
+  void stage(std::uint64_t count = 1) { staged_ += count; }
+  void commit(std::uint64_t up_to) {
+    std::multimap<std::uint64_t, hub::Waker> due;
+    {
+      const std::lock_guard lock(mutex_);
+      committed_ = up_to;
+      while (!waiters_.empty() && waiters_.begin()->first <= up_to) {
+        due.insert(waiters_.extract(waiters_.begin()));
+      }
+    }
+    for (const auto& [sequence, waker] : due) waker();
+  }
+  void wait_until_asked() {
+    std::unique_lock lock(mutex_);
+    asked_.wait(lock, [this] { return !waiters_.empty(); });
+  }
+  std::size_t waiting() {
+    const std::lock_guard lock(mutex_);
+    return waiters_.size();
+  }
+
+ private:
+  std::atomic<std::uint64_t> staged_{0}, committed_{0};
+  std::mutex mutex_;
+  std::condition_variable asked_;
+  std::multimap<std::uint64_t, hub::Waker> waiters_;
+};
+
+class TestServer {
+ public:
+  using Setup = std::function<void(HookSession&)>;
+
+  explicit TestServer(Setup setup = {}, net::CommitGate* gate = nullptr)
+      : thread_(clock_, log_, metrics_, gate), setup_(std::move(setup)) {}
+  ~TestServer() { stop(); }
+
+  net::ConnectionLimits limits;
+
+  std::uint16_t listen(bool tls = false, const std::string& address = "127.0.0.1") {
+    std::shared_ptr<const net::TlsContext> context;
+    if (tls) {
+      const auto& c = test_certificates();
+      context = std::make_shared<const net::TlsContext>(
+          net::ServerCertificates{c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key});
+    }
+    auto service = std::make_shared<const net::Service>(net::Service{
+        "test",
+        [this](std::string_view protocol, protocols::PeerInfo peer, hub::Waker waker, TimePoint now)
+            -> std::unique_ptr<protocols::Session> {
+          if (protocol == "unknown") return nullptr;
+          auto session = std::make_unique<HookSession>();
+          session->protocol = protocol;
+          session->peer = std::move(peer);
+          session->waker = std::move(waker);
+          session->now = now;
+          if (setup_) setup_(*session);
+          return session;
+        },
+        limits});
+    listeners_.push_back(std::make_unique<net::Listener>(
+        thread_, net::ListenerOptions{address, 0, context, service}));
+    listeners_.back()->start();
+    const auto port = listeners_.back()->port();
+    if (!runner_.joinable()) {
+      runner_ = std::thread([this] {
+        const auto work = boost::asio::make_work_guard(thread_.context());
+        thread_.context().run();
+      });
+    }
+    return port;
+  }
+
+  // Runs on the server's thread, and waits for it.
+  template <class Function>
+  auto on_thread(Function function) {
+    std::packaged_task<decltype(function())()> task(std::move(function));
+    auto result = task.get_future();
+    boost::asio::post(thread_.executor(), std::move(task));
+    return result.get();
+  }
+
+  void stop() {
+    if (!runner_.joinable()) return;
+    thread_.context().stop();
+    runner_.join();
+    listeners_.clear();
+    thread_.close();
+  }
+
+  net::IoThread& thread() { return thread_; }
+  net::Listener& listener() { return *listeners_.front(); }
+  CollectingLog& log() { return log_; }
+  hub::Metrics& metrics() { return metrics_; }
+  app::SystemClock& clock() { return clock_; }
+
+ private:
+  Watchdog watchdog_;
+  app::SystemClock clock_;
+  CollectingLog log_;
+  hub::Metrics metrics_;
+  net::IoThread thread_;
+  Setup setup_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
+  std::thread runner_;
+};
+
+// ---- clients ---------------------------------------------------------------------------------------
+
+class TcpClient {
+ public:
+  explicit TcpClient(std::uint16_t port, const char* address = "127.0.0.1") : socket_(context_) {
+    socket_.connect({boost::asio::ip::make_address(address), port});
+  }
+  void send(std::string_view text) { boost::asio::write(socket_, boost::asio::buffer(text)); }
+  std::string receive(std::size_t size) {
+    std::string text(size, '\0');
+    error_code error;
+    text.resize(boost::asio::read(socket_, boost::asio::buffer(text), error));
+    return text;
+  }
+  // Until the server closes; `error` says how it did.
+  std::string receive_all(error_code* how = nullptr) {
+    std::string text;
+    error_code error;
+    boost::asio::read(socket_, boost::asio::dynamic_buffer(text), error);
+    if (how != nullptr) *how = error;
+    return text;
+  }
+  tcp::socket& socket() { return socket_; }
+
+ private:
+  boost::asio::io_context context_;
+  tcp::socket socket_;
+};
+
+}  // namespace net_test

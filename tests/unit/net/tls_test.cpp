@@ -1,0 +1,211 @@
+#include <doctest/doctest.h>
+
+#include "emulator/core/encoding.hpp"
+#include "tests/unit/net/tls_client.hpp"
+
+#include <openssl/pem.h>
+
+using namespace net_test;
+
+namespace {
+
+ClientOptions with(int version, const char* ciphers = nullptr, const char* signatures = nullptr) {
+  ClientOptions options;
+  options.version = version;
+  options.ciphers = ciphers;
+  options.signatures = signatures;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("M-06 TLS 1.2 and 1.3 both work, older versions do not") {
+  TestServer server;
+  const auto port = server.listen(true);
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    TlsClient client(port, with(version));
+    CHECK(client.echo("hello") == "hello");
+    CHECK(SSL_version(client.native()) == version);
+  }
+  CHECK_THROWS(TlsClient(port, with(TLS1_1_VERSION, "ALL:@SECLEVEL=0")));
+}
+
+TEST_CASE("M-06 the client's offer decides between the RSA and the ECDSA certificate") {
+  TestServer server;
+  const auto port = server.listen(true);
+  SUBCASE("RSA only, TLS 1.2") {
+    TlsClient client(port, with(TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256"));
+    CHECK(client.server_key() == EVP_PKEY_RSA);
+    CHECK(client.echo("x") == "x");
+  }
+  SUBCASE("ECDSA only, TLS 1.2") {
+    TlsClient client(port, with(TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256"));
+    CHECK(client.server_key() == EVP_PKEY_EC);
+    CHECK(client.echo("x") == "x");
+  }
+  SUBCASE("RSA only, TLS 1.3") {
+    // The CA signs with ECDSA, which such a client has to be able to check.
+    TlsClient client(port, with(TLS1_3_VERSION, nullptr, "rsa_pss_rsae_sha256:ECDSA+SHA256"));
+    CHECK(client.server_key() == EVP_PKEY_RSA);
+    CHECK(client.echo("x") == "x");
+  }
+  SUBCASE("no preference") {
+    TlsClient client(port, {});
+    CHECK(client.server_key() == EVP_PKEY_EC);
+    CHECK(client.echo("x") == "x");
+  }
+}
+
+TEST_CASE("M-05 the server name is read, and not required") {
+  std::mutex mutex;
+  std::vector<std::string> names;
+  TestServer server([&](HookSession& session) {
+    const std::lock_guard lock(mutex);
+    names.push_back(session.peer.server_name);
+    CHECK(session.peer.encrypted);
+  });
+  const auto port = server.listen(true);
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    for (const char* name : {"localhost", "hub.localhost", ""}) {
+      ClientOptions options = with(version);
+      options.name = name;
+      CHECK(TlsClient(port, options).echo("x") == "x");
+    }
+  }
+  const std::lock_guard lock(mutex);
+  CHECK(names == std::vector<std::string>{"localhost", "hub.localhost", "", "localhost",
+                                          "hub.localhost", ""});
+}
+
+TEST_CASE("M-06 a client certificate is asked for, not required, and its thumbprints arrive") {
+  std::promise<protocols::PeerInfo> arrived;
+  TestServer server([&](HookSession& session) { arrived.set_value(session.peer); });
+  const auto port = server.listen(true);
+  ClientOptions options;
+  SUBCASE("none") {
+    CHECK(TlsClient(port, options).echo("x") == "x");
+    CHECK_FALSE(arrived.get_future().get().certificate);
+  }
+  SUBCASE("one that nobody here has signed, TLS 1.2") { options.version = TLS1_2_VERSION; }
+  SUBCASE("one that nobody here has signed, TLS 1.3") { options.version = TLS1_3_VERSION; }
+  if (options.version != 0) {
+    // Any certificate will do as a device's; another folder's server certificate is one.
+    const TemporaryFolder folder;
+    app::SystemClock clock;
+    const auto other = app::ensure_dev_certificates(folder.path(), {"device-1"}, clock.now());
+    options.certificate = other.ecdsa_chain;
+    options.key = other.ecdsa_key;
+    CHECK(TlsClient(port, options).echo("x") == "x");
+    const auto peer = arrived.get_future().get();
+    REQUIRE(peer.certificate);
+    const auto digest = [&](const EVP_MD* kind) {
+      BIO* bio = BIO_new_mem_buf(other.ecdsa_chain.data(), static_cast<int>(other.ecdsa_chain.size()));
+      X509* certificate = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
+      unsigned char bytes[EVP_MAX_MD_SIZE];
+      unsigned size = 0;
+      X509_digest(certificate, kind, bytes, &size);
+      X509_free(certificate);
+      BIO_free(bio);
+      return hub::hex_encode({reinterpret_cast<char*>(bytes), size});
+    };
+    CHECK(peer.certificate->sha1_hex == digest(EVP_sha1()));
+    CHECK(peer.certificate->sha256_hex == digest(EVP_sha256()));
+    CHECK(peer.certificate->common_name == "localhost");
+  }
+}
+
+TEST_CASE("N-02 ALPN: http/1.1 when asked, nothing otherwise, never h2 (T1)") {
+  TestServer server;
+  const auto port = server.listen(true);
+  const auto selected = [&](const std::string& offer) {
+    ClientOptions options;
+    options.alpn = offer;
+    TlsClient client(port, options);
+    CHECK(client.echo("x") == "x");
+    const unsigned char* name = nullptr;
+    unsigned size = 0;
+    SSL_get0_alpn_selected(client.native(), &name, &size);
+    return std::string(reinterpret_cast<const char*>(name), size);
+  };
+  CHECK(selected("\x02h2\x08http/1.1") == "http/1.1");
+  CHECK(selected("\x02h2").empty());
+  CHECK(selected("").empty());
+}
+
+TEST_CASE("N-02 large amounts, and many records in one read, pass through TLS") {
+  TestServer server;
+  const auto port = server.listen(true);
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    TlsClient client(port, with(version));
+    // Below the bound on output, so that one thread may send it all before it reads.
+    const std::string text(900'000, 'x');
+    CHECK(client.echo(text) == text);
+    for (int i = 0; i < 100; ++i) boost::asio::write(client.stream(), boost::asio::buffer("0123456789", 10));
+    std::string answer(1000, '\0');
+    boost::asio::read(client.stream(), boost::asio::buffer(answer));
+    CHECK(answer.ends_with("0123456789"));
+  }
+}
+
+TEST_CASE("N-02 no session tickets are sent and nothing is resumed") {
+  TestServer server;
+  const auto port = server.listen(true);
+  TlsClient first(port, with(TLS1_2_VERSION));
+  CHECK(first.echo("x") == "x");
+  CHECK_FALSE(SSL_SESSION_has_ticket(SSL_get0_session(first.native())));
+  TlsClient second(port, with(TLS1_3_VERSION));
+  CHECK(second.echo("x") == "x");
+  CHECK_FALSE(SSL_SESSION_has_ticket(SSL_get0_session(second.native())));
+}
+
+TEST_CASE("N-04 the end is said with close_notify") {
+  TestServer server([](HookSession& session) {
+    session.on_input = [](HookSession& self, std::string_view) {
+      self.out = "bye";
+      self.close = true;
+    };
+  });
+  TlsClient client(server.listen(true), {});
+  CHECK(client.echo("...") == "bye");
+  char byte = 0;
+  error_code error;
+  client.stream().read_some(boost::asio::buffer(&byte, 1), error);
+  CHECK(error == boost::asio::error::eof);  // stream_truncated without close_notify
+}
+
+TEST_CASE("N-08 a handshake that does not come to an end is cut") {
+  TestServer server;
+  server.limits.handshake_timeout = std::chrono::milliseconds{20};
+  TcpClient client(server.listen(true));
+  CHECK(client.receive_all().empty());
+  CHECK(server.log().has("the handshake took too long"));
+}
+
+TEST_CASE("N-08 a failed handshake is logged with what usually helps") {
+  TestServer server;
+  const auto port = server.listen(true);
+  SUBCASE("plain HTTP") {
+    TcpClient client(port);
+    client.send("GET / HTTP/1.1\r\n\r\n");
+    client.receive_all();
+    CHECK(server.log().has("plain HTTP on a TLS port"));
+  }
+  SUBCASE("plain MQTT") {
+    TcpClient client(port);
+    client.send(std::string("\x10\x0c\0\x04MQTT\x04\x02\0\x3c\0\0", 14));
+    client.receive_all();
+    CHECK(server.log().has("not TLS"));
+  }
+  SUBCASE("a client that does not trust the CA") {
+    boost::asio::io_context io;
+    ssl::context context(ssl::context::tls_client);
+    context.set_verify_mode(ssl::verify_peer);
+    ssl::stream<tcp::socket> stream(io, context);
+    stream.lowest_layer().connect({boost::asio::ip::make_address("127.0.0.1"), port});
+    CHECK_THROWS(stream.handshake(ssl::stream_base::client));
+    std::string rest;
+    error_code ignored;
+    boost::asio::read(stream.next_layer(), boost::asio::dynamic_buffer(rest), ignored);
+    CHECK(server.log().has("does not trust the development CA"));
+  }
+}
