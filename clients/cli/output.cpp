@@ -80,9 +80,12 @@ json::object device_object(std::string_view event, const DeviceIdentity& device)
 
 std::string_view done(Disposition disposition) {
   switch (disposition) {
-    case Disposition::complete: return "completed";
-    case Disposition::abandon: return "abandoned";
-    case Disposition::reject: return "rejected";
+    case Disposition::complete:
+      return "completed";
+    case Disposition::abandon:
+      return "abandoned";
+    case Disposition::reject:
+      return "rejected";
   }
   return "";
 }
@@ -168,8 +171,7 @@ void Output::settled(const ReceivedMessage& message, Disposition disposition) {
     print(out);
     return;
   }
-  print(std::string{done(disposition)} + " message" +
-        field("id", message.message_id.value_or("")));
+  print(std::string{done(disposition)} + " message" + field("id", message.message_id.value_or("")));
 }
 
 void Output::settle_failed(const ReceivedMessage& message, std::string_view cause) {
@@ -179,8 +181,8 @@ void Output::settle_failed(const ReceivedMessage& message, std::string_view caus
     print(out);
     return;
   }
-  print("not settled: message" + field("id", message.message_id.value_or("")) +
-        " (" + one_line(cause) + ")");
+  print("not settled: message" + field("id", message.message_id.value_or("")) + " (" +
+        one_line(cause) + ")");
 }
 
 void Output::stopped(std::uint64_t telemetry, std::uint64_t messages) {
@@ -200,9 +202,8 @@ void Output::message_sent(std::string_view device_id, const Message& message) {
     print(out);
     return;
   }
-  print("sent message" + field("id", message.message_id.value_or("")) +
-        field("device", device_id) + field("ack", message.ack.value_or("none")) +
-        field("body", message.body));
+  print("sent message" + field("id", message.message_id.value_or("")) + field("device", device_id) +
+        field("ack", message.ack.value_or("none")) + field("body", message.body));
 }
 
 void Output::feedback(const FeedbackRecord& record) {

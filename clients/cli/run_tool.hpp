@@ -20,8 +20,8 @@ class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Parses, then calls `command`, which the chosen subcommand has set and which returns the exit code.
-// Every error becomes one line on stderr that begins with the tool's name.
+// Parses, then calls `command`, which the chosen subcommand has set and which returns the exit
+// code. Every error becomes one line on stderr that begins with the tool's name.
 int run_tool(CLI::App& app, int argc, char** argv, const std::function<int()>& command);
 
 // SIGINT and SIGTERM set a flag; the second one kills, as usual.

@@ -113,8 +113,9 @@ ConnectionString ConnectionString::parse(std::string_view text) {
 ConnectionString ConnectionString::parse_device(std::string_view text) {
   auto out = parse(text);
   if (out.device_id.empty()) {
-    fail("DeviceId is missing: this is not a device's connection string; 'iothub-service device "
-         "connection-string ID' prints one");
+    fail(
+        "DeviceId is missing: this is not a device's connection string; 'iothub-service device "
+        "connection-string ID' prints one");
   }
   if (out.device_id.size() > 128) fail("DeviceId is longer than 128 characters");
   return out;

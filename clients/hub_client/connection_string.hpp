@@ -12,9 +12,9 @@
 namespace iothub {
 
 struct ConnectionString {
-  std::string host_name;                // without port
-  std::optional<std::uint16_t> port;    // of HTTPS and WebSocket
-  std::string gateway_host_name;        // connect here instead, host_name stays the hub's identity
+  std::string host_name;              // without port
+  std::optional<std::uint16_t> port;  // of HTTPS and WebSocket
+  std::string gateway_host_name;      // connect here instead, host_name stays the hub's identity
   std::string device_id;
   std::string shared_access_key_name;   // policy
   std::string shared_access_key;        // base64

@@ -5,8 +5,8 @@
 //   device.open(true);
 //   while (auto message = device.receive(30s)) device.complete(*message);
 //
-// Connects again by itself after a lost connection, and before its token expires. A message that was
-// held at that moment is lost to this client (Error lock_lost) and comes again.
+// Connects again by itself after a lost connection, and before its token expires. A message that
+// was held at that moment is lost to this client (Error lock_lost) and comes again.
 //
 // Not safe for concurrent use; no threads inside. All work happens during the calls, so call
 // receive() or wait() at least every 30 seconds. Throws Error.
@@ -81,7 +81,7 @@ class DeviceClient {
   Backoff backoff_;
   std::chrono::steady_clock::time_point connected_at_{};
   std::optional<std::chrono::steady_clock::time_point> next_attempt_;
-  std::size_t held_ = 0;          // received and not settled on this connection
+  std::size_t held_ = 0;  // received and not settled on this connection
   std::uint64_t connections_ = 0;
 };
 

@@ -21,12 +21,12 @@ enum class ErrorKind {
   lock_lost,            // settled too late: the message is not ours any more
   message_too_large,
   throttled,
-  timeout,              // no answer in time
-  certificate,          // the server's certificate is not trusted, or not for this host name
-  unreachable,          // no connection could be made
-  connection_lost,      // it was made, and ended
-  server_error,         // the hub failed
-  protocol_error,       // the peer does not speak the protocol
+  timeout,          // no answer in time
+  certificate,      // the server's certificate is not trusted, or not for this host name
+  unreachable,      // no connection could be made
+  connection_lost,  // it was made, and ended
+  server_error,     // the hub failed
+  protocol_error,   // the peer does not speak the protocol
 };
 
 std::string_view to_string(ErrorKind kind);

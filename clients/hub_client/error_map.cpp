@@ -56,28 +56,44 @@ std::optional<ErrorKind> kind_of_code(std::optional<int> code) {
   if (!code) return std::nullopt;
   switch (*code) {
     case 403004:
-    case 403007: return ErrorKind::queue_full;
+    case 403007:
+      return ErrorKind::queue_full;
     case 403002:
-    case 403003: return ErrorKind::quota_exceeded;
-    case 403009: return ErrorKind::invalid_argument;
-    case 403012: return ErrorKind::unauthorized;
-    case 412002: return ErrorKind::lock_lost;
-    case 413002: return ErrorKind::quota_exceeded;
-    default: return std::nullopt;
+    case 403003:
+      return ErrorKind::quota_exceeded;
+    case 403009:
+      return ErrorKind::invalid_argument;
+    case 403012:
+      return ErrorKind::unauthorized;
+    case 412002:
+      return ErrorKind::lock_lost;
+    case 413002:
+      return ErrorKind::quota_exceeded;
+    default:
+      return std::nullopt;
   }
 }
 
 ErrorKind kind_of_status(int status) {
   switch (status) {
-    case 401: return ErrorKind::unauthorized;
-    case 403: return ErrorKind::quota_exceeded;
-    case 404: return ErrorKind::not_found;
-    case 408: return ErrorKind::timeout;
-    case 409: return ErrorKind::already_exists;
-    case 412: return ErrorKind::precondition_failed;
-    case 413: return ErrorKind::message_too_large;
-    case 429: return ErrorKind::throttled;
-    default: break;
+    case 401:
+      return ErrorKind::unauthorized;
+    case 403:
+      return ErrorKind::quota_exceeded;
+    case 404:
+      return ErrorKind::not_found;
+    case 408:
+      return ErrorKind::timeout;
+    case 409:
+      return ErrorKind::already_exists;
+    case 412:
+      return ErrorKind::precondition_failed;
+    case 413:
+      return ErrorKind::message_too_large;
+    case 429:
+      return ErrorKind::throttled;
+    default:
+      break;
   }
   if (status >= 500) return ErrorKind::server_error;
   if (status >= 400) return ErrorKind::invalid_argument;
@@ -117,9 +133,9 @@ Body read_body(std::string_view body) {
     return out;
   }
   const auto semicolon = text.find(';');
-  out.name = text.substr(kPrefix.size(), semicolon == std::string::npos
-                                             ? std::string::npos
-                                             : semicolon - kPrefix.size());
+  out.name =
+      text.substr(kPrefix.size(),
+                  semicolon == std::string::npos ? std::string::npos : semicolon - kPrefix.size());
   if (semicolon != std::string::npos) out.text = text.substr(semicolon + 1);
   return out;
 }
@@ -215,15 +231,21 @@ Error error_from_amqp(std::string_view condition, std::string_view description,
 }
 
 Error error_from_connack(int code, std::string_view doing) {
-  const std::string cause = std::string{doing} + ": the hub answered CONNACK " +
-                            std::to_string(code);
+  const std::string cause =
+      std::string{doing} + ": the hub answered CONNACK " + std::to_string(code);
   switch (code) {
-    case 1: return Error{ErrorKind::protocol_error, cause + " (protocol version refused)"};
-    case 2: return Error{ErrorKind::unauthorized, cause + " (client id refused)"};
-    case 3: return Error{ErrorKind::server_error, cause + " (server unavailable)"};
-    case 4: return Error{ErrorKind::unauthorized, cause + " (bad user name or password)"};
-    case 5: return Error{ErrorKind::unauthorized, cause + " (not authorised)"};
-    default: return Error{ErrorKind::protocol_error, cause};
+    case 1:
+      return Error{ErrorKind::protocol_error, cause + " (protocol version refused)"};
+    case 2:
+      return Error{ErrorKind::unauthorized, cause + " (client id refused)"};
+    case 3:
+      return Error{ErrorKind::server_error, cause + " (server unavailable)"};
+    case 4:
+      return Error{ErrorKind::unauthorized, cause + " (bad user name or password)"};
+    case 5:
+      return Error{ErrorKind::unauthorized, cause + " (not authorised)"};
+    default:
+      return Error{ErrorKind::protocol_error, cause};
   }
 }
 

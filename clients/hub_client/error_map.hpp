@@ -1,6 +1,6 @@
 #pragma once
-// How the hub says no in each protocol, mapped to Error. Pure functions; `doing` says what was tried,
-// e.g. "send to device d1".
+// How the hub says no in each protocol, mapped to Error. Pure functions; `doing` says what was
+// tried, e.g. "send to device d1".
 #include "clients/hub_client/error.hpp"
 
 #include <optional>

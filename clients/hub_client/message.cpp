@@ -18,9 +18,12 @@ std::string text_of(const boost::json::object& object, const char* name) {
 
 std::string_view to_string(Disposition disposition) {
   switch (disposition) {
-    case Disposition::complete: return "complete";
-    case Disposition::abandon: return "abandon";
-    case Disposition::reject: return "reject";
+    case Disposition::complete:
+      return "complete";
+    case Disposition::abandon:
+      return "abandon";
+    case Disposition::reject:
+      return "reject";
   }
   return "";
 }

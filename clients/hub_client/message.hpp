@@ -21,19 +21,19 @@ struct Message {
   std::optional<std::string> to;
   std::optional<std::string> content_type;
   std::optional<std::string> content_encoding;
-  std::optional<std::string> ack;      // none, positive, negative, full
+  std::optional<std::string> ack;  // none, positive, negative, full
   std::optional<TimePoint> expires_at;
-  Properties properties;               // application properties, in order where the wire has one
+  Properties properties;  // application properties, in order where the wire has one
 };
 
 // A cloud-to-device message, locked for this receiver until it is settled.
 struct ReceivedMessage : Message {
-  std::uint64_t delivery = 0;    // of this client: what complete, abandon and reject refer to
-  std::string lock_token;        // the hub's, where the protocol shows it
+  std::uint64_t delivery = 0;  // of this client: what complete, abandon and reject refer to
+  std::string lock_token;      // the hub's, where the protocol shows it
   std::optional<std::uint64_t> sequence_number;
   std::optional<unsigned> delivery_count;
   std::optional<std::string> enqueued_time;
-  bool redelivered = false;      // MQTT: the DUP flag
+  bool redelivered = false;  // MQTT: the DUP flag
 };
 
 enum class Disposition { complete, abandon, reject };
@@ -44,7 +44,7 @@ struct FeedbackRecord {
   std::string original_message_id;
   std::string device_id;
   std::string device_generation_id;
-  std::string status_code;       // Success, Expired, DeliveryCountExceeded, Rejected, Purged
+  std::string status_code;  // Success, Expired, DeliveryCountExceeded, Rejected, Purged
   std::string description;
   std::string enqueued_time_utc;
 };
@@ -52,7 +52,7 @@ struct FeedbackRecord {
 // What the hub sends at once, and what is settled at once.
 struct FeedbackBatch {
   std::uint64_t delivery = 0;
-  std::string user_id;           // the hub's name
+  std::string user_id;  // the hub's name
   std::vector<FeedbackRecord> records;
 };
 

@@ -65,8 +65,8 @@ void decode_property_bag(std::string_view bag, Message& message) {
     bag = end == std::string_view::npos ? std::string_view{} : bag.substr(end + 1);
     if (pair.empty()) continue;
     const auto equals = pair.find('=');
-    auto value = equals == std::string_view::npos ? std::string{}
-                                                  : percent_decode(pair.substr(equals + 1));
+    auto value =
+        equals == std::string_view::npos ? std::string{} : percent_decode(pair.substr(equals + 1));
     set(message, percent_decode(pair.substr(0, equals)), std::move(value));
   }
 }

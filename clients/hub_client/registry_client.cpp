@@ -79,8 +79,8 @@ std::string device_path(const std::string& device_id) {
 
 RegistryClient::RegistryClient(const ClientOptions& options)
     : options_(options),
-      connection_(std::make_unique<HttpConnection>(options,
-                                                   options.endpoint(TransportKind::https))) {}
+      connection_(
+          std::make_unique<HttpConnection>(options, options.endpoint(TransportKind::https))) {}
 
 RegistryClient::~RegistryClient() = default;
 
@@ -108,8 +108,8 @@ DeviceIdentity RegistryClient::get(const std::string& device_id) {
 }
 
 std::vector<DeviceIdentity> RegistryClient::list(unsigned top) {
-  const auto answer = parse(call("GET", "/devices?top=" + std::to_string(top), {}, {},
-                                 "list devices"));
+  const auto answer =
+      parse(call("GET", "/devices?top=" + std::to_string(top), {}, {}, "list devices"));
   if (!answer.is_array()) {
     throw Error{ErrorKind::protocol_error, "the hub's answer is not a list of devices"};
   }
@@ -128,13 +128,13 @@ DeviceIdentity RegistryClient::set_enabled(const std::string& device_id, bool en
   auto device = parse(call("GET", device_path(device_id), {}, {}, doing));
   const auto etag = identity(device).etag;
   device.get_object()["status"] = enabled ? "enabled" : "disabled";
-  return identity(parse(call("PUT", device_path(device_id), json::serialize(device),
-                             "\"" + etag + "\"", doing)));
+  return identity(parse(
+      call("PUT", device_path(device_id), json::serialize(device), "\"" + etag + "\"", doing)));
 }
 
 std::uint64_t RegistryClient::purge(const std::string& device_id) {
-  const auto answer = parse(call("DELETE", device_path(device_id) + "/commands", {}, {},
-                                 "purge device " + device_id));
+  const auto answer = parse(
+      call("DELETE", device_path(device_id) + "/commands", {}, {}, "purge device " + device_id));
   if (!answer.is_object()) throw Error{ErrorKind::protocol_error, "the hub's answer has no count"};
   return count(answer.get_object(), "totalMessagesPurged");
 }
@@ -148,10 +148,11 @@ std::string RegistryClient::call(std::string_view method, const std::string& pat
   request.target += kApiVersion;
   request.body = body;
   // One token a request: they are cheap, and none is ever old.
-  request.headers.emplace_back(
-      "Authorization", make_sas_token(options_.connection, now(), options_.token_ttl).text);
+  request.headers.emplace_back("Authorization",
+                               make_sas_token(options_.connection, now(), options_.token_ttl).text);
   request.headers.emplace_back("Accept", "application/json");
-  if (!body.empty()) request.headers.emplace_back("Content-Type", "application/json; charset=utf-8");
+  if (!body.empty())
+    request.headers.emplace_back("Content-Type", "application/json; charset=utf-8");
   if (!if_match.empty()) request.headers.emplace_back("If-Match", if_match);
   const auto response = connection_->send(request, options_.operation_timeout);
   if (response.status < 200 || response.status > 299) {

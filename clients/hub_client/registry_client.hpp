@@ -13,11 +13,11 @@ namespace iothub {
 
 struct DeviceIdentity {
   std::string device_id, generation_id, etag;
-  std::string status, status_reason;          // enabled, disabled
-  std::string connection_state;               // Connected, Disconnected
+  std::string status, status_reason;  // enabled, disabled
+  std::string connection_state;       // Connected, Disconnected
   std::string last_activity_time;
-  std::string authentication_type;            // sas, selfSigned, certificateAuthority, none
-  std::string primary_key, secondary_key;     // secrets: never print them but in a connection string
+  std::string authentication_type;         // sas, selfSigned, certificateAuthority, none
+  std::string primary_key, secondary_key;  // secrets: never print them but in a connection string
   std::string primary_thumbprint, secondary_thumbprint;
   std::uint64_t cloud_to_device_message_count = 0;
 };
@@ -40,10 +40,10 @@ class RegistryClient {
   RegistryClient(const RegistryClient&) = delete;
   RegistryClient& operator=(const RegistryClient&) = delete;
 
-  DeviceIdentity create(const DeviceSpec& spec);        // Error already_exists
-  DeviceIdentity get(const std::string& device_id);     // Error not_found
-  std::vector<DeviceIdentity> list(unsigned top);       // at most 1000
-  void remove(const std::string& device_id);            // Error not_found
+  DeviceIdentity create(const DeviceSpec& spec);     // Error already_exists
+  DeviceIdentity get(const std::string& device_id);  // Error not_found
+  std::vector<DeviceIdentity> list(unsigned top);    // at most 1000
+  void remove(const std::string& device_id);         // Error not_found
   DeviceIdentity set_enabled(const std::string& device_id, bool enabled);
 
   // Removes every message waiting for the device; how many there were.

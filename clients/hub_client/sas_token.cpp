@@ -32,8 +32,8 @@ SasToken sign_sas_token(std::string_view resource, std::string_view key, std::st
   const std::string se = std::to_string(seconds.time_since_epoch().count());
   const std::string sr = percent_encode(resource);
   const std::string signature = base64_encode(hmac_sha256(*raw_key, sr + "\n" + se));
-  std::string text = "SharedAccessSignature sr=" + sr + "&sig=" + percent_encode(signature) +
-                     "&se=" + se;
+  std::string text =
+      "SharedAccessSignature sr=" + sr + "&sig=" + percent_encode(signature) + "&se=" + se;
   if (!policy.empty()) text += "&skn=" + percent_encode(policy);
   return {text, seconds};
 }

@@ -11,7 +11,7 @@
 namespace iothub {
 
 struct SasToken {
-  std::string text;      // a secret: never print it
+  std::string text;  // a secret: never print it
   TimePoint expires_at;
 };
 

@@ -1,9 +1,9 @@
 #pragma once
 // The back end's messages: sends to devices, receives the feedback about them.
 //
-// Not safe for concurrent use; no threads inside. Makes one connection when first used and a new one
-// before its token expires. A failed call is not repeated, since a message could be sent twice; the
-// next call connects again. Throws Error.
+// Not safe for concurrent use; no threads inside. Makes one connection when first used and a new
+// one before its token expires. A failed call is not repeated, since a message could be sent twice;
+// the next call connects again. Throws Error.
 #include "clients/hub_client/message.hpp"
 #include "clients/hub_client/options.hpp"
 #include "clients/hub_client/transport.hpp"
@@ -22,7 +22,8 @@ class ServiceClient {
   ServiceClient(const ServiceClient&) = delete;
   ServiceClient& operator=(const ServiceClient&) = delete;
 
-  // Returns when the hub has stored the message. Errors: not_found, queue_full, message_too_large...
+  // Returns when the hub has stored the message. Errors: not_found, queue_full,
+  // message_too_large...
   void send(const std::string& device_id, const Message& message);
 
   // Opens the feedback link before anything is sent, as the tutorial does.

@@ -7,11 +7,16 @@ namespace iothub {
 
 std::string_view to_string(TransportKind kind) {
   switch (kind) {
-    case TransportKind::mqtt: return "mqtt";
-    case TransportKind::mqtt_ws: return "mqtt-ws";
-    case TransportKind::amqp: return "amqp";
-    case TransportKind::amqp_ws: return "amqp-ws";
-    case TransportKind::https: return "https";
+    case TransportKind::mqtt:
+      return "mqtt";
+    case TransportKind::mqtt_ws:
+      return "mqtt-ws";
+    case TransportKind::amqp:
+      return "amqp";
+    case TransportKind::amqp_ws:
+      return "amqp-ws";
+    case TransportKind::https:
+      return "https";
   }
   return "";
 }
@@ -27,11 +32,14 @@ std::optional<TransportKind> parse_transport(std::string_view text) {
 Endpoint ClientOptions::endpoint(TransportKind kind) const {
   const auto& host = connection.connect_host();
   switch (kind) {
-    case TransportKind::mqtt: return {host, ports.mqtts.value_or(8883)};
-    case TransportKind::amqp: return {host, ports.amqps.value_or(5671)};
+    case TransportKind::mqtt:
+      return {host, ports.mqtts.value_or(8883)};
+    case TransportKind::amqp:
+      return {host, ports.amqps.value_or(5671)};
     case TransportKind::mqtt_ws:
     case TransportKind::amqp_ws:
-    case TransportKind::https: break;
+    case TransportKind::https:
+      break;
   }
   return {host, ports.https.value_or(connection.port.value_or(443))};
 }
@@ -39,10 +47,13 @@ Endpoint ClientOptions::endpoint(TransportKind kind) const {
 std::unique_ptr<DeviceTransport> make_device_transport(const ClientOptions& options) {
   switch (options.transport) {
     case TransportKind::mqtt:
-    case TransportKind::mqtt_ws: return make_mqtt_device(options);
+    case TransportKind::mqtt_ws:
+      return make_mqtt_device(options);
     case TransportKind::amqp:
-    case TransportKind::amqp_ws: return make_amqp_device(options);
-    case TransportKind::https: break;
+    case TransportKind::amqp_ws:
+      return make_amqp_device(options);
+    case TransportKind::https:
+      break;
   }
   return make_http_device(options);
 }

@@ -1,6 +1,7 @@
 #pragma once
-// What a protocol must offer the clients. One object is one connection: it is opened once, and after
-// an Error of kind connection_lost, timeout or unreachable it is thrown away and another one made.
+// What a protocol must offer the clients. One object is one connection: it is opened once, and
+// after an Error of kind connection_lost, timeout or unreachable it is thrown away and another one
+// made.
 //
 // Not safe for concurrent use, and no threads inside: all I/O, keep-alives included, happens in the
 // caller's thread during these calls. Call receive() or keep_alive() at least every 30 seconds.

@@ -14,9 +14,9 @@ ClientOptions options_of(const DeviceOptions& options) {
   if (options.certificate_file.empty() != options.private_key_file.empty()) {
     throw UsageError{"--cert and --key belong together"};
   }
-  auto out = client_options(options.common, ConnectionString::parse_device(
-                                                required_connection_string(options.common,
-                                                                           kDeviceVariable)));
+  auto out = client_options(
+      options.common,
+      ConnectionString::parse_device(required_connection_string(options.common, kDeviceVariable)));
   out.tls.certificate_file = options.certificate_file;
   out.tls.private_key_file = options.private_key_file;
   return out;
@@ -28,8 +28,8 @@ class Device {
   explicit Device(const DeviceOptions& options)
       : options_(options_of(options)), out_(options.common.json()), client_(options_) {
     if (!client_.can(options.disposition)) {
-      throw UsageError{"--" + std::string{to_string(options.disposition)} + " is not possible over " +
-                       std::string{to_string(options_.transport)} +
+      throw UsageError{"--" + std::string{to_string(options.disposition)} +
+                       " is not possible over " + std::string{to_string(options_.transport)} +
                        ": MQTT can only complete a message; use --transport amqp or https"};
     }
     client_.on_connection([this](ConnectionEvent event, std::string_view cause) {
@@ -39,8 +39,11 @@ class Device {
                          to_string(options_.transport), connected_before_);
           connected_before_ = true;
           return;
-        case ConnectionEvent::lost: out_.connection_lost(cause); return;
-        case ConnectionEvent::renewing: return;  // the "connected ... again" that follows says it
+        case ConnectionEvent::lost:
+          out_.connection_lost(cause);
+          return;
+        case ConnectionEvent::renewing:
+          return;  // the "connected ... again" that follows says it
       }
     });
   }

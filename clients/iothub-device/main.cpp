@@ -12,14 +12,16 @@ int main(int argc, char** argv) {
 
   DeviceOptions options;
   std::function<int()> command;
-  CLI::App app{"Acts as a device of an IoT hub: sends telemetry, receives cloud-to-device messages.",
-               "iothub-device"};
+  CLI::App app{
+      "Acts as a device of an IoT hub: sends telemetry, receives cloud-to-device messages.",
+      "iothub-device"};
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("--version", "0.1.0");
-  app.footer("Exit: 0 done, 1 refused or failed, 2 usage, 3 nothing came within --timeout.\n"
-             "Example:\n  export IOTHUB_DEVICE_CONNECTION_STRING=\"$(iothub-service device "
-             "connection-string myDevice)\"\n  iothub-device run");
+  app.footer(
+      "Exit: 0 done, 1 refused or failed, 2 usage, 3 nothing came within --timeout.\n"
+      "Example:\n  export IOTHUB_DEVICE_CONNECTION_STRING=\"$(iothub-service device "
+      "connection-string myDevice)\"\n  iothub-device run");
   add_common_options(app, options.common, kDeviceVariable,
                      {"mqtt", "mqtt-ws", "amqp", "amqp-ws", "https"});
   app.add_option("--cert", options.certificate_file, "X.509: certificate with its chain, PEM")
@@ -29,8 +31,8 @@ int main(int argc, char** argv) {
   const auto add_disposition = [&options](CLI::App& sub) {
     auto* group = sub.add_option_group("Disposition", "What becomes of a message; at most one");
     const auto flag = [&](const char* name, Disposition value, const char* description) {
-      group->add_flag_callback(name, [&options, value] { options.disposition = value; },
-                               description);
+      group->add_flag_callback(
+          name, [&options, value] { options.disposition = value; }, description);
     };
     flag("--complete", Disposition::complete, "Done with it (default)");
     flag("--abandon", Disposition::abandon, "Back into the queue; not over MQTT");
@@ -53,8 +55,9 @@ int main(int argc, char** argv) {
   telemetry_app->add_option("--count", options.count, "Stop after so many")
       ->check(CLI::PositiveNumber);
   add_properties(*telemetry_app, options.properties);
-  telemetry_app->footer("Example:\n  iothub-device telemetry '{\"temperature\":21}' --count 5 "
-                        "--interval 500ms --property room=kitchen");
+  telemetry_app->footer(
+      "Example:\n  iothub-device telemetry '{\"temperature\":21}' --count 5 "
+      "--interval 500ms --property room=kitchen");
   telemetry_app->callback([&] { command = [&] { return telemetry(options); }; });
 
   auto* run_app = app.add_subcommand(

@@ -51,16 +51,17 @@ void add_device_commands(CLI::App& app, Tool& tool) {
   list->callback([&tool] { tool.command = [&tool] { return list_devices(tool.options); }; });
   add_command(*device, tool, "delete", "Deletes a device and its messages", delete_device)
       ->footer("Example:\n  iothub-service device delete myDevice");
-  add_command(*device, tool, "enable", "Lets a device connect",
-              [](const ServiceOptions& o) { return enable_device(o, true); })
-      ->footer("Example:\n  iothub-service device enable myDevice");
+  add_command(*device, tool, "enable", "Lets a device connect", [](const ServiceOptions& o) {
+    return enable_device(o, true);
+  })->footer("Example:\n  iothub-service device enable myDevice");
   add_command(*device, tool, "disable", "Keeps a device from connecting",
               [](const ServiceOptions& o) { return enable_device(o, false); })
       ->footer("Example:\n  iothub-service device disable myDevice");
   add_command(*device, tool, "connection-string", "Prints a device's connection string (a secret)",
               print_connection_string)
-      ->footer("Example:\n  export IOTHUB_DEVICE_CONNECTION_STRING=\"$(iothub-service device "
-               "connection-string myDevice)\"");
+      ->footer(
+          "Example:\n  export IOTHUB_DEVICE_CONNECTION_STRING=\"$(iothub-service device "
+          "connection-string myDevice)\"");
 }
 
 void add_message_commands(CLI::App& app, Tool& tool) {
@@ -83,8 +84,9 @@ void add_message_commands(CLI::App& app, Tool& tool) {
   send_app->add_flag("--wait-feedback", options.wait_feedback,
                      "Print the feedback record; asks for --ack full if not said otherwise");
   add_duration(*send_app, "--timeout", options.timeout, "Of --wait-feedback, default 30s");
-  send_app->footer("Example:\n  iothub-service send myDevice 'Cloud to device message.' "
-                   "--message-id 'My Message ID' --ack full --wait-feedback");
+  send_app->footer(
+      "Example:\n  iothub-service send myDevice 'Cloud to device message.' "
+      "--message-id 'My Message ID' --ack full --wait-feedback");
 
   auto* feedback_app = app.add_subcommand("feedback", "Receives feedback, one record a line");
   feedback_app
@@ -110,9 +112,10 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("--version", "0.1.0");
-  app.footer("Exit: 0 done, 1 refused or failed, 2 usage, 3 nothing came within --timeout.\n"
-             "Example:\n  export IOTHUB_CONNECTION_STRING='HostName=localhost;SharedAccessKeyName="
-             "iothubowner;SharedAccessKey=...'\n  iothub-service device create myDevice");
+  app.footer(
+      "Exit: 0 done, 1 refused or failed, 2 usage, 3 nothing came within --timeout.\n"
+      "Example:\n  export IOTHUB_CONNECTION_STRING='HostName=localhost;SharedAccessKeyName="
+      "iothubowner;SharedAccessKey=...'\n  iothub-service device create myDevice");
   add_common_options(app, tool.options.common, kServiceVariable, {"amqp", "amqp-ws"});
   add_device_commands(app, tool);
   add_message_commands(app, tool);

@@ -53,8 +53,8 @@ void show_progress(std::uint64_t done, std::uint64_t total) {
   std::cerr << "\rsent " << done << " of " << total << (done == total ? "\n" : "") << std::flush;
 }
 
-// Feedback is one queue for the whole hub. A batch with a record of ours is completed; the others are
-// held until the end and then abandoned, so that their owner gets them.
+// Feedback is one queue for the whole hub. A batch with a record of ours is completed; the others
+// are held until the end and then abandoned, so that their owner gets them.
 class FeedbackWaiter {
  public:
   FeedbackWaiter(ServiceClient& service, Output& out) : service_(service), out_(out) {}

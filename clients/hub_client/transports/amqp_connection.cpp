@@ -125,9 +125,15 @@ void AmqpConnection::settle(std::uint64_t delivery, Disposition disposition, Dur
   auto held = found->second;
   unsettled_.erase(found);
   switch (disposition) {
-    case Disposition::complete: held.accept(); break;
-    case Disposition::abandon: held.release(); break;
-    case Disposition::reject: held.reject(); break;
+    case Disposition::complete:
+      held.accept();
+      break;
+    case Disposition::abandon:
+      held.release();
+      break;
+    case Disposition::reject:
+      held.reject();
+      break;
   }
   flush(timeout);
   if (failure_) throw_failure(std::string{to_string(disposition)} + " a message");
@@ -172,11 +178,13 @@ void AmqpConnection::on_connection_close(proton::connection&) {
 }
 
 void AmqpConnection::on_sender_close(proton::sender&) {
-  if (!closing_) fail(proton::error_condition{"amqp:link:detach-forced", "the hub closed the link"});
+  if (!closing_)
+    fail(proton::error_condition{"amqp:link:detach-forced", "the hub closed the link"});
 }
 
 void AmqpConnection::on_receiver_close(proton::receiver&) {
-  if (!closing_) fail(proton::error_condition{"amqp:link:detach-forced", "the hub closed the link"});
+  if (!closing_)
+    fail(proton::error_condition{"amqp:link:detach-forced", "the hub closed the link"});
 }
 
 void AmqpConnection::on_message(proton::delivery& delivery, proton::message& message) {
@@ -190,7 +198,8 @@ void AmqpConnection::on_tracker_release(proton::tracker&) { outcome_ = Outcome::
 
 void AmqpConnection::on_tracker_reject(proton::tracker& tracker) {
   outcome_ = Outcome::rejected;
-  pn_condition_t* condition = pn_disposition_condition(pn_delivery_remote(TrackerAccess::of(tracker)));
+  pn_condition_t* condition =
+      pn_disposition_condition(pn_delivery_remote(TrackerAccess::of(tracker)));
   const auto text = [](const char* value) { return std::string{value == nullptr ? "" : value}; };
   rejection_ = {text(pn_condition_get_name(condition)),
                 text(pn_condition_get_description(condition))};

@@ -1,7 +1,7 @@
 #pragma once
 // One AMQP 1.0 connection with at most one sender and one receiver. Proton's connection driver does
-// the protocol, our ByteStream the bytes: TLS, WebSocket and the certificate checks are the same for
-// every protocol, and there is no thread of Proton's.
+// the protocol, our ByteStream the bytes: TLS, WebSocket and the certificate checks are the same
+// for every protocol, and there is no thread of Proton's.
 #include "clients/hub_client/message.hpp"
 #include "clients/hub_client/options.hpp"
 #include "clients/hub_client/transports/stream.hpp"

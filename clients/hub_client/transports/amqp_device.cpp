@@ -21,11 +21,12 @@ class AmqpDevice : public DeviceTransport {
     const Deadline deadline{timeout};
     const auto& connection = options_.connection;
     // With a policy's key the user is the policy, as on the service side.
-    const auto user = connection.shared_access_key_name.empty()
-                          ? device_ + "@sas." + connection.hub_name()
-                          : connection.shared_access_key_name + "@sas.root." + connection.hub_name();
-    connection_ = std::make_unique<AmqpConnection>(options_, AmqpConnection::Login{user, password},
-                                                   timeout);
+    const auto user =
+        connection.shared_access_key_name.empty()
+            ? device_ + "@sas." + connection.hub_name()
+            : connection.shared_access_key_name + "@sas.root." + connection.hub_name();
+    connection_ =
+        std::make_unique<AmqpConnection>(options_, AmqpConnection::Login{user, password}, timeout);
     if (receiving) connection_->open_receiver(address_ + "devicebound", deadline.remaining());
   }
 

@@ -26,27 +26,32 @@ std::optional<std::string> given(std::string value) {
 
 std::string text_of(const proton::scalar& value) {
   switch (value.type()) {
-    case proton::STRING: return proton::get<std::string>(value);
-    case proton::SYMBOL: return std::string{proton::get<proton::symbol>(value)};
+    case proton::STRING:
+      return proton::get<std::string>(value);
+    case proton::SYMBOL:
+      return std::string{proton::get<proton::symbol>(value)};
     case proton::BINARY: {
       const auto bytes = proton::get<proton::binary>(value);
       return {bytes.begin(), bytes.end()};
     }
     case proton::TIMESTAMP:
       return format_time(TimePoint{Duration{proton::get<proton::timestamp>(value).milliseconds()}});
-    default: return proton::to_string(value);
+    default:
+      return proton::to_string(value);
   }
 }
 
 std::optional<std::string> id_text(const proton::message_id& id) {
   if (id.empty()) return std::nullopt;
   switch (id.type()) {
-    case proton::STRING: return proton::get<std::string>(id);
+    case proton::STRING:
+      return proton::get<std::string>(id);
     case proton::BINARY: {
       const auto bytes = proton::get<proton::binary>(id);
       return std::string{bytes.begin(), bytes.end()};
     }
-    default: return proton::to_string(id);  // uuid, ulong
+    default:
+      return proton::to_string(id);  // uuid, ulong
   }
 }
 
@@ -131,12 +136,14 @@ ReceivedMessage from_amqp(const proton::message& message) {
 std::string body_of(const proton::message& message) {
   const auto& body = message.body();
   switch (body.type()) {
-    case proton::NULL_TYPE: return {};
+    case proton::NULL_TYPE:
+      return {};
     case proton::BINARY: {
       const auto bytes = proton::get<proton::binary>(body);
       return {bytes.begin(), bytes.end()};
     }
-    case proton::STRING: return proton::get<std::string>(body);
+    case proton::STRING:
+      return proton::get<std::string>(body);
     default:
       throw Error{ErrorKind::protocol_error, "the message's body is not a data section"};
   }
@@ -144,7 +151,8 @@ std::string body_of(const proton::message& message) {
 
 std::string lock_token_of(const proton::binary& tag) {
   // The first three groups of a GUID are little-endian.
-  constexpr std::array<std::size_t, 16> kOrder{3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+  constexpr std::array<std::size_t, 16> kOrder{3, 2, 1,  0,  5,  4,  7,  6,
+                                               8, 9, 10, 11, 12, 13, 14, 15};
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string text;
   for (std::size_t i = 0; i < tag.size(); ++i) {

@@ -17,8 +17,8 @@ class AmqpService : public ServiceTransport {
   void open(const std::string& password, Duration timeout) override {
     const auto& connection = options_.connection;
     const auto user = connection.shared_access_key_name + "@sas.root." + connection.hub_name();
-    connection_ = std::make_unique<AmqpConnection>(options_, AmqpConnection::Login{user, password},
-                                                   timeout);
+    connection_ =
+        std::make_unique<AmqpConnection>(options_, AmqpConnection::Login{user, password}, timeout);
   }
 
   void send(const std::string& device_id, const Message& message, Duration timeout) override {

@@ -82,7 +82,8 @@ class HttpDevice : public DeviceTransport {
   }
 
   void settle(const ReceivedMessage& message, Disposition disposition, Duration timeout) override {
-    HttpRequest request{"DELETE", path_ + "devicebound/" + percent_encode(message.lock_token), {}, {}};
+    HttpRequest request{
+        "DELETE", path_ + "devicebound/" + percent_encode(message.lock_token), {}, {}};
     if (disposition == Disposition::abandon) {
       request.method = "POST";
       request.target += "/abandon";
@@ -116,8 +117,8 @@ class HttpDevice : public DeviceTransport {
     const auto response = send({"GET", path_ + "devicebound" + std::string{kApiVersion}, {}, {}},
                                timeout, "receive as " + device_);
     // An empty queue is asked again after a while; a full one is emptied without waiting.
-    next_poll_ = std::chrono::steady_clock::now() +
-                 (response.status == 204 ? kPollEvery : Duration::zero());
+    next_poll_ =
+        std::chrono::steady_clock::now() + (response.status == 204 ? kPollEvery : Duration::zero());
     if (response.status == 204) return std::nullopt;
     ReceivedMessage message;
     message.delivery = ++deliveries_;

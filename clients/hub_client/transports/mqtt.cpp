@@ -146,12 +146,23 @@ class MqttDevice : public DeviceTransport {
 
   void on_packet(mqtt::Packet packet) {
     switch (packet.type) {
-      case mqtt::PacketType::connack: connack_ = std::move(packet); return;
-      case mqtt::PacketType::suback: suback_ = std::move(packet); return;
-      case mqtt::PacketType::puback: acked_ = packet.packet_id; return;
-      case mqtt::PacketType::pingresp: ping_sent_.reset(); return;
-      case mqtt::PacketType::publish: on_publish(std::move(packet)); return;
-      default: return;
+      case mqtt::PacketType::connack:
+        connack_ = std::move(packet);
+        return;
+      case mqtt::PacketType::suback:
+        suback_ = std::move(packet);
+        return;
+      case mqtt::PacketType::puback:
+        acked_ = packet.packet_id;
+        return;
+      case mqtt::PacketType::pingresp:
+        ping_sent_.reset();
+        return;
+      case mqtt::PacketType::publish:
+        on_publish(std::move(packet));
+        return;
+      default:
+        return;
     }
   }
 

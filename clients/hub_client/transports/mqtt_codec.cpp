@@ -8,7 +8,8 @@ namespace {
 constexpr std::size_t kPacketMax = 268'435'455;  // what four length bytes can say
 
 [[noreturn]] void malformed(const char* what) {
-  throw Error{ErrorKind::protocol_error, std::string{"the hub sent a malformed MQTT packet: "} + what};
+  throw Error{ErrorKind::protocol_error,
+              std::string{"the hub sent a malformed MQTT packet: "} + what};
 }
 
 void put_u16(std::string& out, std::uint16_t value) {
@@ -174,8 +175,8 @@ std::optional<Packet> take_packet(std::string& buffer) {
   }
   ++header;
   if (buffer.size() < header + length) return std::nullopt;
-  auto out = decode(static_cast<std::uint8_t>(buffer[0]),
-                    std::string_view{buffer}.substr(header, length));
+  auto out =
+      decode(static_cast<std::uint8_t>(buffer[0]), std::string_view{buffer}.substr(header, length));
   buffer.erase(0, header + length);
   return out;
 }

@@ -1,10 +1,10 @@
 #pragma once
 // The client's half of MQTT 3.1.1: the packets a device sends and gets. Pure, no I/O.
 //
-// Own code, because a message must be acknowledged when the application completes it and not before.
-// libmosquitto (and Paho) send PUBACK by themselves on arrival, which completes the message at the
-// hub: telemetry over a stored session would then eat cloud-to-device messages unseen, and a crash
-// before the application handled a message would lose it.
+// Own code, because a message must be acknowledged when the application completes it and not
+// before. libmosquitto (and Paho) send PUBACK by themselves on arrival, which completes the message
+// at the hub: telemetry over a stored session would then eat cloud-to-device messages unseen, and a
+// crash before the application handled a message would lose it.
 //
 //   packet = type and flags (1 byte), remaining length (1-4 bytes, 7 bits each, low first), body
 //   string = length (2 bytes, big-endian), UTF-8
@@ -16,8 +16,20 @@
 namespace iothub::mqtt {
 
 enum class PacketType : std::uint8_t {
-  connect = 1, connack, publish, puback, pubrec, pubrel, pubcomp, subscribe, suback, unsubscribe,
-  unsuback, pingreq, pingresp, disconnect
+  connect = 1,
+  connack,
+  publish,
+  puback,
+  pubrec,
+  pubrel,
+  pubcomp,
+  subscribe,
+  suback,
+  unsubscribe,
+  unsuback,
+  pingreq,
+  pingresp,
+  disconnect
 };
 
 struct Connect {
@@ -30,9 +42,9 @@ struct Connect {
 struct Packet {
   PacketType type = PacketType::pingresp;
   std::uint16_t packet_id = 0;
-  std::uint8_t return_code = 0;    // CONNACK, SUBACK
+  std::uint8_t return_code = 0;  // CONNACK, SUBACK
   bool session_present = false;
-  std::string topic, payload;      // PUBLISH
+  std::string topic, payload;  // PUBLISH
   std::uint8_t qos = 0;
   bool duplicate = false;
 };
@@ -40,7 +52,7 @@ struct Packet {
 // Error invalid_argument when a string is longer than 65535 bytes.
 std::string encode_connect(const Connect& connect);
 std::string encode_publish(std::string_view topic, std::string_view payload,
-                           std::uint16_t packet_id);  // QoS 1
+                           std::uint16_t packet_id);                             // QoS 1
 std::string encode_subscribe(std::string_view filter, std::uint16_t packet_id);  // QoS 1
 std::string encode_puback(std::uint16_t packet_id);
 std::string encode_pingreq();

@@ -46,8 +46,8 @@ ssl::context make_context(const TlsOptions& tls) {
   }
   if (!tls.certificate_file.empty() &&
       context.use_certificate_chain_file(tls.certificate_file, ec)) {
-    throw Error{ErrorKind::invalid_argument, "cannot read the certificate " +
-                                                 tls.certificate_file + " (" + ec.message() + ")"};
+    throw Error{ErrorKind::invalid_argument,
+                "cannot read the certificate " + tls.certificate_file + " (" + ec.message() + ")"};
   }
   if (!tls.private_key_file.empty() &&
       context.use_private_key_file(tls.private_key_file, ssl::context::pem, ec)) {
@@ -272,9 +272,8 @@ class WebSocketStream : public AsioStream<WsStream> {
     }
     const auto chosen = response[beast::http::field::sec_websocket_protocol];
     if (!equal_ignoring_case({chosen.data(), chosen.size()}, subprotocol)) {
-      throw Error{ErrorKind::protocol_error, name_of(endpoint()) +
-                                                 " did not choose the WebSocket subprotocol " +
-                                                 subprotocol};
+      throw Error{ErrorKind::protocol_error,
+                  name_of(endpoint()) + " did not choose the WebSocket subprotocol " + subprotocol};
     }
   }
 };
@@ -296,7 +295,8 @@ std::unique_ptr<ByteStream> connect_websocket(const Endpoint& endpoint, const Tl
   auto stream = std::make_unique<WebSocketStream>(endpoint, tls);
   stream->connect(deadline);
   const bool standard = endpoint.port == 443;
-  stream->upgrade(standard ? host : host + ":" + std::to_string(endpoint.port), path, subprotocol, deadline);
+  stream->upgrade(standard ? host : host + ":" + std::to_string(endpoint.port), path, subprotocol,
+                  deadline);
   return stream;
 }
 

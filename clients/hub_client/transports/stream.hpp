@@ -1,6 +1,6 @@
 #pragma once
-// A verified TLS connection, plain or as WebSocket, with a timeout on every call. Synchronous: Asio's
-// operations are started here and run in the caller's thread until they end or time is up.
+// A verified TLS connection, plain or as WebSocket, with a timeout on every call. Synchronous:
+// Asio's operations are started here and run in the caller's thread until they end or time is up.
 //
 // The server's certificate must chain to OpenSSL's default store (SSL_CERT_FILE included) or to the
 // CA file of the options, and must name `endpoint.host`; else Error certificate.
@@ -30,7 +30,8 @@ class ByteStream {
 std::unique_ptr<ByteStream> connect_tls(const Endpoint& endpoint, const TlsOptions& tls,
                                         Duration timeout);
 
-// `host` goes into the Host header. `subprotocol` must be chosen by the server. Binary messages; their boundaries carry no meaning.
+// `host` goes into the Host header. `subprotocol` must be chosen by the server. Binary messages;
+// their boundaries carry no meaning.
 std::unique_ptr<ByteStream> connect_websocket(const Endpoint& endpoint, const TlsOptions& tls,
                                               const std::string& host, const std::string& path,
                                               const std::string& subprotocol, Duration timeout);

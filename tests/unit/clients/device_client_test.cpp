@@ -66,9 +66,8 @@ ClientOptions options() {
 }
 
 DeviceClient client(Script& script, const ClientOptions& with = options()) {
-  return DeviceClient{with, [&script](const ClientOptions&) {
-                        return std::make_unique<FakeTransport>(script);
-                      }};
+  return DeviceClient{
+      with, [&script](const ClientOptions&) { return std::make_unique<FakeTransport>(script); }};
 }
 
 ErrorKind kind_of(const auto& call) {
@@ -102,8 +101,8 @@ TEST_CASE("a lost connection is made again and the wait goes on") {
   device.open(true);
   CHECK(device.receive(10s)->body == "hello");
   CHECK(script.made == 2);
-  CHECK(events == std::vector{ConnectionEvent::connected, ConnectionEvent::lost,
-                              ConnectionEvent::connected});
+  CHECK(events ==
+        std::vector{ConnectionEvent::connected, ConnectionEvent::lost, ConnectionEvent::connected});
 }
 
 TEST_CASE("telemetry is sent again after a lost connection") {

@@ -12,14 +12,16 @@ using namespace std::string_literals;
 
 TEST_CASE("CONNECT carries client id, user name and password, and keeps the session") {
   const auto bytes = encode_connect({"d", "u", "p", 240, false});
-  CHECK(bytes == "\x10\x13\x00\x04MQTT\x04\xC0\x00\xF0\x00\x01"
-                 "d\x00\x01u\x00\x01p"s);
+  CHECK(bytes ==
+        "\x10\x13\x00\x04MQTT\x04\xC0\x00\xF0\x00\x01"
+        "d\x00\x01u\x00\x01p"s);
 }
 
 TEST_CASE("CONNECT without a password leaves its flag out, for X.509") {
   const auto bytes = encode_connect({"d", "u", "", 240, true});
-  CHECK(bytes == "\x10\x10\x00\x04MQTT\x04\x82\x00\xF0\x00\x01"
-                 "d\x00\x01u"s);
+  CHECK(bytes ==
+        "\x10\x10\x00\x04MQTT\x04\x82\x00\xF0\x00\x01"
+        "d\x00\x01u"s);
 }
 
 TEST_CASE("PUBLISH, SUBSCRIBE and PUBACK are QoS 1") {
@@ -75,10 +77,10 @@ TEST_CASE("the hub's answers are read") {
 }
 
 TEST_CASE("bytes that no server may send are a protocol error") {
-  for (const auto& bytes : {"\x10\x00"s, "\x00\x00"s, "\xF0\x00"s, "\x20\x01\x00"s,
-                            "\x20\x03\x00\x00\x00"s, "\x30\x02\x00\x05"s, "\x34\x05\x00\x01t\x00\x01"s,
-                            "\x32\x05\x00\x01t\x00\x00"s, "\x30\xFF\xFF\xFF\xFF\x01"s,
-                            "\x40\x01\x00"s}) {
+  for (const auto& bytes :
+       {"\x10\x00"s, "\x00\x00"s, "\xF0\x00"s, "\x20\x01\x00"s, "\x20\x03\x00\x00\x00"s,
+        "\x30\x02\x00\x05"s, "\x34\x05\x00\x01t\x00\x01"s, "\x32\x05\x00\x01t\x00\x00"s,
+        "\x30\xFF\xFF\xFF\xFF\x01"s, "\x40\x01\x00"s}) {
     auto buffer = bytes;
     CHECK_THROWS_AS(take_packet(buffer), Error);
   }

@@ -17,7 +17,9 @@ TEST_CASE("a policy's token is signed as the documentation says") {
       sign_sas_token("localhost", "aW90aHViLWVtdWxhdG9yL3dlbGwta25vd24vb3duZXI=", "iothubowner",
                      TimePoint{1'700'000'000s});
   CHECK(token.text ==
-        "SharedAccessSignature sr=localhost&sig=sxrRRJcqSsnQW1n9s2%2BAXC8yW%2BQ2BGzK55cklGi6EIk%3D&se=1700000000&skn=iothubowner");
+        "SharedAccessSignature "
+        "sr=localhost&sig=sxrRRJcqSsnQW1n9s2%2BAXC8yW%2BQ2BGzK55cklGi6EIk%3D&se=1700000000&skn="
+        "iothubowner");
   CHECK(token.expires_at == TimePoint{1'700'000'000s});
 }
 
@@ -27,7 +29,9 @@ TEST_CASE("a device's token names the device, encoded, and no policy") {
   const auto token = sign_sas_token("contoso.azure-devices.net/devices/dev:1", base64_encode(key),
                                     {}, TimePoint{1'893'456'000s});
   CHECK(token.text ==
-        "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev%3A1&sig=y2RlCwVFbLF6U94HtfEVkbpPlMiXV%2Fn%2Bk9GnjQ41kf0%3D&se=1893456000");
+        "SharedAccessSignature "
+        "sr=contoso.azure-devices.net%2Fdevices%2Fdev%3A1&sig=y2RlCwVFbLF6U94HtfEVkbpPlMiXV%2Fn%"
+        "2Bk9GnjQ41kf0%3D&se=1893456000");
 }
 
 TEST_CASE("a token made from a connection string lives for the time asked") {

@@ -36,9 +36,9 @@ TEST_CASE("times go to text and back, with the hub's seven digits too") {
 }
 
 TEST_CASE("what is not a time is refused") {
-  for (const char* text : {"", "2023", "2023-13-01T00:00:00Z", "2023-02-30T00:00:00Z",
-                           "2023-11-14T24:00:00Z", "2023-11-14 22:13:20Z", "2023-11-14T22:13:20.Z",
-                           "2023-11-14T22:13:20+02:00"}) {
+  for (const char* text :
+       {"", "2023", "2023-13-01T00:00:00Z", "2023-02-30T00:00:00Z", "2023-11-14T24:00:00Z",
+        "2023-11-14 22:13:20Z", "2023-11-14T22:13:20.Z", "2023-11-14T22:13:20+02:00"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_time(text));
   }
@@ -48,8 +48,8 @@ TEST_CASE("waits between attempts double up to the longest, with jitter around t
   Backoff backoff{{.first = 100ms, .longest = 1s, .attempts = 100}};
   CHECK(backoff.next(25) == 100ms);  // 75 + 25 = 100 %
   CHECK(backoff.next(25) == 200ms);
-  CHECK(backoff.next(0) == 300ms);   // 75 % of 400
-  CHECK(backoff.next(50) == 1000ms); // 125 % of 800
+  CHECK(backoff.next(0) == 300ms);    // 75 % of 400
+  CHECK(backoff.next(50) == 1000ms);  // 125 % of 800
   for (int i = 0; i < 80; ++i) CHECK(backoff.next(25) == 1s);
   backoff.reset();
   CHECK(backoff.next(25) == 100ms);
