@@ -53,13 +53,16 @@ hub::Result<void> authorize(Exchange& exchange, Access access) {
                      "Bearer tokens (Azure AD) are not supported yet");
   }
   switch (access) {
-    case Access::open: return {};
-    case Access::device: return authorize_device(exchange, token);
+    case Access::open:
+      return {};
+    case Access::device:
+      return authorize_device(exchange, token);
     case Access::registry_read:
       return authorize_service(exchange, token, hub::Right::registry_read);
     case Access::registry_write:
       return authorize_service(exchange, token, hub::Right::registry_write);
-    case Access::service: return authorize_service(exchange, token, hub::Right::service_connect);
+    case Access::service:
+      return authorize_service(exchange, token, hub::Right::service_connect);
   }
   hub::assertion_failed("unknown Access", __FILE__, __LINE__);
 }

@@ -19,8 +19,15 @@ using hub::HubErrc;
 namespace {
 
 enum class ImportMode {
-  create, create_or_update, create_or_update_if_match, update, update_if_match, delete_,
-  delete_if_match, update_twin, update_twin_if_match,
+  create,
+  create_or_update,
+  create_or_update_if_match,
+  update,
+  update_if_match,
+  delete_,
+  delete_if_match,
+  update_twin,
+  update_twin_if_match,
 };
 
 // In any case: the Node SDK writes `Update`, the others `update`.
@@ -64,10 +71,9 @@ std::optional<BulkError> error_of(const hub::Result<T>& result) {
 // Creates, or updates what is there. `if_match` matters only for what is there.
 std::optional<BulkError> create_or_update(Exchange& exchange, const hub::DeviceSpec& spec,
                                           const hub::IfMatch& if_match) {
-  if (exchange.hub.get_device(spec.id, exchange.now)) {
-    return error_of(exchange.hub.update_device(spec, if_match, exchange.now));
-  }
-  return error_of(exchange.hub.create_device(spec, exchange.now));
+  const auto created = exchange.hub.create_device(spec, exchange.now);
+  if (created || created.error().code != HubErrc::device_already_exists) return error_of(created);
+  return error_of(exchange.hub.update_device(spec, if_match, exchange.now));
 }
 
 std::optional<BulkError> apply(Exchange& exchange, const json::object& entry,
@@ -88,9 +94,12 @@ std::optional<BulkError> apply(Exchange& exchange, const json::object& entry,
   const hub::IfMatch always;
 
   switch (*mode) {
-    case ImportMode::create: return error_of(exchange.hub.create_device(*spec, exchange.now));
-    case ImportMode::create_or_update: return create_or_update(exchange, *spec, always);
-    case ImportMode::create_or_update_if_match: return create_or_update(exchange, *spec, if_match);
+    case ImportMode::create:
+      return error_of(exchange.hub.create_device(*spec, exchange.now));
+    case ImportMode::create_or_update:
+      return create_or_update(exchange, *spec, always);
+    case ImportMode::create_or_update_if_match:
+      return create_or_update(exchange, *spec, if_match);
     case ImportMode::update:
       return error_of(exchange.hub.update_device(*spec, always, exchange.now));
     case ImportMode::update_if_match:

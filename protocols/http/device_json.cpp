@@ -117,7 +117,7 @@ json::object to_json(const hub::DeviceView& device) {
   out["lastActivityTime"] = time_or_never(device.last_activity_time);
   out["cloudToDeviceMessageCount"] = device.c2d_message_count;
 
-  // Both sub-objects and the type, always: C# never derives the type, Java throws without it (H-30).
+  // Both sub-objects and the type, always: C# never derives it, Java throws without (H-30).
   json::object keys;
   keys["primaryKey"] = text_or_null(identity.authentication.primary_key);
   keys["secondaryKey"] = text_or_null(identity.authentication.secondary_key);

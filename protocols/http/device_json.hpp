@@ -17,7 +17,8 @@ boost::json::object to_twin_json(const hub::DeviceView& device);
 
 // iot_hub_format_error if the text is no JSON.
 hub::Result<boost::json::value> parse_json(std::string_view text);
-// What a registry call may set; other members are ignored. argument_invalid names the member.
+// What a registry call may set; other members are ignored. argument_invalid names the member
+// that is wrong (H-32).
 hub::Result<hub::DeviceSpec> to_device_spec(const boost::json::object& json);
 
 }  // namespace http

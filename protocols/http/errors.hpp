@@ -16,6 +16,7 @@ struct WireError {
   std::uint32_t number = 0;  // of the hub's table, for the log
   std::string_view name;     // iothub-errorcode
   std::string detail;
+  std::string allow;  // of 405: the methods that the route has
 };
 
 unsigned status_of(hub::HubErrc code);

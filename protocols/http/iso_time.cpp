@@ -56,8 +56,8 @@ std::optional<hub::TimePoint> parse_iso8601(std::string_view text) {
       *second_number > 60) {
     return std::nullopt;
   }
-  hub::TimePoint time = sys_days{date} + hours{*hour_number} + minutes{*minute_number} +
-                        seconds{*second_number};
+  hub::TimePoint time =
+      sys_days{date} + hours{*hour_number} + minutes{*minute_number} + seconds{*second_number};
   if (take(text, '.')) time += take_fraction(text);
   if (text.empty()) return time;
   if (take(text, 'Z') || take(text, 'z')) return text.empty() ? std::optional{time} : std::nullopt;

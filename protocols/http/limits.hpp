@@ -15,14 +15,13 @@ inline constexpr std::size_t body_bytes_max = 512 * 1024;
 inline constexpr std::size_t drained_bytes_max = 4 * 1024 * 1024;
 // A chunk's size line, and the last one with its trailers.
 inline constexpr std::size_t chunk_line_bytes_max = 512;
-// Answers that wait to be written; above it the rest of the input waits too (back-pressure).
-inline constexpr std::size_t output_bytes_high = 256 * 1024;
+// Answers that wait to be written; above it the rest of the input waits too.
+inline constexpr std::size_t output_bytes_high = 256 * 1024;  // H-54
 inline constexpr std::size_t leading_blank_lines_max = 4;
 inline constexpr std::size_t batch_messages_max = 500;  // spec/c2d.md 1.3
 
-inline constexpr hub::Duration head_timeout = std::chrono::seconds{30};      // from its first byte
-inline constexpr hub::Duration body_timeout = std::chrono::seconds{120};     // from the end of the head
-inline constexpr hub::Duration idle_timeout = std::chrono::seconds{120};     // as HTTP.sys
-inline constexpr hub::Duration linger_timeout = std::chrono::seconds{2};     // after a refusal
+inline constexpr hub::Duration head_timeout = std::chrono::seconds{30};   // from its first byte
+inline constexpr hub::Duration body_timeout = std::chrono::seconds{120};  // from the head's end
+inline constexpr hub::Duration idle_timeout = std::chrono::seconds{120};  // as HTTP.sys
 
 }  // namespace http

@@ -1,6 +1,6 @@
 #pragma once
-// Messages <-> headers: `iothub-*` as sent by devices and by our own deviceBound send (spec/https.md
-// 2.2), and as a device receives them (2.3).
+// Messages <-> headers: `iothub-*` as sent by devices and by our own deviceBound send
+// (spec/https.md 2.2), and as a device receives them (2.3).
 #include "emulator/core/limits.hpp"
 #include "emulator/core/message.hpp"
 #include "protocols/http/request.hpp"

@@ -23,13 +23,20 @@ std::string_view to_view(beast::string_view text) { return {text.data(), text.si
 
 Method to_method(beast::http::verb verb) {
   switch (verb) {
-    case beast::http::verb::get: return Method::get;
-    case beast::http::verb::put: return Method::put;
-    case beast::http::verb::post: return Method::post;
-    case beast::http::verb::delete_: return Method::delete_;
-    case beast::http::verb::patch: return Method::patch;
-    case beast::http::verb::head: return Method::head;
-    default: return Method::other;
+    case beast::http::verb::get:
+      return Method::get;
+    case beast::http::verb::put:
+      return Method::put;
+    case beast::http::verb::post:
+      return Method::post;
+    case beast::http::verb::delete_:
+      return Method::delete_;
+    case beast::http::verb::patch:
+      return Method::patch;
+    case beast::http::verb::head:
+      return Method::head;
+    default:
+      return Method::other;
   }
 }
 
@@ -69,8 +76,7 @@ class MessageParser final : public beast::http::basic_parser<true> {
   void on_chunk_header_impl(std::uint64_t size, beast::string_view, error_code&) override {
     chunk_left_ = size;
   }
-  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view bytes,
-                                 error_code& ec) override {
+  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view bytes, error_code& ec) override {
     chunk_left_ -= bytes.size();
     return on_body_impl(bytes, ec);
   }
@@ -142,21 +148,23 @@ void RequestParser::Impl::check_framing() {
 
 void RequestParser::Impl::refuse(const error_code& ec) {
   if (ec == BeastError::body_limit) return refuse(413, "the body is larger than 4 MiB");
-  if (ec == BeastError::bad_version) return refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+  if (ec == BeastError::bad_version) return refuse(505, "only HTTP/1.0 and 1.1 are spoken here");
   refuse(400, "malformed request: " + ec.message());
 }
 
 std::size_t RequestParser::Impl::put_head(std::string_view bytes) {
   const std::size_t taken = scanner.put(bytes);
   switch (scanner.status()) {
-    case HeadScanner::Status::more: return taken;
+    case HeadScanner::Status::more:
+      return taken;
     case HeadScanner::Status::bad:
       refuse(400, "malformed request: " + std::string(scanner.problem()));
       return taken;
     case HeadScanner::Status::too_long:
       refuse(431, "the request line and headers are larger than 16 KiB");
       return taken;
-    case HeadScanner::Status::complete: break;
+    case HeadScanner::Status::complete:
+      break;
   }
   parser.emplace(head, body);
   error_code ec;

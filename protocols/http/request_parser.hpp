@@ -29,13 +29,13 @@ class RequestParser {
   std::size_t put(std::string_view bytes);
 
   Status status() const;
-  const RequestHead& head() const;      // from head_complete on
-  std::string_view raw_head() const;    // as received, with the empty line
-  std::string_view body() const;        // at complete
-  bool body_too_large() const;          // at complete: it was read, but dropped (H-21)
+  const RequestHead& head() const;    // from head_complete on
+  std::string_view raw_head() const;  // as received, with the empty line
+  std::string_view body() const;      // at complete
+  bool body_too_large() const;        // at complete: it was read, but dropped (H-21)
   const Refusal& refusal() const;
-  bool in_head() const;                 // some bytes of a head have come
-  bool in_body() const;                 // the head has come, the body not wholly
+  bool in_head() const;  // some bytes of a head have come
+  bool in_body() const;  // the head has come, the body not wholly
   void next();
 
  private:

@@ -41,7 +41,7 @@ struct ResponseContext {
 void append_response(std::string& out, const Response& response, const ResponseContext& context);
 void append_continue(std::string& out);  // 100 (T-05)
 
-std::string_view reason_phrase(unsigned status);   // T-08
-std::string to_http_date(hub::TimePoint time);     // `Tue, 24 Nov 2025 06:24:00 GMT`
+std::string_view reason_phrase(unsigned status);  // T-08
+std::string to_http_date(hub::TimePoint time);    // `Tue, 24 Nov 2025 06:24:00 GMT`
 
 }  // namespace http

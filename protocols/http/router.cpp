@@ -8,13 +8,20 @@ namespace {
 
 std::string_view to_text(Method method) {
   switch (method) {
-    case Method::get: return "GET";
-    case Method::put: return "PUT";
-    case Method::post: return "POST";
-    case Method::delete_: return "DELETE";
-    case Method::patch: return "PATCH";
-    case Method::head: return "HEAD";
-    case Method::other: return "";
+    case Method::get:
+      return "GET";
+    case Method::put:
+      return "PUT";
+    case Method::post:
+      return "POST";
+    case Method::delete_:
+      return "DELETE";
+    case Method::patch:
+      return "PATCH";
+    case Method::head:
+      return "HEAD";
+    case Method::other:
+      return "";
   }
   hub::assertion_failed("unknown Method", __FILE__, __LINE__);
 }

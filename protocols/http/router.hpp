@@ -12,7 +12,7 @@
 
 namespace http {
 
-// Who may come in (spec/https.md 1.3).
+// Who may come in (spec/https.md 1.3, H-49).
 enum class Access : std::uint8_t { open, device, registry_read, registry_write, service };
 
 struct Route {
@@ -27,7 +27,7 @@ struct Match {
   const Route* route = nullptr;  // nullptr: none
   std::vector<std::string_view> ids;
   bool path_known = false;
-  std::string allow;             // the methods of this path, if it has others than the one asked for
+  std::string allow;  // the methods of this path, if it has others than the one asked for
 };
 
 // The first route that fits. `ids` of the result point into `segments`.

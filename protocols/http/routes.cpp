@@ -13,7 +13,7 @@ namespace http {
 
 namespace {
 
-// For people who open the hub in a browser or with curl.
+// For people who open the hub in a browser or with curl (H-53).
 hub::Result<void> greet(Exchange& exchange) {
   boost::json::object body;
   body["service"] = "Azure IoT Hub emulator";

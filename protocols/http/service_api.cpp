@@ -19,8 +19,8 @@ hub::Result<hub::DeviceId> device_of(const Exchange& exchange) {
   const std::string_view id = exchange.ids.at(0);
   if (!hub::is_valid_device_id(id)) {
     return hub::fail(HubErrc::argument_invalid,
-                     "a device id has 1 to 128 ASCII letters, digits and - : . + % _ # * ? ! ( ) , "
-                     "= @ $ ' or a semicolon");
+                     "a device id has 1 to 128 ASCII letters, digits and some punctuation, but no "
+                     "slash and no space");
   }
   return hub::DeviceId{std::string(id)};
 }

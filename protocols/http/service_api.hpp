@@ -4,18 +4,18 @@
 
 namespace http {
 
-// The identity registry (3.1).
-hub::Result<void> put_device(Exchange& exchange);     // create, or update with If-Match
+// The identity registry (3.1, H-50).
+hub::Result<void> put_device(Exchange& exchange);  // create, or update with If-Match
 hub::Result<void> get_device(Exchange& exchange);
 hub::Result<void> delete_device(Exchange& exchange);
 hub::Result<void> list_devices(Exchange& exchange);
 hub::Result<void> device_statistics(Exchange& exchange);
 hub::Result<void> service_statistics(Exchange& exchange);
-hub::Result<void> get_twin(Exchange& exchange);       // of a device without tags and properties
+hub::Result<void> get_twin(Exchange& exchange);  // of a device without tags and properties
 // POST /devices (3.3, H-42): every entry is tried; failures are listed in a 400.
 hub::Result<void> bulk_devices(Exchange& exchange);
 
-// Messages (3.10).
+// Messages (3.10): purge counts what it removed (H-51), feedback is locked and settled (H-52).
 hub::Result<void> purge_device_bound(Exchange& exchange);
 hub::Result<void> receive_feedback(Exchange& exchange);
 hub::Result<void> settle_feedback(Exchange& exchange);

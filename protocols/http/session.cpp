@@ -59,8 +59,8 @@ void Session::on_bytes(std::string_view bytes, TimePoint now) {
     case State::upgraded:
       if (upgrade_) upgrade_->leftover.append(bytes);
       return;
-    case State::lingering:
-    case State::closed: return;
+    case State::closed:
+      return;
   }
 }
 
@@ -77,12 +77,16 @@ void Session::read(std::string_view bytes, TimePoint now) {
       case RequestParser::Status::need_more:
         if (bytes.empty()) return;
         break;
-      case RequestParser::Status::head_complete: on_head(bytes, now); break;
+      case RequestParser::Status::head_complete:
+        on_head(bytes, now);
+        break;
       case RequestParser::Status::complete:
         on_request(now);
         if (bytes.empty()) return;
         break;
-      case RequestParser::Status::refused: refuse(parser_.refusal(), now); break;
+      case RequestParser::Status::refused:
+        refuse(parser_.refusal(), now);
+        break;
     }
   }
 }
@@ -110,9 +114,7 @@ void Session::on_request(TimePoint now) {
   const auto error = serve(now);
   if (error) {
     log_refused(*error);
-    std::string kept = error->status == 405 ? std::move(response_.headers) : std::string();
     write_error(response_, *error, request_id_, now);
-    response_.headers += kept;
   } else if (hub_.log().enabled(hub::LogLevel::debug)) {
     hub_.log().debug("http request served", {{"peer", peer_.address},
                                              {"method", head.method_text},
@@ -135,16 +137,17 @@ std::optional<WireError> Session::serve(TimePoint now) {
   Match found = match(all_routes(), effective_method(head), target_->segments);
   if (found.route == nullptr) {
     if (!found.path_known) return generic_error(404, "this hub has no such route");
-    response_.header("Allow", found.allow);
-    return generic_error(405, "this route takes " + found.allow);
+    WireError error = generic_error(405, "this route takes " + found.allow);
+    error.allow = std::move(found.allow);
+    return error;
   }
   const auto version = target_->find("api-version");
   if (found.route->wants_api_version && !(version && is_api_version(*version))) {
     return to_wire_error(hub::fail(hub::HubErrc::invalid_protocol_version,
                                    "api-version is missing or malformed, e.g. 2021-04-12"));
   }
-  Exchange exchange{hub_,          peer_, head,      *target_, parser_.body(), now,
-                    response_, std::move(found.ids), {},       {}};
+  Exchange exchange{
+      hub_, peer_, head, *target_, parser_.body(), now, response_, std::move(found.ids), {}, {}};
   if (auto granted = authorize(exchange, found.route->access); !granted) {
     return to_wire_error(granted.error());
   }
@@ -158,8 +161,7 @@ void Session::refuse(const Refusal& refusal, TimePoint now) {
   request_id_ = next_request_id();
   write_error(response_, error, request_id_, now);
   write(false, now);
-  state_ = State::lingering;
-  since_ = now;
+  state_ = State::closed;
 }
 
 void Session::write(bool keep_alive, TimePoint now) {
@@ -182,7 +184,8 @@ void Session::log_refused(const WireError& error) const {
                                            {"reason", error.detail}});
 }
 
-// A GUID for people who compare logs: its first half is the connection's, its second half counts.
+// H-56: a GUID for people who compare logs: its first half is the connection's, its second half
+// counts.
 std::string Session::next_request_id() {
   ++request_count_;
   const std::uint64_t connection = std::hash<std::string>{}(peer_.address) ^
@@ -198,7 +201,6 @@ std::string Session::next_request_id() {
 void Session::on_wake(TimePoint) {}
 
 void Session::on_time(TimePoint now) {
-  if (state_ == State::lingering && now >= since_ + linger_timeout) state_ = State::closed;
   if (state_ != State::open) return;
   if (!held_.empty()) {
     const std::string held = std::exchange(held_, {});
@@ -216,9 +218,10 @@ void Session::on_time(TimePoint now) {
 
 void Session::on_peer_closed(TimePoint) { state_ = State::closed; }
 
+// Who is in the middle of a request hears why it gets no answer (H-55).
 void Session::on_shutdown(TimePoint now) {
   if (state_ == State::open && (parser_.in_head() || parser_.in_body())) {
-    refuse({503, "the emulator is shutting down"}, now);
+    return refuse({503, "the emulator is shutting down"}, now);
   }
   state_ = State::closed;
 }
@@ -235,12 +238,7 @@ void Session::consume_output(std::size_t size) {
 }
 
 std::optional<TimePoint> Session::next_deadline() const {
-  switch (state_) {
-    case State::upgraded:
-    case State::closed: return std::nullopt;
-    case State::lingering: return since_ + linger_timeout;
-    case State::open: break;
-  }
+  if (state_ != State::open) return std::nullopt;
   if (!held_.empty() && waiting_output() <= output_bytes_high) return since_;  // at once
   if (parser_.in_head()) return since_ + head_timeout;
   if (parser_.in_body()) return since_ + body_timeout;

@@ -37,9 +37,8 @@ class Session final : public protocols::Session {
  private:
   enum class State : std::uint8_t {
     open,
-    upgraded,   // take_upgrade() ends this session
-    lingering,  // refused; what still comes is dropped, so that the peer can read why (H-25)
-    closed,
+    upgraded,  // take_upgrade() ends this session
+    closed,    // what still comes is dropped (H-25)
   };
 
   void read(std::string_view bytes, protocols::TimePoint now);
@@ -61,11 +60,11 @@ class Session final : public protocols::Session {
   Response response_;
   std::string request_id_;
   std::string output_;
-  std::size_t written_ = 0;   // of output_, by net already
-  std::string held_;          // input that waits until the output is gone
+  std::size_t written_ = 0;  // of output_, by net already
+  std::string held_;         // input that waits until the output is gone
   std::optional<protocols::Upgrade> upgrade_;
   protocols::TimePoint opened_;
-  protocols::TimePoint since_;  // the idle time, head, body or lingering started then
+  protocols::TimePoint since_;  // the idle time, the head or the body started then
   std::uint64_t request_count_ = 0;
 };
 

@@ -24,7 +24,8 @@ std::string escape_strays(std::string_view text) {
   out.reserve(text.size() + 16);
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    const bool escape = c == '%' && i + 2 < text.size() && is_hex(text[i + 1]) && is_hex(text[i + 2]);
+    const bool escape =
+        c == '%' && i + 2 < text.size() && is_hex(text[i + 1]) && is_hex(text[i + 2]);
     const bool stray = (c == '%' && !escape) || static_cast<unsigned char>(c) >= 0x80 ||
                        never.find(c) != std::string_view::npos;
     out += stray ? hub::percent_encode(text.substr(i, 1)) : std::string(1, c);
@@ -48,8 +49,8 @@ Target take_apart(const urls::url_view& url) {
 
 std::optional<Target> parse_strict(std::string_view text) {
   const urls::string_view view(text.data(), text.size());
-  const auto url = text.starts_with('/') ? urls::parse_origin_form(view)
-                                         : urls::parse_absolute_uri(view);
+  const auto url =
+      text.starts_with('/') ? urls::parse_origin_form(view) : urls::parse_absolute_uri(view);
   if (!url) return std::nullopt;
   return take_apart(*url);
 }

@@ -14,8 +14,8 @@ using hub::HubErrc;
 namespace {
 
 hub::HubError bad_message(std::size_t index, std::string_view what) {
-  return hub::fail(HubErrc::iot_hub_format_error, "message " + std::to_string(index) +
-                                                      " of the batch: " + std::string(what));
+  return hub::fail(HubErrc::iot_hub_format_error,
+                   "message " + std::to_string(index) + " of the batch: " + std::string(what));
 }
 
 std::string_view to_view(json::string_view text) { return {text.data(), text.size()}; }

@@ -48,8 +48,8 @@ std::variant<protocols::Upgrade, Refusal> decide_upgrade(const RequestHead& head
       const std::string_view offered(item.data(), item.size());
       for (const std::string_view known : {"mqtt", "AMQPWSB10"}) {
         if (!hub::iequals(offered, known) || (amqp_only && known == "mqtt")) continue;
-        return protocols::Upgrade{std::string(raw_head), {}, std::string(known),
-                                  std::string(offered)};
+        return protocols::Upgrade{
+            std::string(raw_head), {}, std::string(known), std::string(offered)};
       }
     }
   }

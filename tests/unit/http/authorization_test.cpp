@@ -6,7 +6,11 @@ namespace http::test {
 namespace {
 
 Call receive_as(const std::string& id_in_path, const std::string& token) {
-  return {"GET", "/devices/" + id_in_path + "/messages/deviceBound?api-version=2021-04-12", token, {}, {}};
+  return {"GET",
+          "/devices/" + id_in_path + "/messages/deviceBound?api-version=2021-04-12",
+          token,
+          {},
+          {}};
 }
 
 }  // namespace
@@ -16,16 +20,24 @@ TEST_CASE("T-06 H-48 every SDK's way to write sr verifies, raw slashes and doubl
   hub.create("d1");
   hub.create("a:b+c");
   const auto expiry = hub.now + 1h;
-  struct { const char* who; std::string path; std::string token; } cases[] = {
+  struct {
+    const char* who;
+    std::string path;
+    std::string token;
+  } cases[] = {
       {"Node device", "d1", sign_raw("localhost%2Fdevices%2Fd1", device_key, expiry)},
       {"C, Java: raw slashes", "d1", sign_raw("localhost/devices/d1", device_key, expiry)},
-      {"C: lower-case hex", "a%3Ab%2Bc", sign_raw("localhost/devices/a%3ab%2bc", device_key, expiry)},
+      {"C: lower-case hex", "a%3Ab%2Bc",
+       sign_raw("localhost/devices/a%3ab%2bc", device_key, expiry)},
       {"C#: id encoded twice", "a%3Ab%2Bc",
        sign_raw("localhost%2Fdevices%2Fa%253Ab%252Bc", device_key, expiry)},
-      {"Java: sig, se, sr", "d1", sign_raw("localhost/devices/d1", device_key, expiry, "", "sig,se,sr")},
+      {"Java: sig, se, sr", "d1",
+       sign_raw("localhost/devices/d1", device_key, expiry, "", "sig,se,sr")},
       {"host with port", "d1", sign_raw("localhost%3A443%2Fdevices%2Fd1", device_key, expiry)},
-      {"CLI: policy acts as any device", "d1", sign_raw("localhost", well_known_key, expiry, "iothubowner")},
-      {"device policy, narrowed", "d1", sign_raw("localhost%2Fdevices%2Fd1", well_known_key, expiry, "device")},
+      {"CLI: policy acts as any device", "d1",
+       sign_raw("localhost", well_known_key, expiry, "iothubowner")},
+      {"device policy, narrowed", "d1",
+       sign_raw("localhost%2Fdevices%2Fd1", well_known_key, expiry, "device")},
   };
   for (const auto& [who, path, token] : cases) {
     CAPTURE(who);
@@ -34,8 +46,12 @@ TEST_CASE("T-06 H-48 every SDK's way to write sr verifies, raw slashes and doubl
   // The Node service SDK leaves the host unencoded and encodes skn; JS lower-cases the host.
   for (const std::string sr : {"localhost", "LOCALHOST", "hub.example.net"}) {
     CAPTURE(sr);
-    CHECK(hub.call({"GET", "/devices?api-version=2021-04-12",
-                    sign_raw(sr, well_known_key, expiry, "registryRead"), {}, {}}).status == 200);
+    CHECK(hub.call({"GET",
+                    "/devices?api-version=2021-04-12",
+                    sign_raw(sr, well_known_key, expiry, "registryRead"),
+                    {},
+                    {}})
+              .status == 200);
   }
 }
 
@@ -47,7 +63,11 @@ TEST_CASE("H-48 a token of another device, prefix, case or time is refused with 
   const std::string good = sign_raw("localhost%2Fdevices%2Fdev1", device_key, expiry);
   std::string forged = good;
   forged[forged.find("sig=") + 6] ^= 1;
-  struct { const char* what; std::string path; std::string token; } cases[] = {
+  struct {
+    const char* what;
+    std::string path;
+    std::string token;
+  } cases[] = {
       {"S26: dev1's token as dev10", "dev10", good},
       {"S26: Dev1 when there is only dev1", "Dev1",
        sign_raw("localhost%2Fdevices%2FDev1", device_key, expiry)},
@@ -68,7 +88,8 @@ TEST_CASE("H-48 a token of another device, prefix, case or time is refused with 
     const auto answer = hub.call(receive_as(path, token));
     CHECK(answer.status == 401);
     CHECK(answer.error() == "IotHubUnauthorizedAccess");
-    CHECK(answer.body.find("\"ErrorCode:IotHubUnauthorizedAccess;Unauthorized\"") != answer.body.npos);
+    CHECK(answer.body.find("\"ErrorCode:IotHubUnauthorizedAccess;Unauthorized\"") !=
+          answer.body.npos);
     CHECK(hub.log.contains("reason="));
   }
   CHECK(hub.call(receive_as("dev1", good)).status == 204);
@@ -116,20 +137,26 @@ TEST_CASE("T-04 a client certificate counts when Authorization is absent, empty 
   }
   CHECK(hub.call(receive_as("x1", ""), stranger).status == 401);
   CHECK(hub.call(receive_as("x1", "")).status == 401);
-  CHECK(hub.call(receive_as("d1", ""), certificate).status == 401);      // uses keys
+  CHECK(hub.call(receive_as("d1", ""), certificate).status == 401);  // uses keys
   CHECK(hub.call(receive_as("x1", hub.device_token("x1")), certificate).status == 401);
   // A certificate opens no service route.
-  CHECK(hub.call({"GET", "/devices?api-version=2021-04-12", "", {}, {}}, certificate).status == 401);
+  CHECK(hub.call({"GET", "/devices?api-version=2021-04-12", "", {}, {}}, certificate).status ==
+        401);
 }
 
 TEST_CASE("H-49 each operation group wants its own right") {
   HttpHub hub;
   hub.create("d1");
   const std::string v = "?api-version=2021-04-12";
-  struct { Call call; std::vector<std::string> allowed; } cases[] = {
-      {{"GET", "/devices/d1" + v, {}, {}, {}}, {"iothubowner", "registryRead", "registryReadWrite"}},
+  struct {
+    Call call;
+    std::vector<std::string> allowed;
+  } cases[] = {
+      {{"GET", "/devices/d1" + v, {}, {}, {}},
+       {"iothubowner", "registryRead", "registryReadWrite"}},
       {{"GET", "/devices" + v, {}, {}, {}}, {"iothubowner", "registryRead", "registryReadWrite"}},
-      {{"GET", "/statistics/devices" + v, {}, {}, {}}, {"iothubowner", "registryRead", "registryReadWrite"}},
+      {{"GET", "/statistics/devices" + v, {}, {}, {}},
+       {"iothubowner", "registryRead", "registryReadWrite"}},
       {{"PUT", "/devices/d2" + v, {}, {}, "{}"}, {"iothubowner", "registryReadWrite"}},
       {{"DELETE", "/devices/none" + v, {}, {}, {}}, {"iothubowner", "registryReadWrite"}},
       {{"POST", "/devices" + v, {}, {}, "[]"}, {"iothubowner", "registryReadWrite"}},
@@ -163,12 +190,14 @@ TEST_CASE("H-47 api-version: any well-formed one; missing or garbage is 400001")
   const auto status = [&](const std::string& query) {
     return hub.call({"GET", "/devices/d1" + query, hub.policy_token(), {}, {}});
   };
-  for (const std::string version : {"2016-11-14", "2018-08-30-preview", "2020-09-30", "2024-03-31"}) {
+  for (const std::string version :
+       {"2016-11-14", "2018-08-30-preview", "2020-09-30", "2024-03-31"}) {
     CHECK(status("?x=1&api-version=" + version).status == 200);
     CHECK(status("/?Api-Version=" + version + "&x=1").status == 200);
   }
-  for (const std::string query : {"", "?api-version=", "?api-version=latest", "?api-version=2021-04",
-                                  "?api-version=2021-04-12x", "?api-versions=2021-04-12"}) {
+  for (const std::string query :
+       {"", "?api-version=", "?api-version=latest", "?api-version=2021-04",
+        "?api-version=2021-04-12x", "?api-versions=2021-04-12"}) {
     CAPTURE(query);
     const auto answer = status(query);
     CHECK(answer.status == 400);

@@ -14,7 +14,8 @@ struct Device {
   explicit Device(hub::Settings settings = {}) : hub(settings) { hub.create("d1"); }
 
   Answer call(const std::string& method, const std::string& path,
-              std::vector<std::pair<std::string, std::string>> headers = {}, std::string body = {}) {
+              std::vector<std::pair<std::string, std::string>> headers = {},
+              std::string body = {}) {
     return hub.call({method, "/devices/d1/messages/" + path, hub.device_token("d1"),
                      std::move(headers), std::move(body)});
   }
@@ -52,8 +53,8 @@ TEST_CASE("T-01 H-37 a received message has the ten headers, exactly cased, even
   CHECK(answer.status == 200);
   CHECK(answer.body == "hello");
   Device::token(answer);
-  for (const char* empty : {"iothub-messageid", "iothub-correlationid", "iothub-userid", "iothub-to",
-                            "iothub-expiry"}) {
+  for (const char* empty : {"iothub-messageid", "iothub-correlationid", "iothub-userid",
+                            "iothub-to", "iothub-expiry"}) {
     CHECK(answer.header(empty) == "");
   }
   CHECK(answer.header("iothub-ack") == "none");
@@ -77,7 +78,8 @@ TEST_CASE("T-01 H-37 system properties, content type and application properties 
   request.content.content_type = "text/plain";
   request.content.content_encoding = "gzip";
   request.content.absolute_expiry = device.hub.now + 1min;
-  request.content.properties = {{"MyProp", "a value"}, {"caf\xC3\xA9", "\xC3\xA9"}, {"x", "1\r\ny: 2"}};
+  request.content.properties = {
+      {"MyProp", "a value"}, {"caf\xC3\xA9", "\xC3\xA9"}, {"x", "1\r\ny: 2"}};
   REQUIRE(device.hub.hub.send(std::move(request), device.hub.now));
   const auto answer = device.get();
   CHECK(answer.body == "\x1f\x8b\x00\xff\r\n"s);
@@ -111,7 +113,8 @@ TEST_CASE("T-10 an empty queue answers 204 at once, an empty body 200") {
 TEST_CASE("H-38 the lock lasts as long as header or query ask, 60 s without, 1..300 allowed") {
   Device device;
   device.hub.send("d1", "a");
-  const auto get = [&](const std::string& query, std::vector<std::pair<std::string, std::string>> headers) {
+  const auto get = [&](const std::string& query,
+                       std::vector<std::pair<std::string, std::string>> headers) {
     return device.call("GET", "deviceBound" + version + query, std::move(headers));
   };
   const auto locked_for = [&](hub::Duration lock) {
@@ -135,7 +138,8 @@ TEST_CASE("H-38 the lock lasts as long as header or query ask, 60 s without, 1..
   CHECK(device.get().status == 200);  // none of those locked anything
 }
 
-TEST_CASE("H-39 complete answers exactly 204; the path's token is the authority, If-Match ignored") {
+TEST_CASE(
+    "H-39 complete answers exactly 204; the path's token is the authority, If-Match ignored") {
   Device device;
   for (const std::string if_match : {"", "\"{}\"", "{}", "wrong"}) {
     device.hub.send("d1", "a");
@@ -220,8 +224,12 @@ TEST_CASE("H-39 a dropped connection frees no lock (C2D-09)") {
   Device device;
   device.hub.send("d1", "a");
   auto session = device.hub.connect();
-  session->on_bytes(to_wire({"GET", "/devices/d1/messages/deviceBound" + version,
-                             device.hub.device_token("d1"), {}, {}}), device.hub.now);
+  session->on_bytes(to_wire({"GET",
+                             "/devices/d1/messages/deviceBound" + version,
+                             device.hub.device_token("d1"),
+                             {},
+                             {}}),
+                    device.hub.now);
   session->on_peer_closed(device.hub.now);
   session.reset();
   CHECK(device.get().status == 204);
@@ -230,13 +238,22 @@ TEST_CASE("H-39 a dropped connection frees no lock (C2D-09)") {
 TEST_CASE("H-36 telemetry: headers in any case become properties; the hub stamps the sender") {
   Device device;
   const auto answer = device.call("POST", "events" + version,
-      {{"IoTHub-MessageId", "m1"}, {"iothub-correlationid", "c1"}, {"IOTHUB-USERID", "u1"},
-       {"iothub-to", "/devices/d1/messages/events"}, {"iothub-contenttype", "application/json"},
-       {"iothub-contentencoding", "utf-8"}, {"iothub-creation-time-utc", "2025-11-24T06:00:00Z"},
-       {"iothub-interface-id", "urn:azureiot:Security:SecurityAgent:1"}, {"dt-subject", "thermostat"},
-       {"iothub-messageschema", "v1"}, {"iothub-operation", "d2c"}, {"iothub-app-Temp", "caf\xE9"},
-       {"iothub-expiry", "whenever"}, {"iothub-ack", "sure"}, {"Content-Type", "text/html"}},
-      "body\0\xff"s);
+                                  {{"IoTHub-MessageId", "m1"},
+                                   {"iothub-correlationid", "c1"},
+                                   {"IOTHUB-USERID", "u1"},
+                                   {"iothub-to", "/devices/d1/messages/events"},
+                                   {"iothub-contenttype", "application/json"},
+                                   {"iothub-contentencoding", "utf-8"},
+                                   {"iothub-creation-time-utc", "2025-11-24T06:00:00Z"},
+                                   {"iothub-interface-id", "urn:azureiot:Security:SecurityAgent:1"},
+                                   {"dt-subject", "thermostat"},
+                                   {"iothub-messageschema", "v1"},
+                                   {"iothub-operation", "d2c"},
+                                   {"iothub-app-Temp", "caf\xE9"},
+                                   {"iothub-expiry", "whenever"},
+                                   {"iothub-ack", "sure"},
+                                   {"Content-Type", "text/html"}},
+                                  "body\0\xff"s);
   CHECK(answer.status == 204);
   const auto events = device.hub.events();
   REQUIRE(events.size() == 1);
@@ -250,8 +267,8 @@ TEST_CASE("H-36 telemetry: headers in any case become properties; the hub stamps
   CHECK(event.content.creation_time_utc == "2025-11-24T06:00:00Z");
   CHECK(event.interface_id == "urn:azureiot:Security:SecurityAgent:1");
   CHECK(event.subject == "thermostat");
-  CHECK(event.content.properties == std::vector<hub::Property>{{"iothub-message-schema", "v1"},
-                                                               {"Temp", "caf\xC3\xA9"}});
+  CHECK(event.content.properties ==
+        std::vector<hub::Property>{{"iothub-message-schema", "v1"}, {"Temp", "caf\xC3\xA9"}});
   CHECK(event.connection_device_id == "d1");
   CHECK(event.auth_method ==
         R"({"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})");
@@ -274,9 +291,11 @@ TEST_CASE("H-41 a batch is stored whole or not at all") {
   Device device;
   const auto batch = [&](const std::string& body) {
     return device.call("POST", "events" + version,
-                       {{"Content-Type", "application/vnd.microsoft.iothub.json; charset=utf-8"}}, body);
+                       {{"Content-Type", "application/vnd.microsoft.iothub.json; charset=utf-8"}},
+                       body);
   };
-  CHECK(batch(R"([{"body":"YQ=="},{"body":"b","base64Encoded":false,"properties":{"iothub-app-p":"1"}}])")
+  CHECK(batch(R"([{"body":"YQ=="},{"body":"b","base64Encoded":false,)"
+              R"("properties":{"iothub-app-p":"1"}}])")
             .status == 204);
   auto events = device.hub.events();
   REQUIRE(events.size() == 2);
@@ -286,8 +305,9 @@ TEST_CASE("H-41 a batch is stored whole or not at all") {
 
   CHECK(batch(R"([{"body":"YQ=="},{"body":1}])").error() == "IotHubFormatError");
   const std::string half(150'000, 'x');
-  CHECK(batch(R"([{"base64Encoded":false,"body":")" + half + R"("},{"base64Encoded":false,"body":")" +
-              half + "\"}]").error() == "MessageTooLarge");
+  CHECK(batch(R"([{"base64Encoded":false,"body":")" + half +
+              R"("},{"base64Encoded":false,"body":")" + half + "\"}]")
+            .error() == "MessageTooLarge");
   CHECK(device.hub.events().size() == 2);
   CHECK(batch("[]").status == 204);
 }
@@ -298,17 +318,19 @@ TEST_CASE("H-21 256 KiB of telemetry are taken, more is 413") {
   const auto answer = device.call("POST", "events" + version, {}, std::string(256 * 1024 + 1, 'x'));
   CHECK(answer.status == 413);
   CHECK(answer.error() == "MessageTooLarge");
-  CHECK(device.call("POST", "events" + version, {}, std::string(3 * 1024 * 1024, 'x')).status == 413);
+  CHECK(device.call("POST", "events" + version, {}, std::string(3 * 1024 * 1024, 'x')).status ==
+        413);
   CHECK(device.hub.events().size() == 1);
 }
 
 TEST_CASE("T-05 telemetry in chunks, of no byte and of one byte") {
   Device device;
   auto session = device.hub.connect();
-  const std::string head = "POST /devices/d1/messages/events" + version +
-                           " HTTP/1.1\r\nHost: localhost\r\nAuthorization: " +
-                           device.hub.device_token("d1") + "\r\n";
-  session->on_bytes(head + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n" +
+  const std::string head =
+      "POST /devices/d1/messages/events" + version +
+      " HTTP/1.1\r\nHost: localhost\r\nAuthorization: " + device.hub.device_token("d1") + "\r\n";
+  session->on_bytes(head +
+                        "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n" +
                         head + "Content-Length: 0\r\n\r\n" + head + "Content-Length: 1\r\n\r\nx",
                     device.hub.now);
   const auto answers = parse_answers(take_output(*session));

@@ -38,7 +38,8 @@ TEST_CASE("T-06 ids that a client does not encode at all are tolerated") {
     REQUIRE(target);
     CHECK(target->segments == Segments{"devices", id});
   }
-  CHECK(parse_target("https://localhost:443/devices/d1?top=2")->segments == Segments{"devices", "d1"});
+  CHECK(parse_target("https://localhost:443/devices/d1?top=2")->segments ==
+        Segments{"devices", "d1"});
   CHECK_FALSE(parse_target("devices/d1"));
   CHECK_FALSE(parse_target("*"));
   CHECK_FALSE(parse_target(""));
@@ -69,7 +70,8 @@ TEST_CASE("T-06 fixed segments match in any case and ids are taken as they are")
 TEST_CASE("H-45 routes that come later are known by name") {
   for (const Segments& segments :
        {Segments{"jobs"}, Segments{"jobs", "v2", "query"}, Segments{"configurations", "c"},
-        Segments{"devices", "d", "modules"}, Segments{"devices", "d", "modules", "m", "messages", "events"},
+        Segments{"devices", "d", "modules"},
+        Segments{"devices", "d", "modules", "m", "messages", "events"},
         Segments{"twins", "d", "methods"}, Segments{"devices", "d", "files", "notifications"},
         Segments{"digitaltwins", "d"}, Segments{"devices", "query"}}) {
     const auto found = match(all_routes(), Method::post, segments);
@@ -107,19 +109,32 @@ TEST_CASE("H-34 an expiry is an ISO 8601 time") {
 }
 
 TEST_CASE("H-28 every hub error has the status of its number") {
-  for (const HubErrc code :
-       {HubErrc::invalid_protocol_version, HubErrc::invalid_operation, HubErrc::argument_invalid,
-        HubErrc::argument_null, HubErrc::iot_hub_format_error,
-        HubErrc::bulk_registry_operation_failure,
-        HubErrc::connection_forcefully_closed_on_new_connection,
-        HubErrc::iot_hub_unauthorized_access, HubErrc::iot_hub_unauthorized,
-        HubErrc::iot_hub_quota_exceeded, HubErrc::device_maximum_queue_depth_exceeded,
-        HubErrc::invalid_message_expiry_time, HubErrc::device_not_found, HubErrc::module_not_found,
-        HubErrc::amqp_address_not_found, HubErrc::feature_not_supported, HubErrc::device_not_online,
-        HubErrc::device_already_exists, HubErrc::link_creation_conflict,
-        HubErrc::precondition_failed, HubErrc::device_message_lock_lost, HubErrc::message_too_large,
-        HubErrc::too_many_devices, HubErrc::throttling_exception, HubErrc::server_error,
-        HubErrc::service_unavailable}) {
+  for (const HubErrc code : {HubErrc::invalid_protocol_version,
+                             HubErrc::invalid_operation,
+                             HubErrc::argument_invalid,
+                             HubErrc::argument_null,
+                             HubErrc::iot_hub_format_error,
+                             HubErrc::bulk_registry_operation_failure,
+                             HubErrc::connection_forcefully_closed_on_new_connection,
+                             HubErrc::iot_hub_unauthorized_access,
+                             HubErrc::iot_hub_unauthorized,
+                             HubErrc::iot_hub_quota_exceeded,
+                             HubErrc::device_maximum_queue_depth_exceeded,
+                             HubErrc::invalid_message_expiry_time,
+                             HubErrc::device_not_found,
+                             HubErrc::module_not_found,
+                             HubErrc::amqp_address_not_found,
+                             HubErrc::feature_not_supported,
+                             HubErrc::device_not_online,
+                             HubErrc::device_already_exists,
+                             HubErrc::link_creation_conflict,
+                             HubErrc::precondition_failed,
+                             HubErrc::device_message_lock_lost,
+                             HubErrc::message_too_large,
+                             HubErrc::too_many_devices,
+                             HubErrc::throttling_exception,
+                             HubErrc::server_error,
+                             HubErrc::service_unavailable}) {
     CAPTURE(hub::name_of(code));
     CHECK(status_of(code) == hub::number_of(code) / 1000);
   }
@@ -138,7 +153,8 @@ TEST_CASE("H-28 an error body is Form A, and its text is one part between two se
         "Tracking ID:00112233445566778899aabbccddeeff-G:0-TimeStamp:11/24/2025 06:00:00");
   // The Node SDK wants a message that is not empty.
   write_error(response, to_wire_error(hub::fail(HubErrc::server_error)), "", {});
-  CHECK(json::parse(response.body).at("Message").as_string() == "ErrorCode:ServerError;ServerError");
+  CHECK(json::parse(response.body).at("Message").as_string() ==
+        "ErrorCode:ServerError;ServerError");
 }
 
 TEST_CASE("T-08 T-10 an answer has the standard reason phrase; 204 neither body nor content type") {
@@ -150,14 +166,16 @@ TEST_CASE("T-08 T-10 an answer has the standard reason phrase; 204 neither body 
   response.json("{}");
   std::string out;
   append_response(out, response, context);
-  CHECK(out == "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n"
-               "Content-Type: application/json; charset=utf-8\r\nServer: iothub-emulator\r\n"
-               "Date: Mon, 24 Nov 2025 06:00:00 GMT\r\nx-ms-request-id: id\r\n\r\n{}");
+  CHECK(out ==
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n"
+        "Content-Type: application/json; charset=utf-8\r\nServer: iothub-emulator\r\n"
+        "Date: Mon, 24 Nov 2025 06:00:00 GMT\r\nx-ms-request-id: id\r\n\r\n{}");
   response.status = 204;
   out.clear();
   append_response(out, response, context);
-  CHECK(out == "HTTP/1.1 204 No Content\r\nServer: iothub-emulator\r\n"
-               "Date: Mon, 24 Nov 2025 06:00:00 GMT\r\nx-ms-request-id: id\r\n\r\n");
+  CHECK(out ==
+        "HTTP/1.1 204 No Content\r\nServer: iothub-emulator\r\n"
+        "Date: Mon, 24 Nov 2025 06:00:00 GMT\r\nx-ms-request-id: id\r\n\r\n");
   CHECK(reason_phrase(412) == "Precondition Failed");
   CHECK(reason_phrase(413) == "Payload Too Large");
 }
@@ -167,9 +185,10 @@ TEST_CASE("H-26 H-27 no value and no name can end a header line") {
   response.header("iothub-to", "a\r\nEvil: 1\0b\x7F"s);
   response.property_header("iothub-app-", "x: y\r\nEvil", "caf\xC3\xA9\t%0D");
   response.property_header("iothub-app-", "na\xC3\xAFve", "");
-  CHECK(response.headers == "iothub-to: a%0D%0AEvil: 1%00b%7F\r\n"
-                            "iothub-app-x%3A%20y%0D%0AEvil: caf\xC3\xA9\t%0D\r\n"
-                            "iothub-app-na%C3%AFve: \r\n");
+  CHECK(response.headers ==
+        "iothub-to: a%0D%0AEvil: 1%00b%7F\r\n"
+        "iothub-app-x%3A%20y%0D%0AEvil: caf\xC3\xA9\t%0D\r\n"
+        "iothub-app-na%C3%AFve: \r\n");
 }
 
 TEST_CASE("H-30 a device as JSON has every member the clients read") {
@@ -210,7 +229,8 @@ TEST_CASE("H-31 keys that are empty, null or missing are the hub's to make; stat
   }
   const auto spec = to_device_spec(json::parse(R"({"status":"DISABLED","statusReason":"why",
       "authentication":{"type":"SelfSigned","x509Thumbprint":{"primaryThumbprint":"AA"}},
-      "capabilities":{"iotEdge":true},"deviceScope":"s"})").as_object());
+      "capabilities":{"iotEdge":true},"deviceScope":"s"})")
+                                       .as_object());
   REQUIRE(spec);
   CHECK(spec->status == hub::DeviceStatus::disabled);
   CHECK(spec->status_reason == "why");
@@ -221,11 +241,10 @@ TEST_CASE("H-31 keys that are empty, null or missing are the hub's to make; stat
 }
 
 TEST_CASE("H-32 a member of the wrong type is named") {
-  for (const char* text :
-       {R"({"status":1})", R"({"status":"on"})", R"({"authentication":[]})",
-        R"({"authentication":{"type":"password"}})",
-        R"({"authentication":{"symmetricKey":{"primaryKey":5}}})",
-        R"({"capabilities":{"iotEdge":"yes"}})", R"({"deviceScope":{}})"}) {
+  for (const char* text : {R"({"status":1})", R"({"status":"on"})", R"({"authentication":[]})",
+                           R"({"authentication":{"type":"password"}})",
+                           R"({"authentication":{"symmetricKey":{"primaryKey":5}}})",
+                           R"({"capabilities":{"iotEdge":"yes"}})", R"({"deviceScope":{}})"}) {
     CAPTURE(text);
     const auto spec = to_device_spec(json::parse(text).as_object());
     REQUIRE_FALSE(spec);
@@ -251,14 +270,16 @@ TEST_CASE("H-35 header text that is no UTF-8 is Latin-1") {
   SentHeaders sent;
   apply_header(sent, "IoTHub-App-Name", "caf\xE9");
   apply_header(sent, "iothub-app-other", "caf\xC3\xA9");
-  CHECK(sent.content.properties == std::vector<hub::Property>{{"Name", "caf\xC3\xA9"},
-                                                              {"other", "caf\xC3\xA9"}});
+  CHECK(sent.content.properties ==
+        std::vector<hub::Property>{{"Name", "caf\xC3\xA9"}, {"other", "caf\xC3\xA9"}});
 }
 
 TEST_CASE("H-41 a batch is taken apart as three SDKs write it") {
   const auto batch = parse_telemetry_batch(
-      R"([{"body": "aGk=", "properties":{"iothub-app-a":"1","iothub-messageid":"m","dt-subject":"s"}},
-          {"body":"plain","base64Encoded":false,"properties":{}},{"body":"","base64Encoded":true}])");
+      R"([{"body": "aGk=",
+           "properties":{"iothub-app-a":"1","iothub-messageid":"m","dt-subject":"s"}},
+          {"body":"plain","base64Encoded":false,"properties":{}},
+          {"body":"","base64Encoded":true}])");
   REQUIRE(batch);
   REQUIRE(batch->size() == 3);
   CHECK((*batch)[0].content.body == "hi");
@@ -267,9 +288,10 @@ TEST_CASE("H-41 a batch is taken apart as three SDKs write it") {
   CHECK((*batch)[0].content.properties == std::vector<hub::Property>{{"a", "1"}});
   CHECK((*batch)[1].content.body == "plain");
   CHECK((*batch)[2].content.body.empty());
-  for (const char* bad : {"{}", "[1]", "[{}]", R"([{"body":1}])", R"([{"body":"?"}])",
-                          R"([{"body":"","properties":[]}])", R"([{"body":"","properties":{"a":1}}])",
-                          R"([{"body":"","base64Encoded":"no"}])", "[", ""}) {
+  for (const char* bad :
+       {"{}", "[1]", "[{}]", R"([{"body":1}])", R"([{"body":"?"}])",
+        R"([{"body":"","properties":[]}])", R"([{"body":"","properties":{"a":1}}])",
+        R"([{"body":"","base64Encoded":"no"}])", "[", ""}) {
     CAPTURE(bad);
     const auto refused = parse_telemetry_batch(bad);
     REQUIRE_FALSE(refused);

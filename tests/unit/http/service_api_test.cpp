@@ -16,7 +16,8 @@ struct Service {
   Answer call(const std::string& method, const std::string& path, std::string body = {},
               std::vector<std::pair<std::string, std::string>> headers = {}) {
     const auto query = path.find('?') == std::string::npos ? version : "";
-    return hub.call({method, path + query, hub.policy_token(), std::move(headers), std::move(body)});
+    return hub.call(
+        {method, path + query, hub.policy_token(), std::move(headers), std::move(body)});
   }
   static json::value parsed(const Answer& answer) {
     CHECK(answer.header("Content-Type") == "application/json; charset=utf-8");  // T-09
@@ -32,7 +33,8 @@ struct Service {
 
 TEST_CASE("T-09 H-50 create, get, update, delete a device; the status codes are exact") {
   Service service;
-  const auto created = service.call("PUT", "/devices/d1",
+  const auto created = service.call(
+      "PUT", "/devices/d1",
       R"({"deviceId":"d1","status":"enabled","authentication":{"type":"sas","symmetricKey":)"
       R"({"primaryKey":"","secondaryKey":""}}})");
   CHECK(created.status == 200);
@@ -45,8 +47,8 @@ TEST_CASE("T-09 H-50 create, get, update, delete a device; the status codes are 
   CHECK(again.error() == "DeviceAlreadyExists");
 
   CHECK(Service::parsed(service.call("GET", "/devices/d1")) == device);
-  const auto updated = service.call("PUT", "/devices/d1", R"({"status":"Disabled","statusReason":"x"})",
-                                    {{"If-Match", "\"*\""}});
+  const auto updated = service.call(
+      "PUT", "/devices/d1", R"({"status":"Disabled","statusReason":"x"})", {{"If-Match", "\"*\""}});
   CHECK(updated.status == 200);
   CHECK(Service::text(Service::parsed(updated), "status") == "disabled");
   CHECK(Service::parsed(updated).at("authentication") == device.at("authentication"));
@@ -65,7 +67,9 @@ TEST_CASE("T-09 H-50 create, get, update, delete a device; the status codes are 
 TEST_CASE("H-29 If-Match: another etag is 412001, on update and on delete, quoted or not") {
   Service service;
   service.hub.create("d1");
-  const auto etag = [&] { return service.hub.hub.get_device({"d1"}, service.hub.now)->identity.etag; };
+  const auto etag = [&] {
+    return service.hub.hub.get_device({"d1"}, service.hub.now)->identity.etag;
+  };
   const auto put = [&](const std::string& if_match) {
     return service.call("PUT", "/devices/d1", "{}", {{"If-Match", if_match}});
   };
@@ -100,8 +104,10 @@ TEST_CASE("H-32 a bad id, another id in the body or a body that is no device is 
     CAPTURE(body);
     CHECK(service.call("PUT", "/devices/d1", body).error() == "IotHubFormatError");
   }
-  CHECK(service.call("PUT", "/devices/d1", R"({"authentication":{"symmetricKey":{"primaryKey":"no"}}})")
-            .error() == "ArgumentInvalid");
+  CHECK(
+      service
+          .call("PUT", "/devices/d1", R"({"authentication":{"symmetricKey":{"primaryKey":"no"}}})")
+          .error() == "ArgumentInvalid");
   CHECK(service.call("PUT", "/devices/d1", std::string(40, '[')).status == 400);
   CHECK(service.hub.hub.statistics(service.hub.now).total_device_count == 0);
 }
@@ -109,7 +115,8 @@ TEST_CASE("H-32 a bad id, another id in the body or a body that is no device is 
 TEST_CASE("T-06 ids with every legal character go through the path, encoded or not") {
   Service service;
   const std::string id = "A-:.+%_#*?!(),=@;$'z";
-  CHECK(service.call("PUT", "/devices/A-%3A.%2B%25_%23%2A%3F%21%28%29%2C%3D%40%3B%24%27z", "{}").status == 200);
+  CHECK(service.call("PUT", "/devices/A-%3A.%2B%25_%23%2A%3F%21%28%29%2C%3D%40%3B%24%27z", "{}")
+            .status == 200);
   CHECK(service.hub.depth(id) == 0);
   CHECK(Service::text(Service::parsed(service.call("GET", "/devices/A-:.+%25_%23*%3F!(),=@;$'z/")),
                       "deviceId") == id);
@@ -138,12 +145,15 @@ TEST_CASE("H-50 statistics count devices, enabled, disabled and connected") {
   service.hub.create("a");
   service.hub.create("b");
   CHECK(service.call("PUT", "/devices/c", R"({"status":"disabled"})").status == 200);
-  auto presence = service.hub.hub.connect_device({"a"}, hub::Transport::mqtt, [] {}, service.hub.now);
+  auto presence = service.hub.hub.connect_device(
+      {"a"}, hub::Transport::mqtt, [] {}, service.hub.now);
   REQUIRE(presence);
   CHECK(service.call("GET", "/statistics/devices").body ==
-        R"({"totalDeviceCount":3,"enabledDeviceCount":2,"enableDeviceCount":2,"disabledDeviceCount":1})");
+        R"({"totalDeviceCount":3,"enabledDeviceCount":2,"enableDeviceCount":2,)"
+        R"("disabledDeviceCount":1})");
   CHECK(service.call("GET", "/statistics/service").body == R"({"connectedDeviceCount":1})");
-  CHECK(Service::text(Service::parsed(service.call("GET", "/devices/a")), "connectionState") == "Connected");
+  CHECK(Service::text(Service::parsed(service.call("GET", "/devices/a")), "connectionState") ==
+        "Connected");
 }
 
 TEST_CASE("H-33 GET twin answers the minimal twin, T-07 an overridden POST is a PATCH") {
@@ -157,16 +167,22 @@ TEST_CASE("H-33 GET twin answers the minimal twin, T-07 an overridden POST is a 
   // Twin updates come later; the answer shows that the override was understood.
   const auto patch = service.call("POST", "/twins/d1", "{}", {{"X-HTTP-Method-Override", "PATCH"}});
   CHECK(patch.error() == "FeatureNotSupported");
-  const auto post = service.call("POST", "/statistics/devices", "{}", {{"X-HTTP-Method-Override", "GET"}});
+  const auto post =
+      service.call("POST", "/statistics/devices", "{}", {{"X-HTTP-Method-Override", "GET"}});
   CHECK(post.status == 405);
 }
 
 TEST_CASE("H-45 routes that come later say so in Form A") {
   Service service;
-  for (const auto& [method, path] : std::vector<std::pair<std::string, std::string>>{
-           {"POST", "/devices/query"}, {"GET", "/devices/d1/modules"}, {"PUT", "/twins/d1"},
-           {"POST", "/twins/d1/methods"}, {"PUT", "/jobs/v2/j"}, {"GET", "/configurations/"},
-           {"POST", "/devices/d1/files"}, {"GET", "/digitaltwins/d1"}}) {
+  for (const auto& [method, path] :
+       std::vector<std::pair<std::string, std::string>>{{"POST", "/devices/query"},
+                                                        {"GET", "/devices/d1/modules"},
+                                                        {"PUT", "/twins/d1"},
+                                                        {"POST", "/twins/d1/methods"},
+                                                        {"PUT", "/jobs/v2/j"},
+                                                        {"GET", "/configurations/"},
+                                                        {"POST", "/devices/d1/files"},
+                                                        {"GET", "/digitaltwins/d1"}}) {
     CAPTURE(path);
     const auto answer = service.call(method, path, method == "GET" ? "" : "{}");
     CHECK(answer.status == 404);
@@ -185,28 +201,33 @@ TEST_CASE("H-42 bulk: every import mode in any case, all well is 200") {
   service.hub.create("del");
   service.hub.create("del2");
   const auto etag = service.hub.hub.get_device({"del2"}, service.hub.now)->identity.etag;
-  const auto answer = service.call("POST", "/devices",
+  const auto answer = service.call(
+      "POST", "/devices",
       R"([{"id":"new","importMode":"Create","status":"disabled"},)"
       R"({"id":"new2"},{"id":"upd","importMode":"UPDATE","statusReason":"r"},)"
       R"({"id":"new3","importMode":"createOrUpdate"},{"id":"del","importMode":"delete"},)"
-      R"({"id":"del2","importMode":"DeleteIfMatchETag","etag":")" + etag + R"("}])");
+      R"({"id":"del2","importMode":"DeleteIfMatchETag","etag":")" +
+          etag + R"("}])");
   CHECK(answer.status == 200);
   CHECK(answer.body == R"({"isSuccessful":true,"errors":[],"warnings":[]})");
   CHECK(service.hub.hub.statistics(service.hub.now).total_device_count == 4);
   CHECK(service.hub.hub.get_device({"upd"}, service.hub.now)->identity.status_reason == "r");
-  CHECK(service.hub.hub.get_device({"new"}, service.hub.now)->identity.status == hub::DeviceStatus::disabled);
+  CHECK(service.hub.hub.get_device({"new"}, service.hub.now)->identity.status ==
+        hub::DeviceStatus::disabled);
 }
 
 TEST_CASE("H-42 bulk: failures are listed in a 400 with both headers, the rest is done") {
   Service service;
   service.hub.create("old");
-  const auto answer = service.call("POST", "/devices/",
-      R"([{"id":"old","importMode":"create"},{"id":"none","importMode":"update"},)"
-      R"({"id":"none2","importMode":"Delete"},{"id":"fine","importMode":"create"},)"
-      R"({"id":"fine","importMode":"create"},{"id":"old2","importMode":"explode"},)"
-      R"({"id":"old3","importMode":"updateTwin"},{"id":"x","moduleId":"m"},{"importMode":"create"},5,)"
-      R"({"id":"old","importMode":"update"},{"id":"bad id"},)"
-      R"({"id":"etag","status":7}])");
+  const auto answer =
+      service.call("POST", "/devices/",
+                   R"([{"id":"old","importMode":"create"},{"id":"none","importMode":"update"},)"
+                   R"({"id":"none2","importMode":"Delete"},{"id":"fine","importMode":"create"},)"
+                   R"({"id":"fine","importMode":"create"},{"id":"old2","importMode":"explode"},)"
+                   R"({"id":"old3","importMode":"updateTwin"},{"id":"x","moduleId":"m"},)"
+                   R"({"importMode":"create"},5,)"
+                   R"({"id":"old","importMode":"update"},{"id":"bad id"},)"
+                   R"({"id":"etag","status":7}])");
   CHECK(answer.status == 400);
   CHECK(answer.error() == "BulkRegistryOperationFailure");
   CHECK(answer.header("IotHubErrorCode") == "BulkRegistryOperationFailure");
@@ -217,17 +238,20 @@ TEST_CASE("H-42 bulk: failures are listed in a 400 with both headers, the rest i
     seen += Service::text(error, "deviceId") + ":" + Service::text(error, "errorCode") + " ";
     CHECK_FALSE(Service::text(error, "errorStatus").empty());
   }
-  CHECK(seen == "old:DeviceAlreadyExists none:DeviceNotFound none2:DeviceNotFound "
-                "fine:DeviceDefinedMultipleTimes old2:ArgumentInvalid old3:InvalidOperation "
-                "x:InvalidOperation :ArgumentInvalid :ArgumentInvalid old:DeviceDefinedMultipleTimes "
-                "bad id:ArgumentInvalid etag:ArgumentInvalid ");
+  CHECK(seen ==
+        "old:DeviceAlreadyExists none:DeviceNotFound none2:DeviceNotFound "
+        "fine:DeviceDefinedMultipleTimes old2:ArgumentInvalid old3:InvalidOperation "
+        "x:InvalidOperation :ArgumentInvalid :ArgumentInvalid old:DeviceDefinedMultipleTimes "
+        "bad id:ArgumentInvalid etag:ArgumentInvalid ");
   CHECK(service.hub.hub.get_device({"fine"}, service.hub.now));
 }
 
 TEST_CASE("H-42 bulk: a stale etag, an empty list and more than 100 devices") {
   Service service;
   service.hub.create("d1");
-  const auto error = [&](const std::string& body) { return service.call("POST", "/devices", body); };
+  const auto error = [&](const std::string& body) {
+    return service.call("POST", "/devices", body);
+  };
   for (const char* mode : {"updateIfMatchETag", "createOrUpdateIfMatchETag", "deleteIfMatchETag"}) {
     const auto answer = error(R"([{"id":"d1","eTag":"\"stale\"","importMode":")"s + mode + "\"}]");
     CHECK(answer.body.find("PreconditionFailed") != std::string::npos);
@@ -252,7 +276,8 @@ TEST_CASE("H-51 purge says how many it removed, locked ones too") {
   const auto answer = service.call("DELETE", "/devices/d1/commands");
   CHECK(answer.status == 200);
   CHECK(answer.body == R"({"totalMessagesPurged":3,"deviceId":"d1","moduleId":null})");
-  CHECK(service.call("DELETE", "/devices/d1/commands").body.find("Purged\":0") != std::string::npos);
+  CHECK(service.call("DELETE", "/devices/d1/commands").body.find("Purged\":0") !=
+        std::string::npos);
   CHECK(service.call("DELETE", "/devices/none/commands").error() == "DeviceNotFound");
 }
 
@@ -293,13 +318,20 @@ TEST_CASE("H-43 our own c2d send: what it carries reaches the device") {
   Service service;
   service.hub.create("d1");
   const auto sent = service.call("POST", "/messages/deviceBound?", "Cloud to device message.",
-      {{"iothub-to", "/devices/d1/messages/deviceBound"}, {"iothub-messageid", "My Message ID"},
-       {"iothub-correlationid", "c"}, {"iothub-userid", "u"}, {"iothub-ack", "FULL"},
-       {"iothub-expiry", hub::to_iso8601(service.hub.now + 1min)}, {"iothub-app-k", "v"},
-       {"Content-Type", "application/x-www-form-urlencoded"}});
+                                 {{"iothub-to", "/devices/d1/messages/deviceBound"},
+                                  {"iothub-messageid", "My Message ID"},
+                                  {"iothub-correlationid", "c"},
+                                  {"iothub-userid", "u"},
+                                  {"iothub-ack", "FULL"},
+                                  {"iothub-expiry", hub::to_iso8601(service.hub.now + 1min)},
+                                  {"iothub-app-k", "v"},
+                                  {"Content-Type", "application/x-www-form-urlencoded"}});
   CHECK(sent.status == 204);
-  const auto got = service.hub.call({"GET", "/devices/d1/messages/devicebound" + version,
-                                     service.hub.device_token("d1"), {}, {}});
+  const auto got = service.hub.call({"GET",
+                                     "/devices/d1/messages/devicebound" + version,
+                                     service.hub.device_token("d1"),
+                                     {},
+                                     {}});
   CHECK(got.body == "Cloud to device message.");
   CHECK(got.header("iothub-to") == "/devices/d1/messages/deviceBound");
   CHECK(got.header("iothub-messageid") == "My Message ID");
@@ -312,7 +344,8 @@ TEST_CASE("H-43 our own c2d send: what it carries reaches the device") {
 TEST_CASE("H-43 our own c2d send is refused like every other send") {
   Service service;
   service.hub.create("d1");
-  const auto send = [&](std::vector<std::pair<std::string, std::string>> headers, std::string body = "x") {
+  const auto send = [&](std::vector<std::pair<std::string, std::string>> headers,
+                        std::string body = "x") {
     return service.call("POST", "/messages/deviceBound", std::move(body), std::move(headers));
   };
   const std::pair<std::string, std::string> to{"iothub-to", "/devices/d1/messages/devicebound"};

@@ -10,14 +10,16 @@ const std::string get_root = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 std::string upgrade_request(const std::string& path, const std::string& protocols,
                             const std::string& more = "Sec-WebSocket-Version: 13\r\n") {
-  return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nUpgrade: WebSocket\r\n"
-         "Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + more +
-         "Sec-WebSocket-Protocol: " + protocols + "\r\n\r\n";
+  return "GET " + path +
+         " HTTP/1.1\r\nHost: localhost\r\nUpgrade: WebSocket\r\n"
+         "Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+         more + "Sec-WebSocket-Protocol: " + protocols + "\r\n\r\n";
 }
 
 }  // namespace
 
-TEST_CASE("T-05 keep-alive: the connection stays, answers come in order, Connection: close ends it") {
+TEST_CASE(
+    "T-05 keep-alive: the connection stays, answers come in order, Connection: close ends it") {
   HttpHub hub;
   auto session = hub.connect();
   session->on_bytes(get_root, hub.now);
@@ -54,9 +56,10 @@ TEST_CASE("T-05 Expect: 100-continue gets its 100 before the body, and none when
   HttpHub hub;
   hub.create("d1");
   auto session = hub.connect();
-  const std::string head = "POST /devices/d1/messages/events?api-version=2021-04-12 HTTP/1.1\r\n"
-                           "Host: localhost\r\nExpect: 100-continue\r\nAuthorization: " +
-                           hub.device_token("d1") + "\r\nContent-Length: ";
+  const std::string head =
+      "POST /devices/d1/messages/events?api-version=2021-04-12 HTTP/1.1\r\n"
+      "Host: localhost\r\nExpect: 100-continue\r\nAuthorization: " +
+      hub.device_token("d1") + "\r\nContent-Length: ";
   session->on_bytes(head + "3\r\n\r\n", hub.now);
   CHECK(take_output(*session) == "HTTP/1.1 100 Continue\r\n\r\n");
   session->on_bytes("abc", hub.now);
@@ -68,7 +71,8 @@ TEST_CASE("T-05 Expect: 100-continue gets its 100 before the body, and none when
 TEST_CASE("T-01 HEAD / has the headers of GET and no body; elsewhere HEAD is 405") {
   HttpHub hub;
   auto session = hub.connect();
-  session->on_bytes("HEAD / HTTP/1.1\r\nHost: x\r\n\r\nHEAD /devices HTTP/1.1\r\nHost: x\r\n\r\n", hub.now);
+  session->on_bytes("HEAD / HTTP/1.1\r\nHost: x\r\n\r\nHEAD /devices HTTP/1.1\r\nHost: x\r\n\r\n",
+                    hub.now);
   const std::string out = take_output(*session);
   CHECK(out.starts_with("HTTP/1.1 200 OK\r\nContent-Length: "));
   CHECK(out.find("HTTP/1.1 405 Method Not Allowed\r\n") != std::string::npos);
@@ -94,11 +98,8 @@ TEST_CASE("H-22 a head must be whole 30 s after its first byte, however busily i
   const auto answer = parse_answers(take_output(*session)).at(0);
   CHECK(answer.status == 408);
   CHECK(answer.header("Connection") == "close");
-  // Lingers so that the answer is read, then closes.
-  CHECK_FALSE(session->wants_close());
-  CHECK(session->next_deadline() == hub.now + linger_timeout);
-  session->on_time(hub.now + linger_timeout);
   CHECK(session->wants_close());
+  CHECK_FALSE(session->next_deadline());
 }
 
 TEST_CASE("H-22 a body has 120 s, an idle connection too") {
@@ -123,15 +124,13 @@ TEST_CASE("H-22 a body has 120 s, an idle connection too") {
   CHECK(idle->wants_close());
 }
 
-TEST_CASE("H-25 after a refusal the rest is dropped until the peer goes or the time is up") {
+TEST_CASE("H-25 a refusal ends the connection; what still comes is dropped") {
   HttpHub hub;
   auto session = hub.connect();
   session->on_bytes("GET / HTTP/1.1\nHost: x\n\n", hub.now);
   CHECK(parse_answers(take_output(*session)).at(0).status == 400);
   session->on_bytes(get_root + get_root, hub.now);
   CHECK(session->output().empty());
-  CHECK(session->wants_input());
-  session->on_peer_closed(hub.now);
   CHECK(session->wants_close());
 }
 
@@ -157,7 +156,9 @@ TEST_CASE("H-54 pipelined requests wait while answers wait to be written") {
 
 TEST_CASE("H-46 an upgrade hands over head, leftover and the client's spelling (M-02)") {
   HttpHub hub;
-  struct { std::string path, offered, chosen, echoed; } cases[] = {
+  struct {
+    std::string path, offered, chosen, echoed;
+  } cases[] = {
       {"/$iothub/websocket", "mqtt", "mqtt", "mqtt"},
       {"/$iothub/websocket?iothub-no-client-cert=true", "MQTT", "mqtt", "MQTT"},
       {"/$IotHub/WebSocket/", "AMQPWSB10", "AMQPWSB10", "AMQPWSB10"},
@@ -178,7 +179,9 @@ TEST_CASE("H-46 an upgrade hands over head, leftover and the client's spelling (
     const auto upgrade = session->take_upgrade();
     REQUIRE(upgrade);
     CHECK(upgrade->request_head == request);
-    CHECK(upgrade->leftover == "\x82\x80" "frames");
+    CHECK(upgrade->leftover ==
+          "\x82\x80"
+          "frames");
     CHECK(upgrade->subprotocol == chosen);
     CHECK(upgrade->echoed_subprotocol == echoed);
     CHECK_FALSE(session->take_upgrade());
@@ -189,10 +192,12 @@ TEST_CASE("H-46 an upgrade hands over head, leftover and the client's spelling (
 TEST_CASE("H-46 an upgrade without a known subprotocol, key or version is a 400") {
   HttpHub hub;
   for (const std::string& request :
-       {upgrade_request("/$iothub/websocket", "mqttv5x"), upgrade_request("/$servicebus/websocket", "mqtt"),
+       {upgrade_request("/$iothub/websocket", "mqttv5x"),
+        upgrade_request("/$servicebus/websocket", "mqtt"),
         upgrade_request("/$iothub/websocket", "mqtt", ""),
         upgrade_request("/$iothub/websocket", "mqtt", "Sec-WebSocket-Version: 8\r\n"),
-        upgrade_request("/$iothub/websocket", "mqtt", "Sec-WebSocket-Version: 13\r\nContent-Length: 2\r\n")}) {
+        upgrade_request("/$iothub/websocket", "mqtt",
+                        "Sec-WebSocket-Version: 13\r\nContent-Length: 2\r\n")}) {
     CAPTURE(request);
     auto session = hub.connect();
     session->on_bytes(request, hub.now);
@@ -201,8 +206,9 @@ TEST_CASE("H-46 an upgrade without a known subprotocol, key or version is a 400"
   }
   // Another path is no WebSocket; the path without an upgrade says what it wants.
   auto session = hub.connect();
-  session->on_bytes(upgrade_request("/elsewhere", "mqtt") +
-                        "GET /$iothub/websocket HTTP/1.1\r\nHost: x\r\n\r\n", hub.now);
+  session->on_bytes(
+      upgrade_request("/elsewhere", "mqtt") + "GET /$iothub/websocket HTTP/1.1\r\nHost: x\r\n\r\n",
+      hub.now);
   const auto answers = parse_answers(take_output(*session));
   REQUIRE(answers.size() == 2);
   CHECK(answers[0].status == 404);
@@ -226,9 +232,11 @@ TEST_CASE("H-55 shutdown: an idle connection just closes, a half request gets 50
 TEST_CASE("H-56 every answer has a request id of its own; no log line has a token or a query") {
   HttpHub hub;
   auto session = hub.connect();
-  session->on_bytes("GET /x?sig=secret HTTP/1.1\r\nHost: x\r\nAuthorization: SharedAccessSignature "
-                    "sr=a&sig=verysecret&se=1\r\n\r\nGET /devices?api-version=2021-04-12 HTTP/1.1\r\nHost: x\r\n"
-                    "Authorization: SharedAccessSignature sr=a&sig=verysecret&se=1\r\n\r\n", hub.now);
+  session->on_bytes(
+      "GET /x?sig=secret HTTP/1.1\r\nHost: x\r\nAuthorization: SharedAccessSignature "
+      "sr=a&sig=verysecret&se=1\r\n\r\nGET /devices?api-version=2021-04-12 HTTP/1.1\r\nHost: x\r\n"
+      "Authorization: SharedAccessSignature sr=a&sig=verysecret&se=1\r\n\r\n",
+      hub.now);
   const auto answers = parse_answers(take_output(*session));
   REQUIRE(answers.size() == 2);
   CHECK(answers[0].header("x-ms-request-id")->size() == 36);
