@@ -128,6 +128,8 @@ void Connection::turn() {
   idle_deadline_ = engine_.tick(now_);  // may queue an empty frame, or close an idle connection
   do engine_.encode();
   while (dispatch_events());
+  // After a close or an error nothing is read any more, and what had to be said is in output().
+  if (pn_transport_tail_closed(engine_.transport())) closing_ = true;
 }
 
 bool Connection::dispatch_events() {
@@ -165,6 +167,7 @@ void Connection::on_remote_open() {
   }
   if (auto principal = sasl_.take_principal()) credentials_.add(std::move(*principal));
   pn_connection_open(engine_.connection());
+  engine_.encode();  // our open is out, whatever comes behind the client's
 }
 
 void Connection::on_delivery(pn_delivery_t* delivery) {
@@ -221,12 +224,13 @@ void Connection::on_session_closed(pn_session_t* session) {
 }
 
 void Connection::on_transport_error() {
+  drop_all();
+  if (guard_.fault().condition != nullptr) return;  // said already
   pn_condition_t* condition = pn_transport_condition(engine_.transport());
   hub_.log().info("AMQP connection failed",
                   {{"peer", peer_.address},
                    {"condition", text_or_empty(pn_condition_get_name(condition))},
                    {"reason", text_or_empty(pn_condition_get_description(condition))}});
-  drop_all();
 }
 
 void Connection::run_wakes() {

@@ -81,6 +81,12 @@ std::optional<hub::TimePoint> Engine::tick(hub::TimePoint now) {
 }
 
 void Engine::close(const WireError& error) {
+  if (pn_connection_remote_container(driver_->connection) == nullptr) {
+    // Proton sends no close before the peer's open, unless the transport itself has failed.
+    pn_connection_driver_errorf(driver_.get(), error.condition, "%s", error.description.c_str());
+    pn_connection_driver_read_close(driver_.get());
+    return;
+  }
   pn_condition_t* condition = pn_connection_condition(driver_->connection);
   pn_condition_set_name(condition, error.condition);
   pn_condition_set_description(condition, error.description.c_str());

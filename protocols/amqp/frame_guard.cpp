@@ -157,7 +157,10 @@ bool FrameGuard::check_performative(std::uint16_t channel, std::string_view body
         channels_.erase(found);
       }
       return true;
-    default: return true;  // flow, disposition, close: Proton checks them well
+    case Descriptor::flow:
+    case Descriptor::disposition:
+    case Descriptor::close: return true;  // Proton checks them well
+    default: return fail(decode_error, "an unknown performative");
   }
 }
 

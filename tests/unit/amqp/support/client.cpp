@@ -5,6 +5,7 @@
 #include <proton/connection.h>
 #include <proton/delivery.h>
 #include <proton/disposition.h>
+#include <proton/error.h>
 #include <proton/event.h>
 #include <proton/sasl.h>
 #include <proton/transport.h>
@@ -195,11 +196,15 @@ Message& Message::value_body(std::string_view value) {
 }
 
 std::string Message::encode() const {
-  std::string out(1 << 21, '\0');
-  std::size_t size = out.size();
-  REQUIRE(pn_message_encode(**this, out.data(), &size) == 0);
-  out.resize(size);
-  return out;
+  for (std::size_t room = 4096;; room *= 8) {
+    std::string out(room, '\0');
+    std::size_t size = room;
+    const int error = pn_message_encode(**this, out.data(), &size);
+    if (error == PN_OVERFLOW) continue;
+    REQUIRE(error == 0);
+    out.resize(size);
+    return out;
+  }
 }
 
 std::string Message::id_text() const { return id_text_of(pn_message_get_id(**this)); }

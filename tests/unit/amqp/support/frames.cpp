@@ -156,7 +156,9 @@ std::string transfer_frame(const Transfer& transfer, std::string_view payload) {
 
 std::string close_frame() { return frame_of(0, Descriptor::close, 0, {}); }
 
-std::vector<Seen> frames_of(std::string_view stream) {
+std::vector<Seen> frames_of(std::string bytes) {
+  const auto kept = std::make_shared<const std::string>(std::move(bytes));
+  std::string_view stream = *kept;
   std::vector<Seen> out;
   while (!stream.empty()) {
     if (stream.substr(0, 4) == "AMQP") {
@@ -170,6 +172,7 @@ std::vector<Seen> frames_of(std::string_view stream) {
     const std::string_view unit = stream.substr(0, size);
     stream.remove_prefix(size);
     Seen seen;
+    seen.stream = kept;
     seen.type = static_cast<std::uint8_t>(unit[5]);
     seen.channel = static_cast<std::uint16_t>(u32(unit.substr(4)) & 0xffff);
     seen.body = unit.substr(8);

@@ -3,6 +3,8 @@
 // the hub sent.
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,8 +50,9 @@ struct Transfer {
 std::string transfer_frame(const Transfer& transfer, std::string_view payload);
 std::string close_frame();
 
-// What one side wrote, taken apart; views into `stream`. Fails the test if it is not frames.
+// What one side wrote, taken apart. Fails the test if it is not frames.
 struct Seen {
+  std::shared_ptr<const std::string> stream;  // what the views point into
   std::uint8_t type = 0;
   std::uint16_t channel = 0;
   Descriptor code{};
@@ -57,7 +60,7 @@ struct Seen {
   std::string_view payload;
   std::string_view body;      // performative and payload
 };
-std::vector<Seen> frames_of(std::string_view stream);
+std::vector<Seen> frames_of(std::string bytes);
 // The first of a kind; fails the test if there is none.
 Seen first(const std::vector<Seen>& frames, Descriptor code);
 int count(const std::vector<Seen>& frames, Descriptor code);
