@@ -20,7 +20,7 @@ class Client(MessagingHandler):
         super().__init__(prefetch=0, auto_accept=False)
         self.mode, self.user, self.token, self.ca, self.address = args[:5]
         self.rest = args[5:]
-        self.result = {"error": "nothing happened"}
+        self.result = None
         self.failed = True
 
     def on_start(self, event):
@@ -55,10 +55,10 @@ class Client(MessagingHandler):
 
     def on_message(self, event):
         message, verb = event.message, self.rest[0]
-        tag = event.delivery.tag
+        tag = event.delivery.tag  # bytes that the binding reads as UTF-8 text
         result = {
             "body": bytes(message.body).decode(), "id": str(message.id), "to": message.address,
-            "properties": message.properties, "tag_bytes": len(tag.encode("latin1") if isinstance(tag, str) else tag),
+            "properties": message.properties, "tag_bytes": len(tag.encode("utf-8", "surrogateescape")),
             "annotations": sorted(str(key) for key in message.annotations or {}),
         }
         event.delivery.update({"accept": Delivery.ACCEPTED, "release": Delivery.RELEASED, "reject": Delivery.REJECTED}[verb])
@@ -78,6 +78,8 @@ class Client(MessagingHandler):
         self.finish(event, {"error": f"nothing within {LIMIT_S} s"}, True)
 
     def finish(self, event, result, failed):
+        if self.result is not None:  # a rejected delivery is also a settled one
+            return
         self.result, self.failed = result, failed
         self.timer.cancel()
         self.connection.close()

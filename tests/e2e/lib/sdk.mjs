@@ -72,17 +72,24 @@ export class Device {
     }
   }
 
-  async #open({ listen = true, complete = true }) {
+  async #open({ listen = true, complete = true, listenFirst = false }) {
     if (this.transport === 'http') await this.client.setOptions({ http: { receivePolicy: { interval: 0.1 } } });
+    // A listener connects by itself. Only one that is there before the connection sees what a
+    // stored MQTT session delivers right after it.
+    if (listenFirst) this.#listen(complete);
     await within(this.client.open(), `connecting over ${this.transport}`, 20_000);
     if (!listen) return this;
+    if (!listenFirst) this.#listen(complete);
+    // The SUBSCRIBE or attach is on its way; what is answered after it proves that it was seen.
+    await this.telemetry('subscribed');
+    return this;
+  }
+
+  #listen(complete) {
     this.client.on('message', (message) => {
       if (complete) this.client.complete(message).catch((error) => this.errors.push(error));
       this.inbox.put(message);
     });
-    // The SUBSCRIBE or attach is on its way; what is answered after it proves that it was seen.
-    await this.telemetry('subscribed');
-    return this;
   }
 
   telemetry(body, properties = {}) {

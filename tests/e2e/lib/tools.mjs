@@ -48,4 +48,6 @@ export function mosquitto(identity, { password = deviceToken(identity), user, ve
 }
 
 export const publish = (identity, more, login) => run('mosquitto_pub', [...mosquitto(identity, login), ...more]);
-export const subscribe = (identity, more, login) => new Tool('mosquitto_sub', [...mosquitto(identity, login), ...more]);
+// Line by line, or a pipe sees nothing until it ends.
+export const subscribe = (identity, more, login) =>
+  new Tool('stdbuf', ['-oL', 'mosquitto_sub', ...mosquitto(identity, login), ...more]);

@@ -42,7 +42,7 @@ test('the SDK\'s MQTT client gets what was sent while it was away', options, asy
   const first = await Device.of(identity, 'mqtt').open();
   await first.client.close();
   await backEnd.send(identity.deviceId, 'kept');
-  const second = await Device.of(identity, 'mqtt').open();
+  const second = await Device.of(identity, 'mqtt').open({ listenFirst: true });
   assert.equal((await second.inbox.next()).data.toString(), 'kept');
   await second.close();
 });

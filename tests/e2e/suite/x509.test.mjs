@@ -40,7 +40,8 @@ const register = (name, primaryThumbprint, secondaryThumbprint = null) => create
 
 async function connect(identity, transport, { cert, key }) {
   const device = Device.fromConnectionString(`HostName=localhost;DeviceId=${identity.deviceId};x509=true`, transport);
-  await device.client.setOptions({ cert, key });
+  // The HTTP transport answers setOptions only when it has a receive policy to set.
+  await device.client.setOptions({ cert, key, http: { receivePolicy: { interval: 0.1 } } });
   return device.open();
 }
 
