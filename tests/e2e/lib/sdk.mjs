@@ -100,7 +100,8 @@ export class Device {
 
   async close() {
     this.client.removeAllListeners('message');
-    await within(this.client.close(), `closing ${this.transport}`, 15_000).catch(() => {});
+    // After a refusal this SDK may wait for answers on a connection it has ended itself.
+    await within(this.client.close(), `closing ${this.transport}`, 2_000).catch(() => {});
   }
 }
 

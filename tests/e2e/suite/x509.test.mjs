@@ -42,14 +42,14 @@ async function connect(identity, transport, { cert, key }) {
   const device = Device.fromConnectionString(`HostName=localhost;DeviceId=${identity.deviceId};x509=true`, transport);
   // The HTTP transport answers setOptions only when it has a receive policy to set.
   await device.client.setOptions({ cert, key, http: { receivePolicy: { interval: 0.1 } } });
-  return device.open();
+  return device;
 }
 
 for (const transport of ['mqtt', 'amqp', 'http']) {
   test(`a registered certificate is good over ${transport}`, { timeout: 60_000 }, async () => {
     const own = certificate();
     const identity = await register(`x509-${transport}`, own.sha1);
-    const device = await connect(identity, transport, own);
+    const device = await (await connect(identity, transport, own)).open();
     await backEnd.send(identity.deviceId, 'to a certificate', { messageId: 'x', ack: 'full' });
     assert.equal((await device.inbox.next()).data.toString(), 'to a certificate');
     assert.equal((await backEnd.record(identity.deviceId, 'x')).statusCode, 'Success');
@@ -58,15 +58,23 @@ for (const transport of ['mqtt', 'amqp', 'http']) {
 
   test(`another certificate is refused over ${transport}`, { timeout: 60_000 }, async () => {
     const identity = await register(`x509-other-${transport}`, certificate().sha1);
-    const error = await refused(connect(identity, transport, certificate()));
+    const device = await connect(identity, transport, certificate());
+    // Over AMQP and HTTP nothing is refused before something is asked for.
+    const error = await refused((async () => {
+      await device.open({ listen: false });
+      await device.telemetry('x');
+    })());
     assert.equal(error.name, 'UnauthorizedError');
+    await device.close();
   });
 }
 
 test('the secondary thumbprint, as SHA-256, is as good', { timeout: 60_000 }, async () => {
   const own = certificate();
   const identity = await register('x509-second', certificate().sha1, own.sha256);
-  await (await connect(identity, 'mqtt', own)).close();
+  const device = await connect(identity, 'mqtt', own);
+  await device.open();
+  await device.close();
 });
 
 test('a key is of no use to a device that is registered with a certificate', { timeout: 60_000 }, async () => {
