@@ -27,6 +27,8 @@ struct RequestHead {
   bool expects_continue = false;
   std::vector<Header> headers;
 
+  // The target without its query: what a log line may show.
+  std::string_view path() const { return target.substr(0, target.find('?')); }
   // The first header of that name, in any case (T-01 is for what we send; here case is free).
   std::optional<std::string_view> find(std::string_view name) const;
 };

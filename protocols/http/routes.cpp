@@ -29,8 +29,8 @@ hub::Result<void> greet(Exchange& exchange) {
 hub::Result<void> coming_later(Exchange& exchange) {
   return hub::fail(hub::HubErrc::feature_not_supported,
                    "this route of the real hub is not there yet in this emulator: " +
-                       std::string(exchange.head.method_text) + " /" +
-                       exchange.target.segments.front());
+                       std::string(exchange.head.method_text) + " " +
+                       std::string(exchange.head.path()));
 }
 
 hub::Result<void> wants_websocket(Exchange&) {

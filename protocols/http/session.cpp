@@ -38,10 +38,6 @@ Method effective_method(const RequestHead& head) {
   return head.method;
 }
 
-std::string_view path_of(const RequestHead& head) {
-  return head.target.substr(0, head.target.find('?'));  // a query is never logged
-}
-
 }  // namespace
 
 Session::Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker, TimePoint now)
@@ -66,7 +62,8 @@ void Session::on_bytes(std::string_view bytes, TimePoint now) {
 
 void Session::read(std::string_view bytes, TimePoint now) {
   while (state_ == State::open) {
-    if (waiting_output() > output_bytes_high) {
+    const bool between_requests = !parser_.in_head() && !parser_.in_body();
+    if (between_requests && waiting_output() > output_bytes_high) {
       held_.assign(bytes);
       return;
     }
@@ -118,7 +115,7 @@ void Session::on_request(TimePoint now) {
   } else if (hub_.log().enabled(hub::LogLevel::debug)) {
     hub_.log().debug("http request served", {{"peer", peer_.address},
                                              {"method", head.method_text},
-                                             {"path", path_of(head)},
+                                             {"path", head.path()},
                                              {"status", std::to_string(response_.status)}});
   }
   // A body that was too large may have been sent by mistake as a whole stream: start anew.
@@ -178,7 +175,7 @@ void Session::log_refused(const WireError& error) const {
   const RequestHead& head = parser_.head();
   hub_.log().info("http request refused", {{"peer", peer_.address},
                                            {"method", head.method_text},
-                                           {"path", path_of(head)},
+                                           {"path", head.path()},
                                            {"status", std::to_string(error.status)},
                                            {"error", error.name},
                                            {"reason", error.detail}});
