@@ -20,6 +20,73 @@ std::string to_iso8601(TimePoint t) {
   return {out, static_cast<std::size_t>(size)};
 }
 
+namespace {
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// Takes `count` digits and, if it is not 0, the character `then` behind them.
+std::optional<int> take_number(std::string_view& text, std::size_t count, char then) {
+  if (text.size() < count) return std::nullopt;
+  int value = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!is_digit(text[i])) return std::nullopt;
+    value = value * 10 + (text[i] - '0');
+  }
+  text.remove_prefix(count);
+  if (then != 0) {
+    if (!text.starts_with(then)) return std::nullopt;
+    text.remove_prefix(1);
+  }
+  return value;
+}
+
+std::optional<Duration> take_fraction(std::string_view& text) {
+  if (!text.starts_with('.')) return Duration{0};
+  text.remove_prefix(1);
+  int milliseconds = 0, digits = 0;
+  for (; !text.empty() && is_digit(text.front()); text.remove_prefix(1)) {
+    if (digits < 3) milliseconds = milliseconds * 10 + (text.front() - '0');
+    ++digits;
+  }
+  if (digits == 0) return std::nullopt;
+  for (; digits < 3; ++digits) milliseconds *= 10;
+  return Duration{milliseconds};
+}
+
+std::optional<Duration> take_offset(std::string_view text) {
+  if (text.empty() || text == "Z" || text == "z") return Duration{0};
+  const int sign = text.front() == '+' ? 1 : text.front() == '-' ? -1 : 0;
+  if (sign == 0) return std::nullopt;
+  text.remove_prefix(1);
+  const auto hours = take_number(text, 2, ':');
+  const auto minutes = hours ? take_number(text, 2, 0) : std::nullopt;
+  if (!minutes || !text.empty() || *hours > 14 || *minutes > 59) return std::nullopt;
+  return sign * (std::chrono::hours{*hours} + std::chrono::minutes{*minutes});
+}
+
+}  // namespace
+
+std::optional<TimePoint> parse_iso8601(std::string_view text) {
+  const auto year = take_number(text, 4, '-');
+  const auto month = year ? take_number(text, 2, '-') : std::nullopt;
+  const auto day = month ? take_number(text, 2, 'T') : std::nullopt;
+  const auto hour = day ? take_number(text, 2, ':') : std::nullopt;
+  const auto minute = hour ? take_number(text, 2, ':') : std::nullopt;
+  const auto second = minute ? take_number(text, 2, 0) : std::nullopt;
+  if (!second || *hour > 23 || *minute > 59 || *second > 59) return std::nullopt;
+  const auto fraction = take_fraction(text);
+  const auto offset = fraction ? take_offset(text) : std::nullopt;
+  if (!offset) return std::nullopt;
+
+  const std::chrono::year_month_day date{std::chrono::year{*year},
+                                         std::chrono::month{static_cast<unsigned>(*month)},
+                                         std::chrono::day{static_cast<unsigned>(*day)}};
+  if (!date.ok()) return std::nullopt;
+  return std::chrono::sys_days{date} + std::chrono::hours{*hour} + std::chrono::minutes{*minute} +
+         std::chrono::seconds{*second} + *fraction - *offset;
+}
+
+
 // P[nD][T[nH][nM][n[.fff]S]], at least one field, in this order.
 std::optional<Duration> parse_iso8601_duration(std::string_view text) {
   if (text.size() < 2 || (text[0] != 'P' && text[0] != 'p')) return std::nullopt;

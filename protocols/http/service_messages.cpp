@@ -1,6 +1,5 @@
 // Purge, feedback and our own c2d send (spec/https.md 3.1 and 3.10).
 #include "emulator/core/encoding.hpp"
-#include "protocols/http/iso_time.hpp"
 #include "protocols/http/message_headers.hpp"
 #include "protocols/http/service_api.hpp"
 #include "protocols/http/settle.hpp"
@@ -64,7 +63,7 @@ hub::Result<void> send_device_bound(Exchange& exchange) {
                      "iothub-ack must be none, positive, negative or full");
   }
   if (!sent.expiry.empty()) {
-    sent.content.absolute_expiry = parse_iso8601(sent.expiry);
+    sent.content.absolute_expiry = hub::parse_iso8601(sent.expiry);
     if (!sent.content.absolute_expiry) {
       return hub::fail(HubErrc::argument_invalid,
                        "iothub-expiry must be an ISO 8601 time such as 2030-01-31T12:00:00Z");

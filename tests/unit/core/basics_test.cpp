@@ -38,6 +38,22 @@ TEST_CASE("C2D-26 times have seven fraction digits and a Z") {
   CHECK(to_iso8601(from_unix_ms(0)) == "1970-01-01T00:00:00.0000000Z");
 }
 
+TEST_CASE("C2D-26 H-34 an ISO 8601 time is read back, to the millisecond") {
+  const auto at = from_unix_seconds(1'763'964'000);  // 2025-11-24T06:00:00Z
+  CHECK(parse_iso8601("2025-11-24T06:00:00Z") == at);
+  CHECK(parse_iso8601("2025-11-24T06:00:00") == at);
+  CHECK(parse_iso8601("2025-11-24T06:00:00.1234567Z") == at + 123ms);
+  CHECK(parse_iso8601("2025-11-24T08:30:00+02:30") == at);
+  CHECK(parse_iso8601("2025-11-24T04:00:00-02:00") == at);
+  CHECK(parse_iso8601(to_iso8601(at + 7ms)) == at + 7ms);
+  for (const char* bad : {"", "now", "2025-11-24", "2025-02-30T00:00:00Z", "2025-11-24T24:00:00Z",
+                          "2025-11-24T06:00Z", "2025-11-24T06:00:00Zx", "11/24/2025 06:00:00",
+                          "2025-11-24T06:00:00+0200"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_iso8601(bad));
+  }
+}
+
 TEST_CASE("C2D-18 durations are taken in any ISO 8601 spelling") {
   CHECK(parse_iso8601_duration("PT1H") == Duration{1h});
   CHECK(parse_iso8601_duration("PT1H0M0S") == Duration{1h});

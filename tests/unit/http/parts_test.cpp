@@ -2,7 +2,6 @@
 #include "protocols/http/device_json.hpp"
 #include "protocols/http/errors.hpp"
 #include "protocols/http/etag.hpp"
-#include "protocols/http/iso_time.hpp"
 #include "protocols/http/message_headers.hpp"
 #include "protocols/http/router.hpp"
 #include "protocols/http/telemetry_batch.hpp"
@@ -90,22 +89,6 @@ TEST_CASE("H-29 an If-Match is normalised: W/, one pair of quotes, star, empty")
   CHECK_FALSE(normalise_if_match("").has_value());
   CHECK_FALSE(normalise_if_match("\"\"").has_value());
   CHECK_FALSE(normalise_if_match(std::nullopt).has_value());
-}
-
-TEST_CASE("H-34 an expiry is an ISO 8601 time") {
-  const auto at = hub::from_unix_seconds(1'763'964'000);  // 2025-11-24T06:00:00Z
-  CHECK(parse_iso8601("2025-11-24T06:00:00Z") == at);
-  CHECK(parse_iso8601("2025-11-24T06:00:00") == at);
-  CHECK(parse_iso8601("2025-11-24T06:00:00.1234567Z") == at + 123ms);
-  CHECK(parse_iso8601("2025-11-24T08:30:00+02:30") == at);
-  CHECK(parse_iso8601("2025-11-24T04:00:00-02:00") == at);
-  CHECK(parse_iso8601(hub::to_iso8601(at + 7ms)) == at + 7ms);
-  for (const char* bad : {"", "now", "2025-11-24", "2025-02-30T00:00:00Z", "2025-11-24T24:00:00Z",
-                          "2025-11-24T06:00Z", "2025-11-24T06:00:00Zx", "11/24/2025 06:00:00",
-                          "2025-11-24T06:00:00+0200"}) {
-    CAPTURE(bad);
-    CHECK_FALSE(parse_iso8601(bad));
-  }
 }
 
 TEST_CASE("H-28 every hub error has the status of its number") {
