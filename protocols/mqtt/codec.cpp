@@ -232,7 +232,7 @@ std::string_view to_text(DecodeError error) {
     case DecodeError::packet_id_zero: return "packet id 0";
     case DecodeError::empty_topic: return "an empty topic";
     case DecodeError::wildcard_in_topic: return "a wildcard in a topic name";
-    case DecodeError::bad_filter: return "a topic filter with a misplaced wildcard, or an empty one";
+    case DecodeError::bad_filter: return "an empty filter, or one with a misplaced wildcard";
     case DecodeError::no_filters: return "a SUBSCRIBE or UNSUBSCRIBE without a filter";
     case DecodeError::bad_code: return "a return code that does not exist";
   }

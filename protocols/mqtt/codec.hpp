@@ -7,11 +7,11 @@
 //
 //   CONNECT     = text("MQTT") level:u8 flags:u8 keep-alive:u16 text(client-id)
 //                 [text(will-topic) data(will-payload)] [text(username)] [data(password)]
-//                 flags: 7 username, 6 password, 5 will-retain, 4..3 will-qos, 2 will, 1 clean, 0 = 0
+//                 flags: 7 username, 6 password, 5 will-retain, 4..3 will-qos, 2 will, 1 clean
 //   CONNACK     = session-present:u8 code:u8
-//   PUBLISH     = text(topic) [packet-id:u16 if qos > 0] byte*      flags: 3 dup, 2..1 qos, 0 retain
+//   PUBLISH     = text(topic) [packet-id:u16 if qos > 0] byte*    flags: 3 dup, 2..1 qos, 0 retain
 //   PUBACK PUBREC PUBREL PUBCOMP UNSUBACK = packet-id:u16
-//   SUBSCRIBE   = packet-id:u16 1*( text(filter) qos:u8 )           SUBACK = packet-id:u16 1*code:u8
+//   SUBSCRIBE   = packet-id:u16 1*( text(filter) qos:u8 )         SUBACK = packet-id:u16 1*code:u8
 //   UNSUBSCRIBE = packet-id:u16 1*text(filter)
 //   PINGREQ PINGRESP DISCONNECT = (nothing)
 //   flags are 0010 for PUBREL, SUBSCRIBE and UNSUBSCRIBE, 0000 for all but PUBLISH; u16 big-endian;
@@ -53,8 +53,8 @@ class Decoder {
   explicit Decoder(std::size_t packet_bytes_max) : packet_bytes_max_(packet_bytes_max) {}
 
   enum class Status : std::uint8_t { packet, need_more, error };
-  // Takes bytes from the front of `input`. Views in packet() hold until the next call, and no longer
-  // than the input they came in.
+  // Takes bytes from the front of `input`. Views in packet() hold until the next call, and no
+  // longer than the input they came in.
   Status next(std::string_view& input);
   const Packet& packet() const { return packet_; }
   DecodeError error() const { return error_; }

@@ -4,6 +4,7 @@
 #include "protocols/mqtt/errors.hpp"
 #include "protocols/mqtt/log_text.hpp"
 #include "protocols/mqtt/session.hpp"
+#include "protocols/mqtt/topic.hpp"
 #include "protocols/mqtt/username.hpp"
 
 namespace mqtt {

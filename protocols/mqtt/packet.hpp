@@ -1,6 +1,6 @@
 #pragma once
-// MQTT 3.1.1 control packets as structs. Text and payloads are views: of what the decoder was given,
-// valid until it is called again; of the caller's, when encoding.
+// MQTT 3.1.1 control packets as structs. Text and payloads are views: of what the decoder was
+// given, valid until it is called again; of the caller's, when encoding.
 #include <cstdint>
 #include <optional>
 #include <string_view>

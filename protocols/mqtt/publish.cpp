@@ -3,6 +3,7 @@
 
 #include "protocols/mqtt/property_bag.hpp"
 #include "protocols/mqtt/session.hpp"
+#include "protocols/mqtt/topic.hpp"
 
 namespace mqtt {
 

@@ -14,7 +14,6 @@
 #include "emulator/core/hub.hpp"
 #include "protocols/mqtt/codec.hpp"
 #include "protocols/mqtt/in_flight.hpp"
-#include "protocols/mqtt/topic.hpp"
 #include "protocols/session.hpp"
 
 namespace mqtt {

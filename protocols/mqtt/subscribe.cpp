@@ -3,6 +3,7 @@
 
 #include "protocols/mqtt/log_text.hpp"
 #include "protocols/mqtt/session.hpp"
+#include "protocols/mqtt/topic.hpp"
 #include "protocols/mqtt/topic_filter.hpp"
 
 namespace mqtt {

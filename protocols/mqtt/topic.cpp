@@ -62,7 +62,8 @@ PublishTopic classify_publish(std::string_view topic, const hub::DeviceId& devic
 
 FilterKind classify_filter(std::string_view filter, const hub::DeviceId& device) {
   // The bag is one level and always different, so only a wildcard can stand in its place.
-  const std::string any_message = std::string(devices) + device.text + std::string(devicebound) + "x";
+  const std::string any_message =
+      std::string(devices) + device.text + std::string(devicebound) + "x";
   if ((filter.ends_with('#') || filter.ends_with('+')) && matches(filter, any_message)) {
     return FilterKind::devicebound;
   }

@@ -5,6 +5,7 @@
 #include <boost/json/value.hpp>
 
 #include "protocols/mqtt/session.hpp"
+#include "protocols/mqtt/topic.hpp"
 
 namespace mqtt {
 

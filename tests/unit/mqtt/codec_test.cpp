@@ -164,12 +164,12 @@ TEST_CASE("remaining length: one to four bytes, and the size limit at its edge")
 TEST_CASE("M-60 malformed fixed headers are refused by their first byte") {
   check_refused("\x00\x00"s, DecodeError::unknown_packet_type);
   check_refused("\xF0\x00"s, DecodeError::unknown_packet_type);
-  check_refused("\x11"s, DecodeError::reserved_flags);         // CONNECT
-  check_refused("\x41"s, DecodeError::reserved_flags);         // PUBACK
-  check_refused("\x60"s, DecodeError::reserved_flags);         // PUBREL without 0010
-  check_refused("\x80\x00"s, DecodeError::reserved_flags);     // SUBSCRIBE without 0010
-  check_refused("\xA0\x00"s, DecodeError::reserved_flags);     // UNSUBSCRIBE without 0010
-  check_refused("\xC1\x00"s, DecodeError::reserved_flags);     // PINGREQ
+  check_refused("\x11"s, DecodeError::reserved_flags);      // CONNECT
+  check_refused("\x41"s, DecodeError::reserved_flags);      // PUBACK
+  check_refused("\x60"s, DecodeError::reserved_flags);      // PUBREL without 0010
+  check_refused("\x80\x00"s, DecodeError::reserved_flags);  // SUBSCRIBE without 0010
+  check_refused("\xA0\x00"s, DecodeError::reserved_flags);  // UNSUBSCRIBE without 0010
+  check_refused("\xC1\x00"s, DecodeError::reserved_flags);  // PINGREQ
   check_refused("GET / HTTP/1.1\r\n"s, DecodeError::reserved_flags);
   check_refused("\x16\x03\x01"s, DecodeError::reserved_flags);  // TLS on the plain port
 }

@@ -159,8 +159,8 @@ Client& Client::send_bytes(std::string_view bytes) {
 }
 
 Client& Client::connect(std::string_view device, const ConnectOptions& options) {
-  const std::string username = options.username.value_or("hub.local/" + std::string(device) +
-                                                         "/?api-version=2021-04-12");
+  const std::string username =
+      options.username.value_or("hub.local/" + std::string(device) + "/?api-version=2021-04-12");
   const std::string password = options.password.value_or(world.token(device));
   const std::string client_id = options.client_id.value_or(std::string(device));
   mqtt::Connect packet;
@@ -201,21 +201,17 @@ Client& Client::run() {
 }
 
 Lines Client::take() {
-  Lines lines = peek_descriptions();
-  session->consume_output(session->output().size());
-  return lines;
-}
-
-Lines Client::peek_descriptions() const {
   Lines lines;
   std::string_view bytes = session->output();
   mqtt::Decoder decoder(1 << 20);
   for (;;) {
     const auto status = decoder.next(bytes);
-    if (status == mqtt::Decoder::Status::need_more) return lines;
+    if (status == mqtt::Decoder::Status::need_more) break;
     REQUIRE(status == mqtt::Decoder::Status::packet);
     lines.push_back(describe(decoder.packet()));
   }
+  session->consume_output(session->output().size());
+  return lines;
 }
 
 std::string c2d_filter(std::string_view device) {

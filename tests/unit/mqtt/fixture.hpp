@@ -48,7 +48,10 @@ struct World {
   std::size_t queued(std::string_view device);
   std::size_t locked(std::string_view device);
   std::vector<hub::TelemetryPtr> events();  // of all partitions
-  void pass(hub::Duration time) { now += time; hub.on_time(now); }
+  void pass(hub::Duration time) {
+    now += time;
+    hub.on_time(now);
+  }
 
   TimePoint now = hub::from_unix_seconds(1'700'000'000);
   RecordingLog log;
@@ -58,8 +61,8 @@ struct World {
 
 struct ConnectOptions {
   std::optional<std::string> client_id = std::nullopt;  // default: the device
-  std::optional<std::string> username = std::nullopt;   // default: hub.local/{device}/?api-version=2021-04-12
-  std::optional<std::string> password = std::nullopt;   // default: a token of the device; "" with no_password
+  std::optional<std::string> username = std::nullopt;   // default: hub.local/{device}/?api-…
+  std::optional<std::string> password = std::nullopt;   // default: a token of the device
   bool no_password = false;
   bool clean_session = false;
   std::uint16_t keep_alive_s = 60;
@@ -84,8 +87,7 @@ class Client {
   // What the server's loop would do: wakes, and deadlines that have come.
   Client& run();
 
-  Lines take();                  // all output, consumed
-  Lines peek_descriptions() const;
+  Lines take();  // all output, consumed
   bool closed() const { return session->wants_close(); }
 
   World& world;

@@ -78,7 +78,9 @@ TEST_CASE("M-39 C2D-U19 acknowledgements out of order, by each policy") {
         CHECK(in_flight.acknowledge(a, policy, start) == AckResult::settled);
         CHECK(settled(in_flight) == std::vector{1});
         break;
-      case MqttOutOfOrderAck::close: CHECK(result == AckResult::forbidden); break;
+      case MqttOutOfOrderAck::close:
+        CHECK(result == AckResult::forbidden);
+        break;
       case MqttOutOfOrderAck::complete:
         CHECK(result == AckResult::settled);
         CHECK(settled(in_flight) == std::vector{2});

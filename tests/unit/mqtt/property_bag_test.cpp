@@ -128,8 +128,8 @@ TEST_CASE("M-34 M-20 what one side encodes the other decodes") {
   message.content.message_id = hub::MessageId::of("%24.x&=/ +");
   message.content.properties = {{"k&=%", "v&=%/+ \xE2\x82\xAC"}, {"$x", "y"}};
   const std::string topic = mqtt::devicebound_topic(message, dev1);
-  const auto decoded =
-      decode(std::string_view(topic).substr(std::string("devices/dev1/messages/devicebound/").size()));
+  const auto decoded = decode(
+      std::string_view(topic).substr(std::string("devices/dev1/messages/devicebound/").size()));
   CHECK(decoded.content.message_id == message.content.message_id);
   CHECK(decoded.content.properties == message.content.properties);
 }

@@ -1,5 +1,5 @@
-// Sessions under random and mutated bytes: whatever comes, nothing breaks, every queue stays bounded,
-// and what the session says is MQTT. The seed is printed; HUB_SEED sets it.
+// Sessions under random and mutated bytes: whatever comes, nothing breaks, and what the session
+// says is MQTT. The seed is printed; HUB_SEED sets it.
 #include <cstdlib>
 
 #include "protocols/mqtt/topic_filter.hpp"
@@ -21,17 +21,23 @@ class Random {
 
 // Something a client could send, often well-formed.
 std::string some_packet(Random& random) {
-  static const std::vector<std::string> topics = {
-      "devices/dev1/messages/events/", "devices/dev1/messages/events/a=b&%24.mid=1/",
-      "devices/dev1/messages/devicebound/#", "#", "$iothub/twin/res/#", "$iothub/twin/GET/?$rid=1",
-      "$iothub/twin/PATCH/properties/reported/?$rid=2", "$iothub/methods/res/200/?$rid=1",
-      "devices/+/messages/devicebound/#"};
+  static const std::vector<std::string> topics = {"devices/dev1/messages/events/",
+                                                  "devices/dev1/messages/events/a=b&%24.mid=1/",
+                                                  "devices/dev1/messages/devicebound/#",
+                                                  "#",
+                                                  "$iothub/twin/res/#",
+                                                  "$iothub/twin/GET/?$rid=1",
+                                                  "$iothub/twin/PATCH/properties/reported/?$rid=2",
+                                                  "$iothub/methods/res/200/?$rid=1",
+                                                  "devices/+/messages/devicebound/#"};
   const std::string& topic = topics[random.below(topics.size())];
   const auto qos = static_cast<std::uint8_t>(random.below(2));
   const auto id = static_cast<std::uint16_t>(1 + random.below(60));
   std::string bytes;
   switch (random.below(6)) {
-    case 0: mqtt::encode(bytes, mqtt::Pingreq{}); break;
+    case 0:
+      mqtt::encode(bytes, mqtt::Pingreq{});
+      break;
     case 1:
       if (!mqtt::has_wildcard(topic)) {
         const auto packet_id = qos > 0 ? id : std::uint16_t{0};
@@ -39,9 +45,15 @@ std::string some_packet(Random& random) {
                                           packet_id, "{}"});
       }
       break;
-    case 2: mqtt::encode(bytes, mqtt::Subscribe{id, {{topic, qos}}}); break;
-    case 3: mqtt::encode(bytes, mqtt::Unsubscribe{id, {topic}}); break;
-    default: mqtt::encode(bytes, mqtt::Puback{id}); break;
+    case 2:
+      mqtt::encode(bytes, mqtt::Subscribe{id, {{topic, qos}}});
+      break;
+    case 3:
+      mqtt::encode(bytes, mqtt::Unsubscribe{id, {topic}});
+      break;
+    default:
+      mqtt::encode(bytes, mqtt::Puback{id});
+      break;
   }
   return bytes;
 }
@@ -50,9 +62,15 @@ void mutate(std::string& bytes, Random& random) {
   for (std::size_t changes = random.below(3); changes > 0 && !bytes.empty(); --changes) {
     const std::size_t at = random.below(bytes.size());
     switch (random.below(3)) {
-      case 0: bytes[at] = static_cast<char>(random.byte()); break;
-      case 1: bytes.erase(at, 1 + random.below(4)); break;
-      default: bytes.insert(at, 1, static_cast<char>(random.byte())); break;
+      case 0:
+        bytes[at] = static_cast<char>(random.byte());
+        break;
+      case 1:
+        bytes.erase(at, 1 + random.below(4));
+        break;
+      default:
+        bytes.insert(at, 1, static_cast<char>(random.byte()));
+        break;
     }
   }
 }

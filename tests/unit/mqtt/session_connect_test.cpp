@@ -28,11 +28,11 @@ TEST_CASE("a device connects with a token of its own key") {
 TEST_CASE("M-12 the signature is checked over the raw sr text") {
   World world;
   world.add_device("dev1");
-  for (const auto* sr : {"hub.local/devices/dev1", "hub.local%2Fdevices%2Fdev1",
-                         "hub.local%2fdevices%2fdev1"}) {
+  for (const auto* sr :
+       {"hub.local/devices/dev1", "hub.local%2Fdevices%2Fdev1", "hub.local%2fdevices%2fdev1"}) {
     const std::string se = std::to_string(hub::to_unix_ms(world.now) / 1000 + 60);
-    const std::string sig = hub::percent_encode(hub::base64_encode(hub::hmac_sha256(
-        *hub::base64_decode(device_key), std::string(sr) + "\n" + se)));
+    const std::string sig = hub::percent_encode(hub::base64_encode(
+        hub::hmac_sha256(*hub::base64_decode(device_key), std::string(sr) + "\n" + se)));
     // Java's order of fields.
     const std::string token = "SharedAccessSignature sig=" + sig + "&se=" + se + "&sr=" + sr;
     Client client(world);
@@ -43,9 +43,8 @@ TEST_CASE("M-12 the signature is checked over the raw sr text") {
 TEST_CASE("M-04 M-10 any host name will do, and a user name without a query") {
   World world;
   world.add_device("dev1");
-  for (const auto* username :
-       {"hub.local/dev1", "127.0.0.1:8883/dev1/?api-version=1", "localhost/dev1/api-version=x",
-        "hub.azure-devices.net/dev1/"}) {
+  for (const auto* username : {"hub.local/dev1", "127.0.0.1:8883/dev1/?api-version=1",
+                               "localhost/dev1/api-version=x", "hub.azure-devices.net/dev1/"}) {
     Client client(world);
     CHECK(client.connect("dev1", {.username = username}).take() == accepted);
   }
@@ -187,8 +186,8 @@ TEST_CASE("M-18 the keep-alive is 1.5 times the client's, capped at 1767 s; 0 is
   World world;
   world.add_device("dev1");
   const std::pair<std::uint16_t, hub::Duration> cases[] = {
-      {1, 1500ms}, {60, 90s}, {240, 360s}, {1177, 1765500ms}, {1178, 1767s}, {65535, 1767s},
-      {0, 1767s}};
+      {1, 1500ms},   {60, 90s},      {240, 360s}, {1177, 1765500ms},
+      {1178, 1767s}, {65535, 1767s}, {0, 1767s}};
   for (const auto& [asked, granted] : cases) {
     Client client(world);
     const std::string password = world.token("dev1", 24h);
@@ -283,7 +282,7 @@ TEST_CASE("M-60 a device that is disabled or deleted while connected is cut") {
 TEST_CASE("packets behind CONNECT in the same read are processed after it") {
   World world;
   world.add_device("dev1");
-  Client source(world), client(world);
+  Client client(world);
   std::string bytes;
   const std::string password = world.token("dev1");
   mqtt::Connect connect;

@@ -79,8 +79,8 @@ TEST_CASE_FIXTURE(Subscribed, "M-39 a held PUBACK is void when the connection en
   client.send(mqtt::Puback{3});
   client.session->on_peer_closed(world.now);
   Client again(world);
-  CHECK(again.connect("dev1").take() == Lines{"CONNACK 0 present=1", publish_line(1, 1, 2, "1"),
-                                              publish_line(1, 1, 3, "2")});
+  CHECK(again.connect("dev1").take() ==
+        Lines{"CONNACK 0 present=1", publish_line(1, 1, 2, "1"), publish_line(1, 1, 3, "2")});
 }
 
 TEST_CASE("M-39 the other policies for a PUBACK out of order") {
@@ -109,7 +109,8 @@ TEST_CASE_FIXTURE(Subscribed, "M-39 a PUBACK for nothing is ignored, and so is a
   CHECK(world.hub.metrics().c2d_egress_complete_success == 1);
 }
 
-TEST_CASE_FIXTURE(Subscribed, "M-16 C2D-07 a lost connection returns its messages at once, DUP next (S10)") {
+TEST_CASE_FIXTURE(Subscribed,
+                  "M-16 C2D-07 a lost connection returns its messages, DUP next (S10)") {
   client.send(mqtt::Disconnect{});
   send(3);
   Client second(world);
@@ -142,8 +143,8 @@ TEST_CASE_FIXTURE(Subscribed, "C2D-36 a takeover hands the messages in flight to
   client.run().take();
   Client newer(world);
   newer.connect("dev1");
-  CHECK(newer.take() == Lines{"CONNACK 0 present=1", publish_line(1, 1, 2, "1"),
-                              publish_line(1, 1, 3, "2")});
+  CHECK(newer.take() ==
+        Lines{"CONNACK 0 present=1", publish_line(1, 1, 2, "1"), publish_line(1, 1, 3, "2")});
   client.send(mqtt::Puback{2});  // too late, and from nobody
   CHECK(client.closed());
   CHECK(world.queued("dev1") == 2);
@@ -151,7 +152,7 @@ TEST_CASE_FIXTURE(Subscribed, "C2D-36 a takeover hands the messages in flight to
   CHECK(world.queued("dev1") == 0);
 }
 
-TEST_CASE_FIXTURE(Subscribed, "M-37 a lock that times out: same packet id, DUP, on the live connection") {
+TEST_CASE_FIXTURE(Subscribed, "M-36 M-37 a lock that times out: same packet id, DUP") {
   send(2);
   client.run().take();
   world.pass(59s);
@@ -201,7 +202,7 @@ TEST_CASE_FIXTURE(Subscribed, "M-37 a late PUBACK completes nothing; the redeliv
   CHECK(world.queued("dev1") == 0);
 }
 
-TEST_CASE_FIXTURE(Subscribed, "M-39 a held PUBACK survives its lock; the message is not sent twice") {
+TEST_CASE_FIXTURE(Subscribed, "M-39 a held PUBACK survives its lock; nothing is sent twice") {
   send(2);
   client.run().take();
   client.send(mqtt::Puback{3});
@@ -282,7 +283,8 @@ TEST_CASE_FIXTURE(Subscribed, "messages purged while they are out take no room f
 }
 
 TEST_CASE_FIXTURE(Subscribed, "a newer AMQP connection of the device ends this one") {
-  const auto amqp = world.hub.connect_device({"dev1"}, hub::Transport::amqp, [] {}, world.now);
+  const auto amqp = world.hub.connect_device(
+      {"dev1"}, hub::Transport::amqp, [] {}, world.now);
   CHECK(client.run().closed());
 }
 

@@ -100,9 +100,10 @@ TEST_CASE_FIXTURE(Connected, "too many properties close") {
 }
 
 TEST_CASE("M-60 unsupported and foreign topics close, with the topic in the log") {
-  for (const auto* topic : {"devices/dev2/messages/events/", "devices/dev1/modules/m/messages/events/",
-                            "hello", "devices/dev1/messages/devicebound/", "$iothub/twin/GET/",
-                            "$iothub/twin/DELETE/?$rid=1", "$iothub/other"}) {
+  for (const auto* topic :
+       {"devices/dev2/messages/events/", "devices/dev1/modules/m/messages/events/", "hello",
+        "devices/dev1/messages/devicebound/", "$iothub/twin/GET/", "$iothub/twin/DELETE/?$rid=1",
+        "$iothub/other"}) {
     Connected c;
     c.client.publish(topic);
     CHECK(c.client.closed());

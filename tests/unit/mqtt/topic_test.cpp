@@ -79,9 +79,10 @@ TEST_CASE("M-51 the request id of a twin request is taken byte by byte") {
   CHECK(patch.request_id == "7");
   CHECK(classify_publish("$iothub/methods/res/200/?$rid=a", dev1).kind ==
         PublishKind::method_response);
-  for (const auto* bad : {"$iothub/twin/GET/", "$iothub/twin/GET/?$rid=", "$iothub/twin/GET/x/?$rid=1",
-                          "$iothub/twin/PUT/?$rid=1", "$iothub/twin/PATCH/properties/desired/?$rid=1",
-                          "$iothub/twin/GET/?rid=1", "$iothub/twin/GET/?$version=1"}) {
+  for (const auto* bad :
+       {"$iothub/twin/GET/", "$iothub/twin/GET/?$rid=", "$iothub/twin/GET/x/?$rid=1",
+        "$iothub/twin/PUT/?$rid=1", "$iothub/twin/PATCH/properties/desired/?$rid=1",
+        "$iothub/twin/GET/?rid=1", "$iothub/twin/GET/?$version=1"}) {
     CHECK(classify_publish(bad, dev1).kind == PublishKind::bad_twin_request);
   }
   CHECK(mqtt::twin_response_topic(200, "a b") == "$iothub/twin/res/200/?$rid=a b");

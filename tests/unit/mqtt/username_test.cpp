@@ -8,7 +8,8 @@ using mqtt::Username;
 TEST_CASE("M-10 the user names of the SDKs") {
   const auto node = parse_username(
       "hub.local/dev1/?api-version=2021-04-12&model-id=dtmi:com:example:T;1&"
-      "DeviceClientType=azure-iot-device%2F1.18.4%20(node%20v20.11.1%3B%20Ubuntu%2022.04%3B%20x64)");
+      "DeviceClientType=azure-iot-device%2F1.18.4%20(node%20v20.11.1%3B%20Ubuntu%2022.04%3B%"
+      "20x64)");
   REQUIRE(node.has_value());
   CHECK(node->host == "hub.local");
   CHECK(node->device_id == "dev1");
@@ -40,7 +41,8 @@ TEST_CASE("M-10 every form of user name that is tolerated") {
 }
 
 TEST_CASE("M-11 no value of api-version is refused") {
-  for (const auto* name : {"H/D/?api-version=1999-01-01", "H/D/?api-version=", "H/D/?api-version"}) {
+  for (const auto* name :
+       {"H/D/?api-version=1999-01-01", "H/D/?api-version=", "H/D/?api-version"}) {
     CHECK(parse_username(name).has_value());
   }
 }
