@@ -1,5 +1,6 @@
 #include "clients/hub_client/device_client.hpp"
 
+#include <algorithm>
 #include <random>
 #include <thread>
 
@@ -13,6 +14,9 @@ constexpr std::uint64_t kDeliveryMask = 0xFFFF'FFFF;
 
 // A connection that lived this long was a good one.
 constexpr auto kStable = std::chrono::seconds{10};
+
+// How often a wait asks whether it is cancelled.
+constexpr Duration kSlice{200};
 
 std::uint32_t random_number() {
   static std::mt19937 engine{std::random_device{}()};
@@ -143,11 +147,10 @@ bool DeviceClient::ready(const Deadline& deadline) {
 bool DeviceClient::reconnect(const Deadline& deadline) {
   using std::chrono::steady_clock;
   for (;;) {
-    if (next_attempt_) {
+    while (next_attempt_ && steady_clock::now() < *next_attempt_) {
+      if (deadline.passed() || (options_.cancelled && options_.cancelled())) return false;
       const auto wait = std::chrono::ceil<Duration>(*next_attempt_ - steady_clock::now());
-      const bool in_time = wait < deadline.remaining();
-      std::this_thread::sleep_for(in_time ? wait : deadline.remaining());
-      if (!in_time) return false;
+      std::this_thread::sleep_for(std::min({wait, deadline.remaining(), kSlice}));
     }
     try {
       connect();

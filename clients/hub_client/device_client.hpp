@@ -59,6 +59,9 @@ class DeviceClient {
   // Whether the transport has this disposition at all.
   bool can(Disposition disposition) const;
 
+  // Connects again after a lost connection; false when that was not possible in time.
+  bool ensure_connected(Duration timeout) { return ready(Deadline{timeout}); }
+
   // Serves the connection for `duration`, receiving nothing.
   void wait(Duration duration);
 

@@ -52,7 +52,8 @@ std::string_view remedy(ErrorKind kind) {
       return "Check the connection string's key and rights, that the device exists and is enabled, "
              "and this machine's clock.";
     case ErrorKind::not_found:
-      return "Check the id (case matters); 'iothub-service device create ID' makes the device.";
+      return "Check the id (case matters) and that the device is enabled; 'iothub-service device "
+             "create ID' makes it.";
     case ErrorKind::already_exists:
       return "Choose another id, or delete the device first.";
     case ErrorKind::precondition_failed:

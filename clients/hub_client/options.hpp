@@ -5,6 +5,7 @@
 #include "clients/hub_client/time.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,6 +41,8 @@ struct ClientOptions {
   Duration connect_timeout{20'000};
   Duration operation_timeout{30'000};
   Duration token_ttl{3'600'000};
+  // Asked between attempts to connect again; true ends the waiting. For Ctrl-C.
+  std::function<bool()> cancelled{};
 
   bool uses_certificate() const { return !tls.certificate_file.empty(); }
   // Where `kind` connects: the option, else (HTTPS and WebSocket) the connection string's port,

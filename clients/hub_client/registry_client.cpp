@@ -67,8 +67,10 @@ DeviceIdentity identity(const json::value& value) {
   return out;
 }
 
+// Not in braces: json::value{x} is an array of x.
 json::value or_null(const std::string& value) {
-  return value.empty() ? json::value{} : json::value{json::string{value}};
+  if (value.empty()) return nullptr;
+  return json::value(value);
 }
 
 std::string device_path(const std::string& device_id) {
@@ -77,14 +79,7 @@ std::string device_path(const std::string& device_id) {
 
 }  // namespace
 
-RegistryClient::RegistryClient(const ClientOptions& options)
-    : options_(options),
-      connection_(
-          std::make_unique<HttpConnection>(options, options.endpoint(TransportKind::https))) {}
-
-RegistryClient::~RegistryClient() = default;
-
-DeviceIdentity RegistryClient::create(const DeviceSpec& spec) {
+std::string to_json(const DeviceSpec& spec) {
   json::object authentication;
   if (spec.primary_thumbprint.empty()) {
     authentication["type"] = "sas";
@@ -99,7 +94,18 @@ DeviceIdentity RegistryClient::create(const DeviceSpec& spec) {
   json::object body{{"deviceId", spec.device_id},
                     {"status", spec.enabled ? "enabled" : "disabled"},
                     {"authentication", std::move(authentication)}};
-  return identity(parse(call("PUT", device_path(spec.device_id), json::serialize(body), {},
+  return json::serialize(body);
+}
+
+RegistryClient::RegistryClient(const ClientOptions& options)
+    : options_(options),
+      connection_(
+          std::make_unique<HttpConnection>(options, options.endpoint(TransportKind::https))) {}
+
+RegistryClient::~RegistryClient() = default;
+
+DeviceIdentity RegistryClient::create(const DeviceSpec& spec) {
+  return identity(parse(call("PUT", device_path(spec.device_id), to_json(spec), {},
                              "create device " + spec.device_id)));
 }
 

@@ -30,6 +30,9 @@ struct DeviceSpec {
   bool enabled = true;
 };
 
+// The identity as the REST API takes it.
+std::string to_json(const DeviceSpec& spec);
+
 class HttpConnection;
 
 class RegistryClient {

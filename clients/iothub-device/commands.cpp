@@ -19,6 +19,7 @@ ClientOptions options_of(const DeviceOptions& options) {
       ConnectionString::parse_device(required_connection_string(options.common, kDeviceVariable)));
   out.tls.certificate_file = options.certificate_file;
   out.tls.private_key_file = options.private_key_file;
+  out.cancelled = stop_requested;
   return out;
 }
 
@@ -50,6 +51,21 @@ class Device {
 
   DeviceClient& client() { return client_; }
   Output& out() { return out_; }
+
+  // Telemetry waits for the connection as long as the retry policy says; false at Ctrl-C.
+  bool send(const Message& message) {
+    while (!client_.ensure_connected(slice(Duration::max()))) {
+      if (stop_requested()) return false;
+    }
+    try {
+      client_.send_event(message);
+    } catch (const Error&) {
+      if (stop_requested()) return false;
+      throw;
+    }
+    out_.telemetry_sent(message);
+    return true;
+  }
 
   // Prints, waits `delay`, settles. A lock lost meanwhile is reported and no reason to stop.
   bool handle(const ReceivedMessage& message, Disposition disposition, Duration delay) {
@@ -129,8 +145,7 @@ int telemetry(const DeviceOptions& options) {
   for (std::uint64_t sent = 0; !stop_requested();) {
     const Deadline next{options.interval};
     const auto message = telemetry_message(options, sent + 1);
-    device.client().send_event(message);
-    device.out().telemetry_sent(message);
+    if (!device.send(message)) break;
     if (++sent == options.count.value_or(0)) break;
     while (!next.passed() && !stop_requested()) device.client().wait(slice(next.remaining()));
   }
@@ -148,9 +163,8 @@ int run_device(const DeviceOptions& options) {
   while (!stop_requested() && (!options.count || received < *options.count)) {
     const Deadline next{options.interval};
     const auto message = telemetry_message(options, sent + 1);
-    device.client().send_event(message);
+    if (!device.send(message)) break;
     ++sent;
-    device.out().telemetry_sent(message);
     while (!stop_requested() && !next.passed() && (!options.count || received < *options.count)) {
       if (const auto incoming = device.client().receive(slice(next.remaining()))) {
         received += device.handle(*incoming, options.disposition, options.delay) ? 1 : 0;

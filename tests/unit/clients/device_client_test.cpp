@@ -180,3 +180,17 @@ TEST_CASE("with a certificate there is no token") {
   device.open(true);
   CHECK(script.log == std::vector<std::string>{"open without password"});
 }
+
+TEST_CASE("a wait for the next attempt ends when it is cancelled") {
+  Script script{.receive_errors = {ErrorKind::connection_lost}};
+  auto with = options();
+  with.retry = {.first = 1h, .longest = 1h, .attempts = 3};
+  bool cancelled = false;
+  with.cancelled = [&] { return cancelled; };
+  auto device = client(script, with);
+  device.open(true);
+  CHECK_FALSE(device.receive(1ms));
+  CHECK_FALSE(device.ensure_connected(1ms));
+  cancelled = true;
+  CHECK_FALSE(device.receive(10h));
+}
