@@ -62,6 +62,9 @@ void FeedbackBatcher::restore(FeedbackRecord record) {
 }
 
 std::vector<FeedbackBatcher::Batch> FeedbackBatcher::on_time(TimePoint now) {
+  // What became due while the hub was down is queued at its start, not in the past, where the batch
+  // could have expired already (C2D-17).
+  now = std::max(now, last_tick_);
   std::vector<Batch> out;
   const auto flush = [&](std::size_t count, TimePoint time) {
     Batch batch;

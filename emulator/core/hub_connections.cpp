@@ -66,12 +66,18 @@ void Hub::Impl::close_device(DeviceState& state, CloseReason reason, TimePoint n
 
 // ---- opening ------------------------------------------------------------------------------------
 
+// A session was authorised earlier; the device may have been disabled or deleted since.
+Result<void> Hub::Impl::check_usable(const DeviceId& device) const {
+  const DeviceIdentity* identity = registry.find(device.text);
+  if (identity != nullptr && identity->status == DeviceStatus::enabled) return {};
+  return fail(HubErrc::device_not_found, "device " + device.text + " is " +
+                                             (identity == nullptr ? "not registered" : "disabled"));
+}
+
 Result<Presence> Hub::connect_device(const DeviceId& device, Transport transport, Waker waker,
                                      TimePoint now) {
   Guard guard(*this, now);
-  if (guard->registry.find(device.text) == nullptr) {
-    return fail(HubErrc::device_not_found, "device " + device.text + " is not registered");
-  }
+  if (auto usable = guard->check_usable(device); !usable) return usable.error();
   auto& state = guard->device_state(device);
   // Locks come back before the newcomer receives its first message.
   const auto loses = [&](Transport older) {
@@ -102,9 +108,7 @@ Result<Presence> Hub::connect_device(const DeviceId& device, Transport transport
 Result<Receiver> Hub::open_devicebound(const DeviceId& device, Transport transport, Waker waker,
                                        SequenceNumber first_sequence, TimePoint now) {
   Guard guard(*this, now);
-  if (guard->registry.find(device.text) == nullptr) {
-    return fail(HubErrc::device_not_found, "device " + device.text + " is not registered");
-  }
+  if (auto usable = guard->check_usable(device); !usable) return usable.error();
   auto& state = guard->device_state(device);
   for (const HolderId older : std::vector(state.receivers)) {
     guard->close_receiver(older, CloseReason::taken_over, now);

@@ -74,6 +74,7 @@ struct Hub::Impl {
   void flush_feedback(TimePoint now);
 
   // ---- connections
+  Result<void> check_usable(const DeviceId& device) const;  // device_not_found, also if disabled
   void close_receiver(HolderId id, CloseReason reason, TimePoint now);
   void close_presence(std::uint64_t id, CloseReason reason, TimePoint now);
   void close_device(DeviceState& state, CloseReason reason, TimePoint now);
