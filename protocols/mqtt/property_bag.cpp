@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "emulator/core/encoding.hpp"
-#include "protocols/mqtt/timestamp.hpp"
 
 namespace mqtt {
 
@@ -40,7 +39,7 @@ bool set_system_property(hub::TelemetryMessage& message, std::string_view key, s
   } else if (key == "$.sub") {
     message.subject = std::move(value);
   } else if (key == "$.exp") {
-    const auto expiry = parse_timestamp(value);
+    const auto expiry = hub::parse_iso8601(value);
     if (!expiry) return false;  // kept as text rather than lost
     content.absolute_expiry = expiry;
   } else {
@@ -111,7 +110,7 @@ std::string devicebound_topic(const hub::Message& message, const hub::DeviceId& 
   append_system(topic, "%24.ct", content.content_type);
   append_system(topic, "%24.ce", content.content_encoding);
   // The C# SDK drops the connection on a time in any other form.
-  if (const auto created = parse_timestamp(content.creation_time_utc)) {
+  if (const auto created = hub::parse_iso8601(content.creation_time_utc)) {
     append_system(topic, "%24.ctime", hub::to_iso8601(*created));
   }
   if (message.ack_given) append_system(topic, "iothub-ack", hub::to_text(message.ack));

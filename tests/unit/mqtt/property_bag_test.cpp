@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include "protocols/mqtt/timestamp.hpp"
 
 namespace {
 
@@ -136,7 +135,7 @@ TEST_CASE("M-34 M-20 what one side encodes the other decodes") {
 
 TEST_CASE("M-35 times: with and without fraction and offset") {
   const auto ms = [](std::string_view text) {
-    const auto time = mqtt::parse_timestamp(text);
+    const auto time = hub::parse_iso8601(text);
     REQUIRE(time.has_value());
     return hub::to_unix_ms(*time);
   };
@@ -150,6 +149,6 @@ TEST_CASE("M-35 times: with and without fraction and offset") {
                           "2020-07-25T24:00:00Z", "2020-07-25T00:60:00Z", "2020-07-25T00:00:00.Z",
                           "2020-07-25T00:00:00Zx", "2020-07-25T00:00:00+2", "2020-07-25 00:00:00Z",
                           "-020-07-25T00:00:00Z", "1595686465"}) {
-    CHECK_FALSE(mqtt::parse_timestamp(bad).has_value());
+    CHECK_FALSE(hub::parse_iso8601(bad).has_value());
   }
 }
