@@ -80,9 +80,9 @@ Address parse_address(std::string_view text) {
     return {Kind::file_notifications, {}};
   }
   if (hub::iequals(segments.back(), "$management")) return {Kind::management, {}};
-  if (segments.size() >= 2 && ((hub::iequals(segments[0], "messages") &&
-                                hub::iequals(segments[1], "events")) ||
-                               hub::iequals(segments[1], "consumergroups"))) {
+  if (segments.size() >= 2 &&
+      ((hub::iequals(segments[0], "messages") && hub::iequals(segments[1], "events")) ||
+       hub::iequals(segments[1], "consumergroups"))) {
     return {Kind::events, {}};
   }
   auto device = device_path(segments);

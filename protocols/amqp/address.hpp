@@ -24,8 +24,17 @@ struct Target {
 
 struct Address {
   enum class Kind {
-    cbs, management, telemetry, devicebound, twin, methods, service_devicebound, feedback,
-    file_notifications, events, unknown,
+    cbs,
+    management,
+    telemetry,
+    devicebound,
+    twin,
+    methods,
+    service_devicebound,
+    feedback,
+    file_notifications,
+    events,
+    unknown,
   };
   Kind kind = Kind::unknown;
   Target target;  // of telemetry, devicebound, twin and methods

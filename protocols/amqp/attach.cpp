@@ -69,7 +69,7 @@ void Connection::on_attach(pn_link_t* pn) {
   link.on_credit();  // credit may have come with the attach, or replies wait for this link
 }
 
-// Attach with a null terminus on our side, then detach with the error (spec/amqp.md 3.3).
+// Attach with a null terminus on our side, then detach with the error.
 void Connection::refuse(pn_link_t* pn, const WireError& error) {
   echo(pn);
   pn_terminus_t* ours = pn_link_is_sender(pn) ? pn_link_source(pn) : pn_link_target(pn);
@@ -108,8 +108,8 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
   auto grant = grant_for(address.target);
   if (!grant) return grant.error();
   if (!address.target.module.empty()) {
-    return hub::fail(HubErrc::module_not_found,
-                     "module " + address.target.module + " is not registered; there are no modules");
+    return hub::fail(HubErrc::module_not_found, "module " + address.target.module +
+                                                    " is not registered; there are no modules");
   }
   const bool right_role = address.kind == Kind::telemetry     ? !hub_sends
                           : address.kind == Kind::devicebound ? hub_sends
@@ -179,8 +179,8 @@ Connection::LinkResult Connection::make_service_link(pn_link_t* pn, const Addres
   if (!granted) return granted.error();
   const WakeId id = next_id();
   if (feedback) {
-    link = std::make_unique<QueueLink>(*this, pn, id,
-                                       hub_.open_feedback(wakes_->waker_for(id), now_));
+    link =
+        std::make_unique<QueueLink>(*this, pn, id, hub_.open_feedback(wakes_->waker_for(id), now_));
   } else {
     link = std::make_unique<SilentSender>(*this, pn, id);
   }

@@ -18,7 +18,7 @@ std::optional<std::string_view> Value::text() const {
   return std::nullopt;
 }
 
-// ---- Reader ---------------------------------------------------------------------------------------
+// ---- Reader ------------------------------------------------------------------------------------
 
 bool Reader::take(std::size_t size, std::string_view& out) {
   if (size > rest_.size()) return false;
@@ -28,10 +28,10 @@ bool Reader::take(std::size_t size, std::string_view& out) {
 }
 
 bool Reader::read_unsigned(std::size_t size, std::uint64_t& out) {
-  std::string_view bytes;
-  if (!take(size, bytes)) return false;
+  if (size > rest_.size()) return false;
   out = 0;
-  for (const char c : bytes) out = out << 8 | static_cast<std::uint8_t>(c);
+  for (std::size_t i = 0; i < size; ++i) out = out << 8 | static_cast<std::uint8_t>(rest_[i]);
+  rest_.remove_prefix(size);
   return true;
 }
 
@@ -166,7 +166,7 @@ bool Reader::skip_array(std::string_view inside, std::uint64_t count, int depth)
   return elements.empty();
 }
 
-// ---- Writer ---------------------------------------------------------------------------------------
+// ---- Writer ------------------------------------------------------------------------------------
 
 void Writer::big_endian(std::uint64_t value, int bytes) {
   for (int i = bytes - 1; i >= 0; --i) put(static_cast<std::uint8_t>(value >> (8 * i)));

@@ -17,15 +17,35 @@
 namespace amqp {
 
 enum class Type : std::uint8_t {
-  null, boolean, ubyte, ushort, uint, ulong, byte, short_, int_, long_, float_, double_, decimal,
-  character, timestamp, uuid, binary, string, symbol, list, map, array,
+  null,
+  boolean,
+  ubyte,
+  ushort,
+  uint,
+  ulong,
+  byte,
+  short_,
+  int_,
+  long_,
+  float_,
+  double_,
+  decimal,
+  character,
+  timestamp,
+  uuid,
+  binary,
+  string,
+  symbol,
+  list,
+  map,
+  array,
 };
 
 struct Value {
   Type type = Type::null;
-  std::uint64_t bits = 0;     // numbers and booleans; signed ones sign-extended, floats as their bits
-  std::string_view bytes;     // uuid, binary, string, symbol, decimal; the inside of list, map, array
-  std::uint32_t count = 0;    // elements of a list or array; keys and values of a map
+  std::uint64_t bits = 0;   // numbers and booleans; signed ones sign-extended, floats as their bits
+  std::string_view bytes;   // uuid, binary, string, symbol, decimal; the inside of list, map, array
+  std::uint32_t count = 0;  // elements of a list or array; keys and values of a map
 
   bool is_null() const { return type == Type::null; }
   // Strings and symbols alike: peers are free with the two.
@@ -34,10 +54,29 @@ struct Value {
 
 // Section and performative descriptors (AMQP 1.0 parts 2 and 3).
 enum class Descriptor : std::uint64_t {
-  open = 0x10, begin, attach, flow, transfer, disposition, detach, end, close,
-  sasl_mechanisms = 0x40, sasl_init, sasl_challenge, sasl_response, sasl_outcome,
-  header = 0x70, delivery_annotations, message_annotations, properties, application_properties,
-  data, amqp_sequence, amqp_value, footer,
+  open = 0x10,
+  begin,
+  attach,
+  flow,
+  transfer,
+  disposition,
+  detach,
+  end,
+  close,
+  sasl_mechanisms = 0x40,
+  sasl_init,
+  sasl_challenge,
+  sasl_response,
+  sasl_outcome,
+  header = 0x70,
+  delivery_annotations,
+  message_annotations,
+  properties,
+  application_properties,
+  data,
+  amqp_sequence,
+  amqp_value,
+  footer,
 };
 
 class Reader {

@@ -17,8 +17,8 @@ namespace amqp {
 namespace {
 
 constexpr std::size_t message_bytes_max = 1024 * 1024;  // above it the link is closed
-constexpr hub::Duration open_timeout = std::chrono::seconds{60};
-constexpr pn_millis_t idle_timeout_min_ms = 5000;
+constexpr hub::Duration open_timeout = std::chrono::seconds{60};
+constexpr pn_millis_t idle_timeout_min_ms = 5000;
 
 // The real hub's is random; one that stays the same for a hub name makes logs comparable.
 std::string container_id(const hub::Hub& hub) {
@@ -46,7 +46,7 @@ Connection::Connection(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker
 
 Connection::~Connection() { drop_all(); }
 
-// ---- entries --------------------------------------------------------------------------------------
+// ---- entries -----------------------------------------------------------------------------------
 
 void Connection::on_bytes(std::string_view bytes, TimePoint now) {
   now_ = now;
@@ -101,7 +101,8 @@ void Connection::on_peer_closed(TimePoint now) {
 
 void Connection::on_shutdown(TimePoint now) {
   now_ = now;
-  if (!wants_close()) close_connection({"amqp:connection:forced", "the hub is shutting down"});
+  if (!wants_close())
+    close_connection({"amqp:connection:forced", "the hub is shutting down"});
 }
 
 std::optional<TimePoint> Connection::next_deadline() const {
@@ -116,7 +117,7 @@ std::optional<TimePoint> Connection::next_deadline() const {
   return next;
 }
 
-// ---- the turn -------------------------------------------------------------------------------------
+// ---- the turn ----------------------------------------------------------------------------------
 
 void Connection::turn() {
   if (wants_close()) return;
@@ -144,9 +145,7 @@ bool Connection::dispatch_events() {
 void Connection::dispatch(pn_event_t* event) {
   switch (pn_event_type(event)) {
     case PN_CONNECTION_REMOTE_OPEN: return on_remote_open();
-    case PN_CONNECTION_REMOTE_CLOSE:
-      drop_all();
-      return engine_.close_after_peer();
+    case PN_CONNECTION_REMOTE_CLOSE: drop_all(); return engine_.close_after_peer();
     case PN_SESSION_REMOTE_OPEN: return pn_session_open(pn_event_session(event));
     case PN_SESSION_REMOTE_CLOSE: return on_session_closed(pn_event_session(event));
     case PN_LINK_REMOTE_OPEN: return on_attach(pn_event_link(event));
@@ -269,7 +268,7 @@ void Connection::expire_credentials() {
   }
 }
 
-// ---- endings --------------------------------------------------------------------------------------
+// ---- endings -----------------------------------------------------------------------------------
 
 void Connection::detach(Link& link, const WireError& error) {
   pn_link_t* pn = link.pn();

@@ -1,11 +1,12 @@
 #pragma once
-// One AMQP connection: frames through the guard into Proton, Proton's events to the links, the links'
-// words to the hub. Private to this layer; protocols know it as Session.
+// One AMQP connection: frames through the guard into Proton, Proton's events to the links, the
+// links' words to the hub. Private to this layer; protocols know it as Session.
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "emulator/core/hub.hpp"
@@ -46,9 +47,9 @@ class Connection {
   Credentials& credentials() { return credentials_; }
   std::uint32_t message_format() const { return guard_.message_format(); }
   void encode() { engine_.encode(); }
-  // The client does not read: what can wait should.
+  // The client does not read: what can wait should.
   bool output_full() const { return engine_.output_size() >= output_bytes_max; }
-  void resume_later(WakeId link) { resume_.push_back(link); }  // on_wake() once there is room
+  void resume_later(WakeId link) { resume_.insert(link); }  // on_wake() once there is room
   // Ends the link with an error; `link` is destroyed.
   void detach(Link& link, const WireError& error);
   void detach_closed(Link& link, hub::CloseReason reason);
@@ -105,7 +106,7 @@ class Connection {
   std::unordered_map<std::string, DevicePeer> devices_;   // by device id
   std::unordered_map<WakeId, std::string> device_wakes_;  // wake id -> device id
   std::unordered_map<std::string, std::weak_ptr<ReplyNode>> reply_nodes_;
-  std::vector<WakeId> resume_;
+  std::unordered_set<WakeId> resume_;
   WakeId next_id_ = 1;
   std::string payload_;  // of the message at hand
 

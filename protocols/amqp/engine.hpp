@@ -48,7 +48,7 @@ class Engine {
   bool finished_ = false;
 };
 
-// ---- small helpers over Proton's calls ----------------------------------------------------------
+// ---- small helpers over Proton's calls ---------------------------------------------------------
 
 void accept(pn_delivery_t* delivery);  // accepted, settled
 // rejected, settled; always with an error, without one Node takes it for success.

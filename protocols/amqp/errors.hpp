@@ -1,5 +1,5 @@
 #pragma once
-// HubErrc -> AMQP condition: spec/c2d.md 2.6, spec/amqp.md 3.7.
+// HubErrc -> AMQP condition: A-36, spec/c2d.md 2.6, spec/amqp.md 3.7.
 #include <string>
 
 #include "emulator/core/error.hpp"

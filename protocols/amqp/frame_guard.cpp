@@ -123,8 +123,8 @@ bool FrameGuard::check_header(std::string_view unit) {
     fault_.bad_header = true;
     return false;
   }
-  const bool allowed = version_1_0 && ((id == 3 && phase_ == Phase::start) ||
-                                       (id == 0 && phase_ != Phase::amqp));
+  const bool allowed =
+      version_1_0 && ((id == 3 && phase_ == Phase::start) || (id == 0 && phase_ != Phase::amqp));
   if (!allowed) return fail(framing_error, "a protocol header at the wrong time");
   phase_ = id == 3 ? Phase::sasl : Phase::amqp;
   return true;

@@ -1,27 +1,26 @@
 #pragma once
-// Looks at every frame before Proton does, for two reasons: Proton 0.37 hides the message format of a
-// transfer, and it asserts, or keeps pointers to freed sessions and links, when a peer breaks
-// certain rules (a second begin on a channel, a handle attached twice, a first transfer without
-// delivery-id). Here those are errors of the peer.
+// Looks at every frame before Proton does, for two reasons: Proton 0.37 hides the message format of
+// a transfer, and it asserts, or keeps pointers to freed sessions and links, when a peer
+// breaks certain rules (a second begin on a channel, a handle attached twice, a first transfer
+// without delivery-id). Here those are errors of the peer.
 //
 //   stream = header [1*frame(type 1) header] *frame(type 0)     header = "AMQP" id 1 0 0
 //   frame  = size:u32 doff:u8 type:u8 channel:u16 ext* [performative payload]
 //
-// Takes the stream in any pieces and hands out whole headers and frames; only a partial one is kept.
+// Takes the stream in any pieces and hands out whole headers and frames; a partial one is kept.
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <vector>
 
 namespace amqp {
 
 class FrameGuard {
  public:
   static constexpr std::size_t frame_bytes_max = 65'536;  // what our open announces
-  static constexpr std::size_t links_max = 16'384;        // a bound on what one peer can make us keep
+  static constexpr std::size_t links_max = 16'384;  // a bound on what one peer can make us keep
   static constexpr std::uint32_t batch_format = 0x80013700;
 
   // Takes from the front of `input`. A header or frame, whole; empty: more is needed, or fault() is

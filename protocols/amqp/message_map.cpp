@@ -45,8 +45,8 @@ std::string utf8(std::uint32_t c) {
   if (c < 0x10000) {
     return {unit(0xe0 | c >> 12), unit(0x80 | (c >> 6 & 0x3f)), unit(0x80 | (c & 0x3f))};
   }
-  return {unit(0xf0 | (c >> 18 & 0x07)), unit(0x80 | (c >> 12 & 0x3f)), unit(0x80 | (c >> 6 & 0x3f)),
-          unit(0x80 | (c & 0x3f))};
+  return {unit(0xf0 | (c >> 18 & 0x07)), unit(0x80 | (c >> 12 & 0x3f)),
+          unit(0x80 | (c >> 6 & 0x3f)), unit(0x80 | (c & 0x3f))};
 }
 
 std::optional<MessageId> read_message_id(const Value& value) {
@@ -63,8 +63,19 @@ std::optional<MessageId> read_message_id(const Value& value) {
 // The fields of the properties section by position (AMQP 1.0 part 3, 3.2.4).
 struct Properties {
   enum Field : std::size_t {
-    message_id, user_id, to, subject, reply_to, correlation_id, content_type, content_encoding,
-    absolute_expiry_time, creation_time, group_id, group_sequence, reply_to_group_id,
+    message_id,
+    user_id,
+    to,
+    subject,
+    reply_to,
+    correlation_id,
+    content_type,
+    content_encoding,
+    absolute_expiry_time,
+    creation_time,
+    group_id,
+    group_sequence,
+    reply_to_group_id,
   };
   std::array<Value, properties_fields_max> fields{};
 
@@ -85,9 +96,19 @@ hub::Result<Properties> read_properties(const Sections& sections) {
   }
   Reader reader(sections.properties->bytes);
   for (std::uint32_t i = 0; i < sections.properties->count; ++i) {
-    if (!reader.read(out.fields[i])) return malformed("a field of the properties is no plain value");
+    if (!reader.read(out.fields[i]))
+      return malformed("a field of the properties is no plain value");
   }
   return out;
+}
+
+hub::Result<Ids> ids_of(const Properties& properties) {
+  auto message_id = read_message_id(properties[Properties::message_id]);
+  auto correlation_id = read_message_id(properties[Properties::correlation_id]);
+  if (!message_id || !correlation_id) {
+    return malformed("message-id and correlation-id are string, ulong, uuid or binary");
+  }
+  return Ids{*std::move(message_id), *std::move(correlation_id)};
 }
 
 // Takes text out of a field that should be `type`; what is close enough is accepted but keeps the
@@ -104,7 +125,8 @@ hub::Result<void> read_application_properties(const Sections& sections, Directio
                                               Incoming& out, bool& as_is) {
   if (!sections.application_properties) return {};
   const Value& map = *sections.application_properties;
-  if (map.count / 2 > application_properties_max) return malformed("too many application properties");
+  if (map.count / 2 > application_properties_max)
+    return malformed("too many application properties");
   auto& properties = out.content.properties;
   properties.reserve(map.count / 2);
   std::optional<std::size_t> plain_ack;  // a property `ack`, which may be meant or may not (9.15)
@@ -133,15 +155,17 @@ hub::Result<void> read_application_properties(const Sections& sections, Directio
       as_is = as_is && name.bytes == ack_key && *text == hub::to_text(*out.ack);
       continue;
     }
-    if (name.bytes == creation_time_key) {
+    if (name.bytes == creation_time_key) {
       out.content.creation_time_utc = std::move(*text);
       continue;
     }
-    if (direction == Direction::cloud_to_device && name.bytes == "ack") plain_ack = properties.size();
+    if (direction == Direction::cloud_to_device && name.bytes == "ack")
+      plain_ack = properties.size();
     properties.emplace_back(name.bytes, std::move(*text));
   }
   if (plain_ack && !out.ack) {
-    // Python programs pass `ack` as it is (spec/amqp.md 4.3); anything else there is the user's own.
+    // Python programs pass `ack` as it is (spec/amqp.md 4.3); anything else there is the user's
+    // own.
     const auto at = properties.begin() + static_cast<std::ptrdiff_t>(*plain_ack);
     if (!at->second.empty()) out.ack = hub::parse_ack(at->second);
     if (out.ack) {
@@ -209,12 +233,7 @@ std::optional<std::string> text_of(const Value& value) {
 hub::Result<Ids> read_ids(const Sections& sections) {
   const auto properties = read_properties(sections);
   if (!properties) return properties.error();
-  const auto message_id = read_message_id((*properties)[Properties::message_id]);
-  const auto correlation_id = read_message_id((*properties)[Properties::correlation_id]);
-  if (!message_id || !correlation_id) {
-    return malformed("message-id and correlation-id are string, ulong, uuid or binary");
-  }
-  return Ids{*message_id, *correlation_id};
+  return ids_of(*properties);
 }
 
 hub::Result<Incoming> read_message(const Sections& sections, Direction direction) {
@@ -222,13 +241,13 @@ hub::Result<Incoming> read_message(const Sections& sections, Direction direction
   hub::MessageContent& content = out.content;
   bool as_is = direction == Direction::cloud_to_device && !sections.bare.empty();
 
-  auto ids = read_ids(sections);
+  const auto properties = read_properties(sections);
+  if (!properties) return properties.error();
+  const Properties& p = *properties;
+  auto ids = ids_of(p);
   if (!ids) return ids.error();
   content.message_id = std::move(ids->message_id);
   content.correlation_id = std::move(ids->correlation_id);
-
-  const auto properties = read_properties(sections);
-  const auto& p = *properties;  // read_ids has read them already
   const bool texts =
       read_text(p[Properties::user_id], Type::binary, content.user_id, as_is) &&
       read_text(p[Properties::to], Type::string, content.to, as_is) &&
@@ -242,7 +261,8 @@ hub::Result<Incoming> read_message(const Sections& sections, Direction direction
     if (expiry.type != Type::timestamp) return malformed("absolute-expiry-time is no timestamp");
     content.absolute_expiry = hub::from_unix_ms(static_cast<std::int64_t>(expiry.bits));
   }
-  // What would not survive a restart is not forwarded either: every delivery shows the same (C2D-20).
+  // What would not survive a restart is not forwarded either: every delivery shows the same
+  // (C2D-20).
   if (p.has_any({Properties::subject, Properties::reply_to, Properties::creation_time,
                  Properties::group_id, Properties::group_sequence,
                  Properties::reply_to_group_id})) {
@@ -260,7 +280,7 @@ hub::Result<Incoming> read_message(const Sections& sections, Direction direction
   return out;
 }
 
-// ---- encoding -------------------------------------------------------------------------------------
+// ---- encoding ----------------------------------------------------------------------------------
 
 void append_message_id(Writer& writer, const MessageId& id) {
   switch (id.type) {
@@ -332,7 +352,8 @@ void append_bare(std::string& out, const hub::Message& message) {
 
 void append_delivery(std::string& out, const hub::Delivery& delivery) {
   const hub::Message& message = *delivery.message;
-  out.reserve(out.size() + 512 + std::max(message.content.size(), message.content.amqp_bare.size()));
+  out.reserve(out.size() + 512 +
+              std::max(message.content.size(), message.content.amqp_bare.size()));
   Writer writer(out);
   writer.descriptor(Descriptor::message_annotations);
   const std::size_t map = writer.begin_map(8);

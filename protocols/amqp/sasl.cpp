@@ -87,7 +87,8 @@ bool Sasl::on_plain(std::string_view response) {
   constexpr std::string_view mark = "@sas.";
   const auto at = user.rfind(mark);  // `@` is legal in a device id
   if (at == std::string_view::npos) {
-    return refuse("PLAIN", user, "the user is neither {device}@sas.{hub} nor {policy}@sas.root.{hub}");
+    return refuse("PLAIN", user,
+                  "the user is neither {device}@sas.{hub} nor {policy}@sas.root.{hub}");
   }
   const std::string name(user.substr(0, at));
   const bool is_policy = user.substr(at + mark.size()).starts_with("root.");
@@ -107,10 +108,9 @@ bool Sasl::on_plain(std::string_view response) {
 }
 
 bool Sasl::refuse(std::string_view mechanism, std::string_view user, std::string_view reason) {
-  hub_.log().warn("AMQP login refused", {{"peer", peer_.address},
-                                         {"mechanism", mechanism},
-                                         {"user", user},
-                                         {"reason", reason}});
+  hub_.log().warn(
+      "AMQP login refused",
+      {{"peer", peer_.address}, {"mechanism", mechanism}, {"user", user}, {"reason", reason}});
   return false;
 }
 

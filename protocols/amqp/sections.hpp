@@ -1,6 +1,7 @@
 #pragma once
 // An AMQP message taken apart into its sections, as views into the bytes of the delivery. Proton's
-// own decoder keeps only the last data section (spec/amqp.md 8.3), so batches need this.
+// own decoder keeps only the last data section (spec/amqp.md 8.3), so batches need this (A-11,
+//
 //
 //   message = [header] [delivery-annotations] [message-annotations] [properties]
 //             [application-properties] (1*data | 1*amqp-sequence | amqp-value) [footer]
@@ -18,9 +19,9 @@
 namespace amqp {
 
 struct Sections {
-  std::optional<Value> message_annotations;     // maps
+  std::optional<Value> message_annotations;  // maps
   std::optional<Value> application_properties;
-  std::optional<Value> properties;              // list
+  std::optional<Value> properties;  // list
   std::vector<std::string_view> data;
   std::optional<Value> amqp_value;
   bool has_sequence = false;

@@ -1,5 +1,6 @@
 #pragma once
-// messages/devicebound: the service sends cloud-to-device messages (spec/amqp.md 4.3, 5.2).
+// messages/devicebound: the service sends cloud-to-device messages (A-31, A-32,
+// spec/amqp.md 4.3, 5.2).
 #include "protocols/amqp/links/link.hpp"
 
 namespace amqp {

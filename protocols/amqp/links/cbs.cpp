@@ -83,7 +83,8 @@ CbsLink::Answer CbsLink::put_token(const Sections& request) {
     return refuse(static_cast<int>(hub::number_of(principal.error().code) / 1000),
                   principal.error().detail,
                   "The specified SAS token is invalid or expired, or its device is not registered "
-                  "at IotHub " + connection_.hub().name() + " or is disabled.");
+                  "at IotHub " +
+                      connection_.hub().name() + " or is disabled.");
   }
   if (!connection_.credentials().add(std::move(*principal))) {
     constexpr auto text = "too many tokens on this connection";

@@ -1,5 +1,5 @@
 #pragma once
-// $cbs, requests: put-token (spec/amqp.md section 2).
+// $cbs, requests: put-token (A-29, spec/amqp.md section 2).
 #include "protocols/amqp/links/reply.hpp"
 #include "protocols/amqp/sections.hpp"
 

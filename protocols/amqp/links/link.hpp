@@ -32,9 +32,9 @@ class Link {
   virtual void on_message(pn_delivery_t*, std::string_view) {}
   // The client's outcome for a message of ours.
   virtual void on_outcome(pn_delivery_t*) {}
-  virtual void on_credit() {}              // may be called without need
-  virtual void on_wake() {}                // the hub has something for `id`
-  virtual void close(hub::TimePoint) {}    // the link is over: give back what it holds
+  virtual void on_credit() {}            // may be called without need
+  virtual void on_wake() {}              // the hub has something for `id`
+  virtual void close(hub::TimePoint) {}  // the link is over: give back what it holds
 
   // On whose word it is open; null for $cbs.
   CredentialPtr credential;
@@ -48,13 +48,13 @@ class Link {
   WakeId id_;
 };
 
-// Attaches and stays silent: method requests, file notifications.
+// Attaches and stays silent: method requests, file notifications.
 class SilentSender : public Link {
  public:
   using Link::Link;
 };
 
-// Accepts and forgets: method responses, which answer nothing.
+// Accepts and forgets: method responses, which answer nothing.
 class SilentReceiver : public Link {
  public:
   using Link::Link;

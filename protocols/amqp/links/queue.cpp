@@ -60,7 +60,8 @@ void QueueLink::pump() {
       return;
     }
     const hub::TimePoint now = connection_.now();
-    const auto delivery = presettled_ ? receiver_.receive_and_complete(now) : receiver_.receive(now);
+    const auto delivery =
+        presettled_ ? receiver_.receive_and_complete(now) : receiver_.receive(now);
     if (!delivery) {
       has_more_ = false;
       return;

@@ -1,8 +1,8 @@
 #pragma once
-// The sending end over a queue of the hub, with locks: what devicebound and feedback have in common.
+// The sending end over a queue of the hub, with locks: devicebound, and feedback.
 //   transfer (locked) --accepted--> complete   --rejected--> reject   --released--> abandon
 // Two-phase clients (rcv-settle-mode second) get a settled answer to each outcome; one-phase
-// clients have settled with it and get none. Delivery tag = lock token.
+// clients have settled with it and get none. Delivery tag = lock token.
 #include "protocols/amqp/links/link.hpp"
 
 namespace amqp {
@@ -23,8 +23,8 @@ class QueueLink : public Link {
   std::optional<hub::Result<void>> settle(pn_delivery_t* delivery, const hub::LockToken& token);
 
   hub::Receiver receiver_;
-  const bool presettled_;  // the client asked for settled transfers: completed when sent (c2d.md 2.3)
-  bool has_more_ = true;   // false: the hub said there is nothing, and will wake us
+  const bool presettled_;  // the client asked for settled transfers: completed by sending
+  bool has_more_ = true;  // false: the hub said there is nothing, and will wake us
 };
 
 }  // namespace amqp

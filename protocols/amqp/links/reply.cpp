@@ -30,7 +30,8 @@ ReplyLink* ReplyNode::link_for(pn_session_t* session) const {
   return links_.back();
 }
 
-// In order; a reply whose link has no credit holds up those behind it, clients wait for each anyway.
+// In order; a reply whose link has no credit holds up those behind it, clients wait for each
+// anyway.
 void ReplyNode::pump() {
   while (!pending_.empty()) {
     ReplyLink* link = link_for(pending_.front().session);

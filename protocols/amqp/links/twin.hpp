@@ -1,6 +1,6 @@
 #pragma once
 // devices/{d}/twin, requests. Twins are not kept yet: a device reads an empty one and may subscribe
-// to changes that never come; a change to reported properties is refused, not lost.
+// to changes that never come; a change to reported properties is refused, not lost.
 #include "protocols/amqp/links/reply.hpp"
 
 namespace amqp {

@@ -73,14 +73,14 @@ TEST_CASE("A-20 no length is trusted") {
 TEST_CASE("A-20 skipping checks what is inside") {
   CHECK(skips("c0 03 02 41 42"));
   CHECK(skips("00 53 24 45"));
-  CHECK(skips("00 00 53 01 53 02 41"));              // a described descriptor
+  CHECK(skips("00 00 53 01 53 02 41"));  // a described descriptor
   CHECK(skips("c1 05 02 a1 01 61 40"));
-  CHECK(skips("e0 06 02 a1 01 61 01 62"));           // an array of two strings
-  CHECK(skips("f0 00000005 ffffffff 40"));           // four billion nulls take no time
+  CHECK(skips("e0 06 02 a1 01 61 01 62"));  // an array of two strings
+  CHECK(skips("f0 00000005 ffffffff 40"));  // four billion nulls take no time
   CHECK(skips("e0 01 00"));
-  CHECK_FALSE(skips("c0 03 03 41 42"));              // one element short
-  CHECK_FALSE(skips("c0 04 01 41 42 42"));           // bytes left over
-  CHECK_FALSE(skips("c1 03 01 41 42"));              // a map with half an entry
+  CHECK_FALSE(skips("c0 03 03 41 42"));     // one element short
+  CHECK_FALSE(skips("c0 04 01 41 42 42"));  // bytes left over
+  CHECK_FALSE(skips("c1 03 01 41 42"));     // a map with half an entry
   CHECK_FALSE(skips("f0 00000005 ffffffff a1"));
   CHECK_FALSE(skips("00 53 24"));
 }

@@ -52,10 +52,10 @@ std::string fault_of(const std::string& stream) {
 TEST_CASE("A-20 headers and frames come out whole, in whatever pieces they came in") {
   const std::string stream = sasl_header + sasl_init("MSSBCBS", nullptr) + prologue() +
                              attach_sender_frame(0, 0, "s", "$cbs") +
-                             transfer_frame({}, std::string(20'000, 'x')) +
-                             raw_frame(0, 0, "") + close_frame();
-  for (const std::size_t piece : {std::size_t{1}, std::size_t{3}, std::size_t{7}, std::size_t{4096},
-                                  stream.size()}) {
+                             transfer_frame({}, std::string(20'000, 'x')) + raw_frame(0, 0, "") +
+                             close_frame();
+  for (const std::size_t piece :
+       {std::size_t{1}, std::size_t{3}, std::size_t{7}, std::size_t{4096}, stream.size()}) {
     FrameGuard guard;
     const Fed fed = feed(guard, stream, piece);
     CAPTURE(piece);
@@ -82,15 +82,15 @@ TEST_CASE("A-11 the message format is that of the delivery, also in its later tr
 }
 
 TEST_CASE("A-20 what Proton 0.37 cannot stand is refused before it") {
-  CHECK(fault_of(prologue() + begin_frame(0)) == "amqp:not-allowed");          // channel in use
+  CHECK(fault_of(prologue() + begin_frame(0)) == "amqp:not-allowed");  // channel in use
   CHECK(fault_of(prologue() + attach_sender_frame(0, 0, "a", "x") +
                  attach_sender_frame(0, 0, "b", "y")) == "amqp:session:handle-in-use");
   CHECK(fault_of(prologue() + attach_sender_frame(0, 0, "a", "x") +
                  transfer_frame({0, 0, std::nullopt, 0, false, true}, "")) == "amqp:invalid-field");
-  CHECK(fault_of(amqp_header + begin_frame()) == "amqp:not-allowed");          // before open
+  CHECK(fault_of(amqp_header + begin_frame()) == "amqp:not-allowed");  // before open
   CHECK(fault_of(amqp_header + open_frame() + open_frame()) == "amqp:not-allowed");
   CHECK(fault_of(amqp_header + open_frame() + attach_sender_frame(0, 0, "a", "x")) ==
-        "amqp:not-allowed");                                                   // no session
+        "amqp:not-allowed");  // no session
   CHECK(fault_of(prologue() + transfer_frame({}, "")) == "amqp:session:unattached-handle");
   const std::string begin_reply = raw_frame(0, 1, hex("00 53 11 d0 00000007 00000001 60 0000"));
   CHECK(fault_of(prologue() + begin_reply) == "amqp:not-allowed");
@@ -99,16 +99,16 @@ TEST_CASE("A-20 what Proton 0.37 cannot stand is refused before it") {
 TEST_CASE("A-20 malformed frames") {
   const std::string framing = "amqp:connection:framing-error";
   CHECK(fault_of("GET / HTTP/1.1\r\n\r\n") == framing);
-  CHECK(fault_of(hex("41 4d 51 50 00 00 09 01")) == framing);    // AMQP 0-9-1
-  CHECK(fault_of(hex("41 4d 51 50 02 01 00 00")) == framing);    // TLS inside TLS
+  CHECK(fault_of(hex("41 4d 51 50 00 00 09 01")) == framing);  // AMQP 0-9-1
+  CHECK(fault_of(hex("41 4d 51 50 02 01 00 00")) == framing);  // TLS inside TLS
   CHECK(fault_of(amqp_header + amqp_header) == framing);
   CHECK(fault_of(amqp_header + hex("00 00 00 07 02 00 00 00")) == framing);
-  CHECK(fault_of(amqp_header + hex("00 01 00 01 02 00 00 00")) == framing);   // 65537 bytes
+  CHECK(fault_of(amqp_header + hex("00 01 00 01 02 00 00 00")) == framing);  // 65537 bytes
   CHECK(fault_of(amqp_header + hex("ff ff ff ff 02 00 00 00")) == framing);
-  CHECK(fault_of(amqp_header + hex("00 00 00 08 01 00 00 00")) == framing);   // doff inside header
+  CHECK(fault_of(amqp_header + hex("00 00 00 08 01 00 00 00")) == framing);  // doff inside header
   CHECK(fault_of(amqp_header + hex("00 00 00 08 ff 00 00 00")) == framing);
-  CHECK(fault_of(amqp_header + sasl_init("PLAIN", nullptr)) == framing);      // SASL without SASL
-  CHECK(fault_of(sasl_header + open_frame()) == framing);                     // AMQP inside SASL
+  CHECK(fault_of(amqp_header + sasl_init("PLAIN", nullptr)) == framing);  // SASL without SASL
+  CHECK(fault_of(sasl_header + open_frame()) == framing);                 // AMQP inside SASL
   CHECK(fault_of(amqp_header + raw_frame(0, 0, hex("41"))) == "amqp:decode-error");
   CHECK(fault_of(amqp_header + raw_frame(0, 0, hex("00 53 10 c0 05 01"))) == "amqp:decode-error");
   CHECK(fault_of(amqp_header + raw_frame(0, 0, std::string(60'000, '\0'))) == "amqp:decode-error");

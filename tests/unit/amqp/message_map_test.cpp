@@ -22,7 +22,8 @@ hub::Result<amqp::Incoming> read(std::string_view bytes,
 }
 
 // What a device gets for `content`, decoded by Proton.
-Message deliver(hub::MessageContent content, hub::Ack ack = hub::Ack::none, bool ack_given = false) {
+Message deliver(hub::MessageContent content, hub::Ack ack = hub::Ack::none,
+                bool ack_given = false) {
   auto message = std::make_shared<hub::Message>();
   message->sequence_number = 7;
   message->enqueued_time = hub::from_unix_ms(1'700'000'000'123);
@@ -49,7 +50,8 @@ TEST_CASE("A-14 ids of all four types go through with type and value, forwarded 
     pn_type_t wire;
   };
   std::vector<Row> rows;
-  rows.push_back({Message().id("My Message ID"), MessageId::Type::string, "My Message ID", PN_STRING});
+  rows.push_back(
+      {Message().id("My Message ID"), MessageId::Type::string, "My Message ID", PN_STRING});
   rows.push_back({Message().id_ulong(18446744073709551615u), MessageId::Type::ulong,
                   "18446744073709551615", PN_ULONG});
   rows.push_back({Message().id_uuid(uuid), MessageId::Type::uuid,
@@ -74,8 +76,9 @@ TEST_CASE("A-14 ids of all four types go through with type and value, forwarded 
 }
 
 TEST_CASE("A-14 bodies: empty, binary, not ASCII, in pieces, as amqp-value") {
-  for (const std::string& body : {std::string(), std::string("\0\1\xff\xfe", 4),
-                                  std::string("gr\xc3\xbc\xc3\x9f dich"), std::string(60'000, 'x')}) {
+  for (const std::string& body :
+       {std::string(), std::string("\0\1\xff\xfe", 4), std::string("gr\xc3\xbc\xc3\x9f dich"),
+        std::string(60'000, 'x')}) {
     const auto incoming = read(Message().to(to).body(body).encode());
     REQUIRE(incoming);
     CHECK(incoming->content.body == body);
@@ -96,21 +99,26 @@ TEST_CASE("A-14 bodies: empty, binary, not ASCII, in pieces, as amqp-value") {
 }
 
 TEST_CASE("A-14 application properties of other types become strings") {
-  const auto incoming = read(hex(
-      "00 53 74 c1 48 10"
-      "a1 01 62 41"                       // b: true
-      "a1 01 69 54 fb"                    // i: -5
-      "a1 01 75 80 00000000000003e8"      // u: 1000
-      "a1 01 64 82 3ff8000000000000"      // d: 1.5
-      "a1 01 6e 40"                       // n: null
-      "a1 01 73 a3 01 78"                 // s: symbol x
-      "a1 01 67 98 00112233445566778899aabbccddeeff"
-      "a1 01 63 73 000000fc"              // c: U+00FC
-      "00 53 75 a0 00"));
+  const auto incoming =
+      read(hex("00 53 74 c1 48 10"
+               "a1 01 62 41"                   // b: true
+               "a1 01 69 54 fb"                // i: -5
+               "a1 01 75 80 00000000000003e8"  // u: 1000
+               "a1 01 64 82 3ff8000000000000"  // d: 1.5
+               "a1 01 6e 40"                   // n: null
+               "a1 01 73 a3 01 78"             // s: symbol x
+               "a1 01 67 98 00112233445566778899aabbccddeeff"
+               "a1 01 63 73 000000fc"  // c: U+00FC
+               "00 53 75 a0 00"));
   REQUIRE(incoming);
-  const std::vector<hub::Property> expected = {
-      {"b", "true"}, {"i", "-5"}, {"u", "1000"}, {"d", "1.5"}, {"n", ""}, {"s", "x"},
-      {"g", "00112233-4455-6677-8899-aabbccddeeff"}, {"c", "\xc3\xbc"}};
+  const std::vector<hub::Property> expected = {{"b", "true"},
+                                               {"i", "-5"},
+                                               {"u", "1000"},
+                                               {"d", "1.5"},
+                                               {"n", ""},
+                                               {"s", "x"},
+                                               {"g", "00112233-4455-6677-8899-aabbccddeeff"},
+                                               {"c", "\xc3\xbc"}};
   CHECK(incoming->content.properties == expected);
   CHECK(incoming->content.amqp_bare.empty());
   const Message delivered = deliver(incoming->content);
@@ -127,7 +135,8 @@ TEST_CASE("A-14 application properties that are lists, or no UTF-8, are refused"
 }
 
 TEST_CASE("A-31 iothub-ack is taken out, in any case; `ack` only where it can mean that") {
-  const auto full = read(Message().to(to).property("iothub-ack", "full").property("k", "v").body("b").encode());
+  const auto full =
+      read(Message().to(to).property("iothub-ack", "full").property("k", "v").body("b").encode());
   REQUIRE(full);
   CHECK(full->ack == hub::Ack::full);
   CHECK(full->content.properties == std::vector<hub::Property>{{"k", "v"}});
@@ -148,12 +157,14 @@ TEST_CASE("A-31 iothub-ack is taken out, in any case; `ack` only where it can me
   CHECK(read(Message().to(to).property("iothub-ack", "maybe").encode()).error().code ==
         hub::HubErrc::argument_invalid);
   // Telemetry has no such property.
-  const auto d2c = read(Message().property("iothub-ack", "maybe").encode(), Direction::device_to_cloud);
+  const auto d2c =
+      read(Message().property("iothub-ack", "maybe").encode(), Direction::device_to_cloud);
   CHECK(d2c->content.properties.size() == 1);
 }
 
 TEST_CASE("A-31 the device sees iothub-ack as it was given, forwarded or re-encoded") {
-  auto incoming = read(Message().to(to).property("iothub-ack", "full").property("k", "v").body("b").encode());
+  auto incoming =
+      read(Message().to(to).property("iothub-ack", "full").property("k", "v").body("b").encode());
   CHECK(deliver(incoming->content, hub::Ack::full, true).property_text("iothub-ack") == "full");
   incoming->content.amqp_bare.clear();
   const Message again = deliver(incoming->content, hub::Ack::full, true);

@@ -15,7 +15,8 @@ namespace {
 
 // Sections are views: the bytes have to stay.
 struct Scanned {
-  explicit Scanned(std::string_view text) : bytes(hex(text)), sections(amqp::scan_sections(bytes)) {}
+  explicit Scanned(std::string_view text)
+      : bytes(hex(text)), sections(amqp::scan_sections(bytes)) {}
   std::string bytes;
   hub::Result<amqp::Sections> sections;
 };
@@ -24,9 +25,9 @@ struct Scanned {
 
 TEST_CASE("A-37 sections are found, whatever their order") {
   const Scanned scanned(
-      "00 53 70 45"                      // header
-      "00 53 72 c1 05 02 a3 01 61 43"    // message-annotations
-      "00 53 73 c0 04 01 a1 01 69"       // properties
+      "00 53 70 45"                    // header
+      "00 53 72 c1 05 02 a3 01 61 43"  // message-annotations
+      "00 53 73 c0 04 01 a1 01 69"     // properties
       "00 53 74 c1 07 02 a1 01 6b a1 01 76"
       "00 53 75 a0 02 6869");
   const auto& all = scanned.sections;
@@ -55,13 +56,13 @@ TEST_CASE("A-37 several data sections, an amqp-value, a sequence") {
 
 TEST_CASE("A-37 what is no message is an error") {
   for (const char* bad : {
-           "00", "00 53", "00 53 75", "00 53 75 a0 05 61",          // truncated
+           "00", "00 53", "00 53 75", "00 53 75 a0 05 61",           // truncated
            "00 53 75 a1 01 61", "00 53 73 c1 01 00", "00 53 74 45",  // wrong types
            "00 53 6f 45", "00 53 79 45", "41", "00 a3 01 61 45",     // unknown sections
            "00 53 73 45 00 53 73 45",                                // repeated
-           "00 53 77 40 00 53 77 40", "00 53 75 a0 00 00 53 77 40",
-           "00 53 77 40 00 53 75 a0 00", "00 53 76 45 00 53 75 a0 00",
-           "00 53 73 c0 04 02 a1 01 69",                             // a list one short
+           "00 53 77 40 00 53 77 40", "00 53 75 a0 00 00 53 77 40", "00 53 77 40 00 53 75 a0 00",
+           "00 53 76 45 00 53 75 a0 00",
+           "00 53 73 c0 04 02 a1 01 69",  // a list one short
        }) {
     CAPTURE(bad);
     const Scanned scanned(bad);
@@ -89,8 +90,11 @@ TEST_CASE("A-37 mutated messages are read or refused, never more") {
       switch (random() % 4) {
         case 0: bytes.resize(at); break;
         case 1: bytes.insert(at, 1, static_cast<char>(random())); break;
-        case 2: if (at < bytes.size()) bytes.erase(at, 1 + random() % 4); break;
-        default: if (at < bytes.size()) bytes[at] = static_cast<char>(random());
+        case 2:
+          if (at < bytes.size()) bytes.erase(at, 1 + random() % 4);
+          break;
+        default:
+          if (at < bytes.size()) bytes[at] = static_cast<char>(random());
       }
       if (bytes.empty()) break;
     }

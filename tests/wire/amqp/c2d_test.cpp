@@ -1,4 +1,5 @@
-// Cloud-to-device messages over AMQP from end to end: service, device, feedback (spec/amqp.md 3.5, 5).
+// Cloud-to-device messages over AMQP from end to end: service, device, feedback (spec/amqp.md 3.5,
+// 5).
 #include <proton/delivery.h>
 #include <proton/disposition.h>
 
@@ -115,9 +116,9 @@ TEST_CASE("A-25 accepted completes, rejected dead-letters, released and modified
     std::size_t left;
     std::string feedback;
   };
-  for (const Row& row : {Row{PN_ACCEPTED, false, 0, "Success"}, Row{PN_REJECTED, false, 0, "Rejected"},
-                         Row{PN_RELEASED, false, 1, ""}, Row{PN_MODIFIED, false, 1, ""},
-                         Row{PN_MODIFIED, true, 0, "Rejected"}}) {
+  for (const Row& row : {Row{PN_ACCEPTED, false, 0, "Success"},
+                         Row{PN_REJECTED, false, 0, "Rejected"}, Row{PN_RELEASED, false, 1, ""},
+                         Row{PN_MODIFIED, false, 1, ""}, Row{PN_MODIFIED, true, 0, "Rejected"}}) {
     CAPTURE(row.state);
     World world;
     Service service(world.hub);
@@ -262,7 +263,8 @@ TEST_CASE("A-34 an MQTT connection of the device takes its AMQP links") {
   World world;
   Device device(world.hub);
   pn_link_t* d2c = device.client.sender("d2c", "/devices/dev1/messages/events");
-  auto mqtt = world.hub.hub.connect_device({"dev1"}, hub::Transport::mqtt, [] {}, world.hub.now);
+  auto mqtt = world.hub.hub.connect_device(
+      {"dev1"}, hub::Transport::mqtt, [] {}, world.hub.now);
   REQUIRE(mqtt);
   device.client.run();
   CHECK(Client::condition_of(device.link) == "amqp:link:stolen");
@@ -359,7 +361,7 @@ TEST_CASE("A-25 drained credit is given back") {
   CHECK(pn_link_credit(device.link) == 0);
 }
 
-// ---- what the service may send --------------------------------------------------------------------
+// ---- what the service may send -----------------------------------------------------------------
 
 TEST_CASE("A-12 A-32 refused sends are rejected with an error, each with its own") {
   World world;
@@ -464,7 +466,7 @@ TEST_CASE("A-32 a send needs ServiceConnect") {
   CHECK_FALSE(Client::is_attached(client.receiver("3", "/messages/devicebound")));
 }
 
-// ---- feedback -------------------------------------------------------------------------------------
+// ---- feedback ----------------------------------------------------------------------------------
 
 TEST_CASE("A-10 A-42 feedback: two-phase complete and abandon, one message for each credit") {
   World world;
@@ -472,8 +474,8 @@ TEST_CASE("A-10 A-42 feedback: two-phase complete and abandon, one message for e
   Client::ReceiverOptions options;
   options.rcv = PN_RCV_SECOND;
   options.credit = 1;
-  pn_link_t* feedback =
-      service.client.receiver("f", "amqps://localhost:5671/messages/serviceBound/feedback", options);
+  pn_link_t* feedback = service.client.receiver(
+      "f", "amqps://localhost:5671/messages/serviceBound/feedback", options);
   Device device(world.hub);
   for (const char* body : {"1", "2"}) {
     service.send(body);
@@ -516,7 +518,7 @@ TEST_CASE("A-43 file notifications attach and stay silent") {
   CHECK(service.client.receive(link).empty());
 }
 
-// ---- how much at once -----------------------------------------------------------------------------
+// ---- how much at once --------------------------------------------------------------------------
 
 TEST_CASE("A-44 a client that does not read is not written to without bound") {
   World world;
@@ -541,7 +543,8 @@ TEST_CASE("A-44 a client that does not read is not written to without bound") {
   const auto frames = frames_of(server.take_output());
   for (const Seen& seen : frames) {
     // A message over more than one frame: `more` on all but the last.
-    if (seen.code == Descriptor::transfer && !(seen.fields.size() > 5 && seen.fields[5].bits == 1)) {
+    if (seen.code == Descriptor::transfer &&
+        !(seen.fields.size() > 5 && seen.fields[5].bits == 1)) {
       ++transfers;
     }
   }

@@ -34,8 +34,8 @@ struct Device {
 struct RawDevice {
   RawDevice() {
     hub.create("dev1");
-    const std::string response = std::string("\0", 1) + "dev1@sas.localhost" + std::string("\0", 1) +
-                                 device_token(hub, "dev1");
+    const std::string response = std::string("\0", 1) + "dev1@sas.localhost" +
+                                 std::string("\0", 1) + device_token(hub, "dev1");
     server.bytes(sasl_header + sasl_init("PLAIN", &response) + amqp_header + open_frame() +
                  begin_frame() + attach_sender_frame(0, 0, "d2c", d2c));
     REQUIRE(count(frames_of(output = server.take_output()), Descriptor::attach) == 1);
@@ -63,9 +63,8 @@ TEST_CASE("A-07 A-08 the attach reply echoes termini and settle modes, and has a
   Device device;
   Client::ReceiverOptions options;
   options.rcv = PN_RCV_SECOND;
-  pn_link_t* c2d = device.client.receiver("TelemetryReceiverLink",
-                                          "amqps://localhost/devices/dev1/messages/deviceBound",
-                                          options);
+  pn_link_t* c2d = device.client.receiver(
+      "TelemetryReceiverLink", "amqps://localhost/devices/dev1/messages/deviceBound", options);
   REQUIRE(Client::is_attached(c2d));
   CHECK(pn_link_remote_rcv_settle_mode(c2d) == PN_RCV_SECOND);
   CHECK(pn_link_remote_snd_settle_mode(c2d) == PN_SND_UNSETTLED);
@@ -84,8 +83,7 @@ TEST_CASE("A-39 a refused link is attached with a null terminus, then detached w
   TestHub hub;
   hub.create("dev1");
   Server server(hub);
-  server.bytes(amqp_header + open_frame() + begin_frame() +
-               attach_sender_frame(0, 0, "s", d2c) +
+  server.bytes(amqp_header + open_frame() + begin_frame() + attach_sender_frame(0, 0, "s", d2c) +
                attach_receiver_frame(0, 1, "r", "/devices/dev1/messages/devicebound"));
   const std::string out = server.take_output();
   const auto frames = frames_of(out);
@@ -147,7 +145,7 @@ TEST_CASE("A-20 a link name twice in one session ends the connection, cleanly") 
   CHECK(device.client.server.wants_close());
 }
 
-// ---- telemetry ------------------------------------------------------------------------------------
+// ---- telemetry ---------------------------------------------------------------------------------
 
 TEST_CASE("A-40 telemetry is accepted and kept with all that came with it") {
   Device device;
@@ -171,8 +169,7 @@ TEST_CASE("A-40 telemetry is accepted and kept with all that came with it") {
   CHECK(event.content.body == "{\"t\":21}");
   CHECK(event.content.message_id.text == "m-1");
   CHECK(event.content.content_type == "application/json");
-  CHECK(event.content.properties ==
-        std::vector<hub::Property>{{"temperature", "21"}, {"n", "3"}});
+  CHECK(event.content.properties == std::vector<hub::Property>{{"temperature", "21"}, {"n", "3"}});
 }
 
 TEST_CASE("A-40 credit is topped up as messages come") {
@@ -208,7 +205,8 @@ TEST_CASE("A-07 above 1 MB the link is closed, before the message is whole") {
   CHECK(Client::condition_of(link) == "amqp:link:message-size-exceeded");
   CHECK(device.client.is_open());
   device.client.close(link);
-  CHECK(device.client.send(device.client.sender("s", d2c), Message().body("x")).state == PN_ACCEPTED);
+  CHECK(device.client.send(device.client.sender("s", d2c), Message().body("x")).state ==
+        PN_ACCEPTED);
 }
 
 TEST_CASE("A-12 what is no message is rejected with an error") {
@@ -279,7 +277,8 @@ TEST_CASE("A-11 a batch is rejected as a whole: one bad message, 256 KB in all, 
     std::string condition = "none";
     for (const Seen& seen : frames) {
       if (seen.code != Descriptor::disposition) continue;
-      for (const char* known : {"amqp:link:message-size-exceeded", "com.microsoft:argument-error"}) {
+      for (const char* known :
+           {"amqp:link:message-size-exceeded", "com.microsoft:argument-error"}) {
         if (seen.body.find(known) != std::string::npos) condition = known;
       }
     }
@@ -303,20 +302,21 @@ TEST_CASE("A-20 an aborted delivery, and one on a refused link, do no harm") {
   device.say(attach_sender_frame(0, 1, "no", "/devices/other/messages/events"));
   device.say(transfer_frame({0, 1, 1, 0, false, true}, "for nobody") +
              transfer_frame({0, 1, std::nullopt, 0, false, false}, "at all"));
-  const auto frames = frames_of(device.say(transfer_frame({0, 0, 2, 0, false, false},
-                                                          Message().body("x").encode())));
+  const auto frames = frames_of(
+      device.say(transfer_frame({0, 0, 2, 0, false, false}, Message().body("x").encode())));
   CHECK(count(frames, Descriptor::disposition) >= 1);
   CHECK_FALSE(device.server.wants_close());
 }
 
-// ---- twin and methods -----------------------------------------------------------------------------
+// ---- twin and methods --------------------------------------------------------------------------
 
 TEST_CASE("A-41 twin requests get status int and version long, with the id's type") {
   Device device;
   Client::ReceiverOptions no_credit;
   no_credit.credit = 0;
   pn_link_t* requests = device.client.sender("TwinSenderLink", "/devices/dev1/twin");
-  pn_link_t* responses = device.client.receiver("TwinReceiverLink", "/devices/dev1/twin", no_credit);
+  pn_link_t* responses =
+      device.client.receiver("TwinReceiverLink", "/devices/dev1/twin", no_credit);
   REQUIRE(Client::is_attached(requests));
   REQUIRE(Client::is_attached(responses));
   const auto ask = [&](const char* operation, const char* correlation) {
@@ -330,7 +330,8 @@ TEST_CASE("A-41 twin requests get status int and version long, with the id's typ
   auto got = device.client.receive(responses);
   REQUIRE(got.size() == 1);
   CHECK(got[0].message().correlation_text() == "g");
-  CHECK(got[0].message().annotation_number("status") == std::pair<pn_type_t, std::int64_t>{PN_INT, 200});
+  CHECK(got[0].message().annotation_number("status") ==
+        std::pair<pn_type_t, std::int64_t>{PN_INT, 200});
   CHECK(got[0].message().annotation_number("version")->first == PN_LONG);
   CHECK(got[0].message().body_bytes().find("\"desired\"") != std::string::npos);
 

@@ -64,9 +64,9 @@ TEST_CASE("A-02 MSSBCBS works like ANONYMOUS; the mechanisms are an array") {
 TEST_CASE("A-02 ANONYMOUS, with everything behind it in one read") {
   TestHub hub;
   const std::string who = "anonymous";
-  const std::string out = connect(hub, sasl_header + sasl_init("ANONYMOUS", &who) + amqp_header +
-                                           open_frame() + begin_frame() +
-                                           attach_sender_frame(0, 0, "cbs-sender", "$cbs"));
+  const std::string out =
+      connect(hub, sasl_header + sasl_init("ANONYMOUS", &who) + amqp_header + open_frame() +
+                       begin_frame() + attach_sender_frame(0, 0, "cbs-sender", "$cbs"));
   const auto frames = frames_of(out);
   CHECK(first(frames, Descriptor::sasl_outcome).fields.at(0).bits == 0);
   CHECK(count(frames, Descriptor::begin) == 1);
@@ -144,7 +144,8 @@ TEST_CASE("A-22 X.509: no SASL, or EXTERNAL; the certificate covers its device o
   for (const char* mechanism : {"", "EXTERNAL"}) {
     Client::Options options;
     options.mechanism = mechanism;
-    options.certificate = hub::ClientCertificate{std::string(40, 'b'), std::string(64, 'a'), "x509"};
+    options.certificate =
+        hub::ClientCertificate{std::string(40, 'b'), std::string(64, 'a'), "x509"};
     Client client(hub, options);
     REQUIRE(client.is_open());
     CHECK(Client::is_attached(client.sender("a", "/devices/x509/messages/events")));
@@ -221,7 +222,7 @@ TEST_CASE("A-28 an idle time-out that would keep us busy is refused") {
   CHECK(close.body.find("amqp:not-allowed") != std::string::npos);
 }
 
-// ---- put-token ------------------------------------------------------------------------------------
+// ---- put-token ---------------------------------------------------------------------------------
 
 TEST_CASE("A-03 the reply's correlation-id has the type and value of the request's message-id") {
   TestHub hub;
@@ -263,14 +264,17 @@ TEST_CASE("A-04 the disposition of a put-token leaves before its reply, at every
   }
 }
 
-TEST_CASE("A-05 the reply goes to the connection's $cbs receiver, also one of another session, and "
-          "waits for it") {
+TEST_CASE(
+    "A-05 the reply goes to the connection's $cbs receiver, also one of another session, and "
+    "waits for it") {
   TestHub hub;
   hub.create("dev1");
   Client client(hub);
   pn_link_t* request = client.sender("s", "$cbs");
   Message message;
-  message.id("1").property("operation", "put-token").property("type", "servicebus.windows.net:sastoken");
+  message.id("1")
+      .property("operation", "put-token")
+      .property("type", "servicebus.windows.net:sastoken");
   message.property("name", "n").value_body(device_token(hub, "dev1"));
   pn_message_set_reply_to(*message, "somewhere-else");
   CHECK(client.send(request, message).state == PN_ACCEPTED);
@@ -332,7 +336,9 @@ TEST_CASE("A-29 a token sent settled, with an empty tag, is taken too") {
   pn_link_t* request = client.sender("s", "$cbs");
   pn_link_t* replies = client.receiver("r", "$cbs");
   Message message;
-  message.id("1").property("operation", "put-token").property("type", "SERVICEBUS.windows.net:sastoken");
+  message.id("1")
+      .property("operation", "put-token")
+      .property("type", "SERVICEBUS.windows.net:sastoken");
   message.property("name", "n").value_body(device_token(hub, "dev1"));
   client.send(request, message, true);
   REQUIRE(client.receive(replies).size() == 1);
@@ -394,7 +400,8 @@ TEST_CASE("A-23 tokenExpiryGrace and sasClockSkewSeconds put the end off") {
   CHECK_FALSE(Client::is_attached(link));
 }
 
-TEST_CASE("A-23 a hub-scoped token with DeviceConnect opens links of any device, and of no service") {
+TEST_CASE(
+    "A-23 a hub-scoped token with DeviceConnect opens links of any device, and of no service") {
   TestHub hub;
   hub.create("dev1");
   hub.create("dev2");

@@ -35,9 +35,9 @@ Answer answer_to(const std::string& stream) {
 }  // namespace
 
 TEST_CASE("A-02 transcript: SASL MSSBCBS as uamqp writes it") {
-  const std::string init = hex(
-      "00 00 00 17 02 01 00 00"
-      "00 53 41 c0 0a 01 a3 07 4d 53 53 42 43 42 53");
+  const std::string init =
+      hex("00 00 00 17 02 01 00 00"
+          "00 53 41 c0 0a 01 a3 07 4d 53 53 42 43 42 53");
   const Answer answer = answer_to(hex("41 4d 51 50 03 01 00 00") + init);
   CHECK(answer.bytes.substr(0, 8) == sasl_header);
   const auto frames = frames_of(answer.bytes);
@@ -49,12 +49,12 @@ TEST_CASE("A-02 transcript: SASL MSSBCBS as uamqp writes it") {
 }
 
 TEST_CASE("A-01 transcript: open with rhea's encodings, begin, close") {
-  const std::string open = hex(
-      "00 00 00 21 02 00 00 00"
-      "00 53 10 c0 14 02 a1 06 72 68 65 61 2d 31 a1 09 6c 6f 63 61 6c 68 6f 73 74");
-  const std::string begin = hex(
-      "00 00 00 1b 02 00 00 00"
-      "00 53 11 c0 0e 04 40 43 70 00 00 08 00 70 ff ff ff ff");
+  const std::string open =
+      hex("00 00 00 21 02 00 00 00"
+          "00 53 10 c0 14 02 a1 06 72 68 65 61 2d 31 a1 09 6c 6f 63 61 6c 68 6f 73 74");
+  const std::string begin =
+      hex("00 00 00 1b 02 00 00 00"
+          "00 53 11 c0 0e 04 40 43 70 00 00 08 00 70 ff ff ff ff");
   const std::string close = hex("00 00 00 0c 02 00 00 00 00 53 18 45");
   const Answer answer = answer_to(amqp_header + open + begin + close);
   const auto frames = frames_of(answer.bytes);
@@ -65,9 +65,11 @@ TEST_CASE("A-01 transcript: open with rhea's encodings, begin, close") {
 
 TEST_CASE("A-20 transcript: what is not AMQP gets our header and the door") {
   for (const std::string& stream :
-       {std::string("GET / HTTP/1.1\r\nAuthorization: SharedAccessSignature sr=x&sig=secret\r\n\r\n"),
+       {std::string(
+            "GET / HTTP/1.1\r\nAuthorization: SharedAccessSignature sr=x&sig=secret\r\n\r\n"),
         hex("16 03 01 02 00 01 00 01 fc 03 03"), hex("10 0e 00 04 4d 51 54 54 04 02"),
-        hex("41 4d 51 50 01 01 00 0a"), hex("41 4d 51 50 02 01 00 00"), hex("41 4d 51 51 00 01 00 00")}) {
+        hex("41 4d 51 50 01 01 00 0a"), hex("41 4d 51 50 02 01 00 00"),
+        hex("41 4d 51 51 00 01 00 00")}) {
     const Answer answer = answer_to(stream);
     CHECK(answer.bytes == amqp_header);
     CHECK(answer.closed);
@@ -84,7 +86,8 @@ TEST_CASE("A-20 transcript: garbage behind the header closes with a condition") 
            Row{"garbage", std::string(64, '\xff'), "amqp:connection:framing-error"},
            Row{"oversized frame", hex("00 10 00 00 02 00 00 00"), "amqp:connection:framing-error"},
            Row{"undersized frame", hex("00 00 00 04 02 00 00 00"), "amqp:connection:framing-error"},
-           Row{"unknown frame type", hex("00 00 00 08 02 07 00 00"), "amqp:connection:framing-error"},
+           Row{"unknown frame type", hex("00 00 00 08 02 07 00 00"),
+               "amqp:connection:framing-error"},
            Row{"no performative", raw_frame(0, 0, hex("a1 01 61")), "amqp:decode-error"},
            Row{"broken list", raw_frame(0, 0, hex("00 53 10 c0 ff 01")), "amqp:decode-error"},
            Row{"second header", amqp_header, "amqp:connection:framing-error"},
@@ -127,25 +130,36 @@ TEST_CASE("A-20 transcript: cut off anywhere, the session ends and keeps nothing
 TEST_CASE("A-20 mutated conversations of an authenticated client never hurt") {
   TestHub hub;
   hub.create("dev1");
-  const std::string response =
-      std::string("\0", 1) + "iothubowner@sas.root.localhost" + std::string("\0", 1) +
-      service_token(hub, "iothubowner");
+  const std::string response = std::string("\0", 1) + "iothubowner@sas.root.localhost" +
+                               std::string("\0", 1) + service_token(hub, "iothubowner");
   const std::string login = sasl_header + sasl_init("PLAIN", &response) + amqp_header;
-  const std::string message =
-      Message().id("1").to("/devices/dev1/messages/devicebound").property("k", "v").body("x").encode();
-  const std::string flow = raw_frame(
-      0, 0, hex("00 53 13 c0 15 07 43 70 00000800 43 70 00000800 52 01 43 70 00000064"));
-  const std::string accept_all = raw_frame(0, 0, hex("00 53 15 c0 0b 05 41 43 52 ff 41 00 53 24 45"));
+  const std::string message = Message()
+                                  .id("1")
+                                  .to("/devices/dev1/messages/devicebound")
+                                  .property("k", "v")
+                                  .body("x")
+                                  .encode();
+  const std::string flow =
+      raw_frame(0, 0, hex("00 53 13 c0 15 07 43 70 00000800 43 70 00000800 52 01 43 70 00000064"));
+  const std::string accept_all =
+      raw_frame(0, 0, hex("00 53 15 c0 0b 05 41 43 52 ff 41 00 53 24 45"));
   const std::string detach = raw_frame(0, 0, hex("00 53 16 d0 00000007 00000002 52 01 41"));
   const std::vector<std::string> frames = {
-      open_frame(), begin_frame(0), begin_frame(1),
+      open_frame(),
+      begin_frame(0),
+      begin_frame(1),
       attach_sender_frame(0, 0, "send", "/messages/devicebound"),
       attach_receiver_frame(0, 1, "c2d", "/devices/dev1/messages/devicebound"),
       attach_sender_frame(1, 0, "d2c", "/devices/dev1/messages/events"),
-      flow, transfer_frame({}, message), transfer_frame({0, 0, 1, 0, false, true}, message.substr(0, 9)),
+      flow,
+      transfer_frame({}, message),
+      transfer_frame({0, 0, 1, 0, false, true}, message.substr(0, 9)),
       transfer_frame({0, 0, std::nullopt, 0, false, false}, message.substr(9)),
-      transfer_frame({1, 0, 0, 0x80013700, false, false}, message), accept_all, detach,
-      raw_frame(0, 1, hex("00 53 17 45")), close_frame()};
+      transfer_frame({1, 0, 0, 0x80013700, false, false}, message),
+      accept_all,
+      detach,
+      raw_frame(0, 1, hex("00 53 17 45")),
+      close_frame()};
   std::mt19937 random(77);
   for (int round = 0; round < 1000; ++round) {
     Server server(hub);
@@ -158,7 +172,8 @@ TEST_CASE("A-20 mutated conversations of an authenticated client never hurt") {
         case 1: frame += frame; break;
         case 2: frame.clear(); break;
         default:
-          if (frame.size() > 8) frame[8 + random() % (frame.size() - 8)] = static_cast<char>(random());
+          if (frame.size() > 8)
+            frame[8 + random() % (frame.size() - 8)] = static_cast<char>(random());
       }
     }
     for (const std::string& frame : talk) {

@@ -73,12 +73,12 @@ std::string id_text_of(pn_atom_t atom) {
 
 }  // namespace
 
-// ---- Server ---------------------------------------------------------------------------------------
+// ---- Server ------------------------------------------------------------------------------------
 
 Server::Server(test::TestHub& test_hub, protocols::PeerInfo peer)
     : hub(test_hub),
-      session(std::make_unique<amqp::Session>(test_hub.hub, std::move(peer),
-                                              [count = wakes] { ++*count; }, test_hub.now)) {}
+      session(std::make_unique<amqp::Session>(
+          test_hub.hub, std::move(peer), [count = wakes] { ++*count; }, test_hub.now)) {}
 
 void Server::bytes(std::string_view input) { session->on_bytes(input, hub.now); }
 
@@ -105,9 +105,11 @@ std::string Server::take_output() {
   return out;
 }
 
-// ---- Message --------------------------------------------------------------------------------------
+// ---- Message -----------------------------------------------------------------------------------
 
-Message::Message() : message_(pn_message(), pn_message_free) { pn_message_set_inferred(message_.get(), true); }
+Message::Message() : message_(pn_message(), pn_message_free) {
+  pn_message_set_inferred(message_.get(), true);
+}
 
 Message Message::decode(std::string_view encoded) {
   Message out;
@@ -237,7 +239,7 @@ std::optional<std::string> Message::annotation_text(std::string_view name) const
   return text(pn_data_get_string(data));
 }
 
-// ---- Client ---------------------------------------------------------------------------------------
+// ---- Client ------------------------------------------------------------------------------------
 
 Client::Client(test::TestHub& hub, Options options)
     : server(hub, {"test", true, false, "", options.certificate}), one_by_one_(options.one_by_one) {
@@ -401,8 +403,8 @@ SendResult Client::settle_two_phase(const Received& received, std::uint64_t stat
   SendResult result;
   result.state = pn_delivery_remote_state(received.delivery);
   result.settled = pn_delivery_settled(received.delivery);
-  result.condition = text(pn_condition_get_name(
-      pn_disposition_condition(pn_delivery_remote(received.delivery))));
+  result.condition =
+      text(pn_condition_get_name(pn_disposition_condition(pn_delivery_remote(received.delivery))));
   pn_delivery_settle(received.delivery);
   return result;
 }

@@ -25,7 +25,7 @@ class Server {
  public:
   explicit Server(test::TestHub& hub, protocols::PeerInfo peer = {"test", true, false, "", {}});
 
-  void bytes(std::string_view input);                          // as one read
+  void bytes(std::string_view input);  // as one read
   void bytes_one_by_one(std::string_view input);
   // What it has written since the last call. Wakes and immediate deadlines are served first.
   std::string take_output();
@@ -54,8 +54,8 @@ class Message {
   Message& property(std::string_view name, std::string_view value);
   Message& property_int(std::string_view name, std::int32_t value);
   Message& annotation(std::string_view name, std::string_view value);
-  Message& body(std::string_view bytes);         // one data section
-  Message& value_body(std::string_view text);    // amqp-value string
+  Message& body(std::string_view bytes);       // one data section
+  Message& value_body(std::string_view text);  // amqp-value string
   std::string encode() const;
 
   pn_message_t* operator*() const { return message_.get(); }
@@ -90,11 +90,11 @@ struct SendResult {
 class Client {
  public:
   struct Options {
-    std::string mechanism;           // empty: a bare AMQP header
+    std::string mechanism;  // empty: a bare AMQP header
     std::string user, password;
     std::optional<hub::ClientCertificate> certificate;
-    bool one_by_one = false;         // every byte its own read
-    std::uint32_t max_frame = 0;     // 0: Proton's default
+    bool one_by_one = false;      // every byte its own read
+    std::uint32_t max_frame = 0;  // 0: Proton's default
     std::uint32_t idle_ms = 0;
   };
   explicit Client(test::TestHub& hub) : Client(hub, Options{}) {}
@@ -123,7 +123,7 @@ class Client {
   void credit(pn_link_t* link, int n);
   void close(pn_link_t* link);
   static bool is_attached(pn_link_t* link);
-  static std::string condition_of(pn_link_t* link);      // of the hub's detach
+  static std::string condition_of(pn_link_t* link);  // of the hub's detach
   static std::string description_of(pn_link_t* link);
 
   SendResult send(pn_link_t* link, const Message& message, bool settled = false) {

@@ -133,8 +133,8 @@ std::string attach_sender_frame(std::uint16_t channel, std::uint32_t handle, std
   return attach_frame(channel, handle, name, false, "own", target);
 }
 
-std::string attach_receiver_frame(std::uint16_t channel, std::uint32_t handle, std::string_view name,
-                                  std::string_view source) {
+std::string attach_receiver_frame(std::uint16_t channel, std::uint32_t handle,
+                                  std::string_view name, std::string_view source) {
   return attach_frame(channel, handle, name, true, source, "own");
 }
 

@@ -37,8 +37,8 @@ std::string open_frame(std::uint32_t idle_ms = 0);
 std::string begin_frame(std::uint16_t channel = 0);
 std::string attach_sender_frame(std::uint16_t channel, std::uint32_t handle, std::string_view name,
                                 std::string_view target);
-std::string attach_receiver_frame(std::uint16_t channel, std::uint32_t handle, std::string_view name,
-                                  std::string_view source);
+std::string attach_receiver_frame(std::uint16_t channel, std::uint32_t handle,
+                                  std::string_view name, std::string_view source);
 struct Transfer {
   std::uint16_t channel = 0;
   std::uint32_t handle = 0;
@@ -58,7 +58,7 @@ struct Seen {
   Descriptor code{};
   std::vector<Value> fields;  // described ones as null
   std::string_view payload;
-  std::string_view body;      // performative and payload
+  std::string_view body;  // performative and payload
 };
 std::vector<Seen> frames_of(std::string bytes);
 // The first of a kind; fails the test if there is none.
