@@ -277,7 +277,7 @@ Invocation parse(const std::vector<std::string>& arguments,
   for (std::size_t i = 0; i < options.size(); ++i) {
     command.add_option("--" + std::string(options[i].name), given[i], std::string(options[i].help))
         ->type_name(std::string(options[i].placeholder))
-        ->allow_extra_args(false)
+        ->expected(1)
         ->multi_option_policy(options[i].list ? CLI::MultiOptionPolicy::TakeAll
                                               : CLI::MultiOptionPolicy::TakeLast);
   }

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/print_result.hpp"
+
 #include <future>
 
 namespace {

@@ -4,12 +4,14 @@
 #include "emulator/app/dev_ca.hpp"
 #include "emulator/app/system_clock.hpp"
 #include "protocols/net/listener.hpp"
+#include "tests/support/print_result.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/write.hpp>
+#include <doctest/doctest.h>
 
 #include <atomic>
 #include <condition_variable>

@@ -41,7 +41,9 @@ class TlsClient {
     }
     stream_.emplace(io_, context_);
     if (!options.name.empty()) {
-      SSL_set_tlsext_host_name(stream_->native_handle(), options.name.c_str());
+      // The macro SSL_set_tlsext_host_name, without its cast.
+      SSL_ctrl(stream_->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+               const_cast<char*>(options.name.c_str()));
       stream_->set_verify_callback(ssl::host_name_verification(options.name));
     }
     if (!options.alpn.empty()) {

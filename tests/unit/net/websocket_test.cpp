@@ -2,6 +2,7 @@
 
 #include "tests/unit/net/net_test_support.hpp"
 
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/websocket.hpp>
 

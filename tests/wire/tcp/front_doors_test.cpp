@@ -7,6 +7,7 @@
 #include "emulator/core/auth.hpp"
 #include "tests/unit/net/tls_client.hpp"
 
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/websocket.hpp>
 #include <boost/beast/websocket/ssl.hpp>
