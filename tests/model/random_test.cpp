@@ -106,7 +106,7 @@ class RandomPlay {
         if (world_.links() > 0 && chance(2)) world_.close(below(world_.links()));
         return;
       case 17:
-        if (world_.links() > 0 && chance(2)) world_.receive_and_complete(below(world_.links()));
+        if (world_.links() > 0 && chance(2)) world_.receive(below(world_.links()), true);
         return;
       case 18:
         return administer();

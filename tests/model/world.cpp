@@ -215,32 +215,21 @@ void World::open(const std::string& queue, Transport transport, hub::SequenceNum
   end();
 }
 
-void World::receive(std::size_t index) {
-  begin("link " + std::to_string(index) + " receives");
+void World::receive(std::size_t index, bool and_complete) {
+  begin("link " + std::to_string(index) + " receives" + (and_complete ? " and completes" : ""));
   observe_feedback();
   auto& link = links_[index];
-  const auto delivery = link.receiver.receive(now_);
+  const auto delivery =
+      and_complete ? link.receiver.receive_and_complete(now_) : link.receiver.receive(now_);
   auto* expected = link.live ? model_.next_for(link.queue, link.holder, link.first) : nullptr;
   const auto lock = link.queue.empty() ? settings_.feedback_lock_duration : limits_.lock_duration;
   link.hungry = link.live && !delivery;
   if (link.hungry) *link.wakes = 0;
   expect_delivery(link.queue, expected, delivery, link.holder, lock,
                   link.transport == Transport::mqtt);
-  end();
-}
-
-void World::receive_and_complete(std::size_t index) {
-  begin("link " + std::to_string(index) + " receives and completes");
-  observe_feedback();
-  auto& link = links_[index];
-  const auto delivery = link.receiver.receive_and_complete(now_);
-  auto* expected = link.live ? model_.next_for(link.queue, link.holder, link.first) : nullptr;
-  const auto lock = link.queue.empty() ? settings_.feedback_lock_duration : limits_.lock_duration;
-  link.hungry = link.live && !delivery;
-  if (link.hungry) *link.wakes = 0;
-  expect_delivery(link.queue, expected, delivery, link.holder, lock,
-                  link.transport == Transport::mqtt);
-  if (delivery) model_.settle(link.queue, delivery->lock_token, link.holder, Verb::complete, now_);
+  if (delivery && and_complete) {
+    model_.settle(link.queue, delivery->lock_token, link.holder, Verb::complete, now_);
+  }
   end();
 }
 

@@ -31,8 +31,7 @@ class World {
   void get(const std::string& queue, hub::Duration lock);
   void settle_once(const std::string& queue, const hub::LockToken& token, Verb verb);
   void open(const std::string& queue, hub::Transport transport, hub::SequenceNumber first = 0);
-  void receive(std::size_t link);
-  void receive_and_complete(std::size_t link);
+  void receive(std::size_t link, bool and_complete = false);
   void settle(std::size_t link, const hub::LockToken& token, Verb verb);
   void close(std::size_t link);
   void connect(const std::string& device, hub::Transport transport);
