@@ -112,7 +112,7 @@ void Engine::consume_output(std::size_t size) {
   HUB_ASSERT(size <= output_size());
   taken_ += size;
   if (taken_ != out_.size()) return;
-  constexpr std::size_t kept_bytes_max = 64 * 1024;  // an idle connection keeps no large buffer
+  constexpr std::size_t kept_bytes_max = 16 * 1024;  // an idle connection keeps no large buffer
   out_.clear();
   if (out_.capacity() > kept_bytes_max) out_.shrink_to_fit();
   taken_ = 0;

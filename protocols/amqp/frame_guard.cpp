@@ -54,6 +54,7 @@ bool FrameGuard::fail(const char* condition, std::string description) {
 
 std::string_view FrameGuard::next(std::string_view& input) {
   if (fault_.condition != nullptr) return {};
+  std::string().swap(whole_);  // an idle connection keeps no large buffer
   if (partial_.empty()) {
     const std::size_t size = unit_size(input);
     if (fault_.condition != nullptr) return {};
@@ -73,7 +74,6 @@ std::string_view FrameGuard::next(std::string_view& input) {
     if (fault_.condition != nullptr) return {};
     if (size != 0 && size == partial_.size()) {
       whole_.swap(partial_);
-      partial_.clear();
       return check(whole_) ? std::string_view(whole_) : std::string_view{};
     }
   }

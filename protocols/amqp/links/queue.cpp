@@ -84,7 +84,9 @@ std::optional<hub::Result<void>> QueueLink::settle(pn_delivery_t* delivery,
       return pn_disposition_is_undeliverable(pn_delivery_remote(delivery))
                  ? receiver_.reject(token, now)
                  : receiver_.abandon(token, now);
-    default: return std::nullopt;
+    default:  // settled without an outcome: nobody has it any more, and it was no abandon
+      if (pn_delivery_settled(delivery)) return receiver_.release(token, now);
+      return std::nullopt;
   }
 }
 
@@ -95,9 +97,7 @@ void QueueLink::on_outcome(pn_delivery_t* delivery) {
   HUB_ASSERT(token.has_value());  // it is ours
   const auto settled = settle(delivery, *token);
   if (pn_delivery_settled(delivery)) {
-    // One-phase. Settled without a state decides nothing: the lock's deadline returns the message,
-    // uncounted.
-    if (settled && !*settled) {
+    if (!*settled) {
       connection_.hub().log().debug("a settlement came too late", {{"device", device}});
     }
     settle_here(delivery);
