@@ -65,6 +65,9 @@ TEST_CASE("N-01 above the bound a connection is closed at once, with one line in
   CHECK(first.receive(1) == "b");
 }
 
+// Not in a build with UBSan, whose checks of virtual calls need descriptors of their own; it comes
+// with ASan here.
+#ifndef __SANITIZE_ADDRESS__
 TEST_CASE("N-09 without descriptors the listener pauses, says why, and comes back") {
   TestServer server;
   const auto port = server.listen();
@@ -90,6 +93,7 @@ TEST_CASE("N-09 without descriptors the listener pauses, says why, and comes bac
   CHECK(boost::asio::read(late, boost::asio::buffer(&byte, 1)) == 1);
   CHECK(byte == 'b');
 }
+#endif
 
 TEST_CASE("M-01 a protocol nobody serves ends the connection") {
   TestServer server([](HookSession& session) {
