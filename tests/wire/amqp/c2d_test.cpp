@@ -96,6 +96,7 @@ TEST_CASE("A-09 A-14 A-30 the tutorial: send, receive, complete, feedback") {
   const Message record = records[0].message();
   CHECK(std::string(pn_message_get_content_type(*record)) ==
         "application/vnd.microsoft.iothub.feedback.json");
+  CHECK(std::string(pn_message_get_address(*record)) == "/messages/serviceBound/feedback");
   const pn_bytes_t user = pn_message_get_user_id(*record);
   CHECK(std::string(user.start, user.size) == "localhost");
   CHECK(record.annotation_number("iothub-enqueuedtime")->first == PN_TIMESTAMP);
