@@ -109,8 +109,6 @@ build_preset() {
   shift
   (
     cd "$ROOT"
-    # One compiler cache for all checkouts of the project, wherever they lie.
-    export CCACHE_BASEDIR=$ROOT CCACHE_NOHASHDIR=yes
     log=build/$preset.configure.log
     mkdir -p build
     cmake --preset "$preset" >"$log" 2>&1 || {
