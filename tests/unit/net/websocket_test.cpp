@@ -203,7 +203,7 @@ TEST_CASE("N-01 a message above the bound is refused with 1009") {
   beast::flat_buffer buffer;
   error_code error;
   while (!error) client->read(buffer, error);
-  CHECK(error == websocket::error::closed);
+  // Not which error: the client's own shutdown may find the connection gone already.
   CHECK(client->reason().code == websocket::close_code::too_big);
 }
 
