@@ -147,7 +147,7 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
     }
     default:  // methods
       if (hub_sends) {
-        link = std::make_unique<SilentSender>(*this, pn, next_id());
+        link = std::make_unique<Link>(*this, pn, next_id());
       } else {
         link = std::make_unique<SilentReceiver>(*this, pn, next_id());
       }
@@ -182,7 +182,7 @@ Connection::LinkResult Connection::make_service_link(pn_link_t* pn, const Addres
     link =
         std::make_unique<QueueLink>(*this, pn, id, hub_.open_feedback(wakes_->waker_for(id), now_));
   } else {
-    link = std::make_unique<SilentSender>(*this, pn, id);
+    link = std::make_unique<Link>(*this, pn, id);
   }
   link->credential = std::move(*granted);
   return link;

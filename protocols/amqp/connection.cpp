@@ -51,6 +51,7 @@ Connection::~Connection() { drop_all(); }
 void Connection::on_bytes(std::string_view bytes, TimePoint now) {
   now_ = now;
   sasl_.set_now(now);
+  run_wakes();  // what the hub has closed is gone before the client attaches anew
   while (!wants_close()) {
     const std::string_view unit = guard_.next(bytes);
     if (const auto& fault = guard_.fault(); fault.condition != nullptr) {
@@ -101,8 +102,8 @@ void Connection::on_peer_closed(TimePoint now) {
 
 void Connection::on_shutdown(TimePoint now) {
   now_ = now;
-  if (!wants_close())
-    close_connection({"amqp:connection:forced", "the hub is shutting down"});
+  if (wants_close()) return;
+  close_connection({"amqp:connection:forced", "the hub is shutting down"});
 }
 
 std::optional<TimePoint> Connection::next_deadline() const {

@@ -30,9 +30,6 @@ struct Ids {
 };
 hub::Result<Ids> read_ids(const Sections& sections);
 
-// A simple value as text: application properties other than strings are stringified.
-std::optional<std::string> text_of(const Value& value);
-
 // Appends one delivery: annotations, then the bare message.
 void append_delivery(std::string& out, const hub::Delivery& delivery);
 

@@ -76,24 +76,19 @@ hub::Result<Sections> scan_sections(std::string_view message) {
   return out;
 }
 
-std::optional<Value> find_in_map(const std::optional<Value>& map, std::string_view key) {
+std::optional<std::string_view> find_text(const std::optional<Value>& map, std::string_view key) {
   if (!map) return std::nullopt;
   Reader reader(map->bytes);
   for (std::uint32_t i = 0; i + 1 < map->count; i += 2) {
     Value name;
     if (!reader.read(name)) return std::nullopt;
-    Reader value_reader = reader;
-    Value value;
-    const bool simple = value_reader.read(value);
-    if (name.text() == key) return simple ? std::optional(value) : std::nullopt;
+    if (name.text() == key) {
+      Value value;
+      return reader.read(value) ? value.text() : std::nullopt;
+    }
     if (!reader.skip()) return std::nullopt;
   }
   return std::nullopt;
-}
-
-std::optional<std::string_view> find_text(const std::optional<Value>& map, std::string_view key) {
-  const auto value = find_in_map(map, key);
-  return value ? value->text() : std::nullopt;
 }
 
 }  // namespace amqp

@@ -28,16 +28,12 @@ struct Sections {
   // Properties, application properties and one data section, in this order and adjacent, with
   // nothing behind: these bytes can be forwarded. Else empty.
   std::string_view bare;
-
-  bool has_body() const { return !data.empty() || amqp_value || has_sequence; }
 };
 
 // iot_hub_format_error if `message` is not sections all the way, or repeats one that may not.
 hub::Result<Sections> scan_sections(std::string_view message);
 
-// The value of a key in a map section; nullopt if it is not there.
-std::optional<Value> find_in_map(const std::optional<Value>& map, std::string_view key);
-// The same, if it is a string or symbol.
+// The value of a key in a map section; nullopt if it is not there or no string or symbol.
 std::optional<std::string_view> find_text(const std::optional<Value>& map, std::string_view key);
 
 }  // namespace amqp

@@ -1,6 +1,7 @@
 #pragma once
 // What answers at one end of a link. One subclass per address; Connection owns them and passes on
-// what Proton reports.
+// what Proton reports. As it is, a Link attaches and stays silent: method requests, file
+// notifications.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -46,12 +47,6 @@ class Link {
  private:
   pn_link_t* pn_;
   WakeId id_;
-};
-
-// Attaches and stays silent: method requests, file notifications.
-class SilentSender : public Link {
- public:
-  using Link::Link;
 };
 
 // Accepts and forgets: method responses, which answer nothing.

@@ -134,6 +134,13 @@ TEST_CASE("A-14 application properties that are lists, or no UTF-8, are refused"
         hub::HubErrc::iot_hub_format_error);
 }
 
+TEST_CASE("A-14 an id that is no UTF-8, or of another type, is refused") {
+  CHECK(read(hex("00 53 73 c0 04 01 a1 01 ff 00 53 75 a0 00")).error().code ==
+        hub::HubErrc::iot_hub_format_error);
+  CHECK(read(hex("00 53 73 c0 03 01 54 01 00 53 75 a0 00")).error().code ==
+        hub::HubErrc::iot_hub_format_error);
+}
+
 TEST_CASE("A-31 iothub-ack is taken out, in any case; `ack` only where it can mean that") {
   const auto full =
       read(Message().to(to).property("iothub-ack", "full").property("k", "v").body("b").encode());

@@ -271,6 +271,17 @@ TEST_CASE("A-34 an MQTT connection of the device takes its AMQP links") {
   CHECK(Client::condition_of(d2c) == "amqp:link:stolen");
 }
 
+TEST_CASE("A-34 a link attached after the takeover stays, even before the hub's wake was served") {
+  World world;
+  Device device(world.hub);
+  auto mqtt = world.hub.hub.connect_device({"dev1"}, hub::Transport::mqtt, [] {}, world.hub.now);
+  REQUIRE(mqtt);
+  pn_link_t* again = device.client.receiver("again", devicebound);
+  CHECK(Client::is_attached(again));
+  CHECK(Client::condition_of(device.link) == "amqp:link:stolen");
+  CHECK(mqtt->closed() == hub::CloseReason::taken_over);
+}
+
 TEST_CASE("A-35 disabling, deleting or changing a device detaches its links and no other's") {
   for (const int change : {0, 1, 2}) {
     World world;
