@@ -16,8 +16,8 @@ enum WakeReason : std::uint8_t { woken_by_hub = 1, woken_by_commit = 2 };
 // What a failed handshake usually means here, and what helps.
 std::string_view handshake_hint(std::string_view reason) {
   const auto has = [&](std::string_view part) { return reason.find(part) != std::string_view::npos; };
-  if (has("unknown ca") || has("certificate unknown") || has("bad certificate")) {
-    return "the client does not trust the development CA: give it the file named at start";
+  if (has("unknown ca") || has("certificate unknown") || has("bad certificate") || has("closed by")) {
+    return "it seems not to trust the development CA: give it the file named at start";
   }
   if (has("http request")) return "plain HTTP on a TLS port: use https";
   if (has("wrong version number") || has("packet length too long")) {
@@ -209,6 +209,10 @@ void Connection::read(hub::TimePoint now) {
         return wait_for_room();
       case IoStatus::closed:
         peer_closed_ = true;
+        if (const auto reason = stream_->error_text(); !reason.empty()) {
+          thread_.log().warn("WebSocket peer breaks the protocol", {{"peer", stream_->peer().address},
+                                                                    {"reason", reason}});
+        }
         return;
       case IoStatus::failed:
         return lose(now, stream_->error_text());

@@ -20,7 +20,7 @@ enum class IoStatus : std::uint8_t {
   ok,
   want_read,   // nothing now: wait_readable
   want_write,  // nothing now: wait_writable
-  closed,      // the peer has said that nothing more comes
+  closed,      // nothing more comes; error_text(): why, if the peer broke a rule
   failed,      // the connection is broken: error_text()
 };
 

@@ -128,7 +128,12 @@ IoStatus TlsStream::handshake() {
     may_have_more_ = SSL_has_pending(ssl_) == 1;
     return IoStatus::ok;
   }
-  return status_of(result);
+  const IoStatus status = status_of(result);
+  if (status == IoStatus::closed && SSL_get_state(ssl_) != TLS_ST_BEFORE) {
+    error_ = "closed by the client when it had seen the certificate";  // .NET gives no alert
+    return IoStatus::failed;
+  }
+  return status;
 }
 
 ReadResult TlsStream::read(std::span<char> scratch) {

@@ -153,6 +153,8 @@ class WebSocketStream final : public Stream,
 
   void wait_readable(OwnerPtr owner) override {
     if (state_ == State::upgrading) return accept(std::move(owner));
+    if (state_ == State::closing) return;  // the end of say_goodbye tells
+    if (state_ == State::draining) return lower().wait_readable(std::move(owner));
     if (state_ != State::open || may_have_more()) {  // a read has something to say at once
       return asio::post(socket_.get_executor(), [o = std::move(owner)] { o->on_readable(); });
     }
@@ -172,7 +174,7 @@ class WebSocketStream final : public Stream,
     }
   }
 
-  ReadResult read(std::span<char>) override {
+  ReadResult read(std::span<char> scratch) override {
     if (received_size_ > 0) {
       return {IoStatus::ok, {received_.data(), std::exchange(received_size_, 0)}};
     }
@@ -182,8 +184,10 @@ class WebSocketStream final : public Stream,
       case State::closing:
         return {IoStatus::want_read, {}};
       case State::refused:
-      case State::closed:
+      case State::ended:
         return {IoStatus::closed, {}};
+      case State::draining:
+        return lower().read(scratch);
       case State::failed:
         break;
     }
@@ -192,7 +196,8 @@ class WebSocketStream final : public Stream,
 
   // Each call takes a piece into one message; there is room for the next when this one is sent.
   WriteResult write(std::string_view bytes) override {
-    if (state_ != State::open) return {IoStatus::failed, 0};
+    if (state_ == State::failed) return {IoStatus::failed, 0};
+    if (state_ != State::open) return {IoStatus::ok, bytes.size()};  // nobody takes it any more
     if (writing_) return {IoStatus::want_write, 0};
     writing_ = true;
     outgoing_.assign(bytes.substr(0, IoThread::scratch_size / 2));
@@ -206,22 +211,20 @@ class WebSocketStream final : public Stream,
   bool may_have_more() const override { return received_size_ > 0; }
 
   void say_goodbye(OwnerPtr owner) override {
-    if (state_ != State::open && state_ != State::refused) {
-      return socket_.next_layer().stream().say_goodbye(std::move(owner));
-    }
+    if (state_ != State::open && state_ != State::refused) return start_draining();
     const auto code = state_ == State::refused ? websocket::close_code::unknown_data
                                                : websocket::close_code::normal;
     state_ = State::closing;
     socket_.async_close(code, [self = shared_from_this(), o = std::move(owner)](error_code) {
-      self->state_ = State::closed;
+      self->start_draining();
       o->on_readable();
     });
   }
 
-  void close() override { socket_.next_layer().stream().close(); }
+  void close() override { lower().close(); }
 
   protocols::PeerInfo peer() const override {
-    protocols::PeerInfo peer = socket_.next_layer().stream().peer();
+    protocols::PeerInfo peer = lower().peer();
     peer.websocket = true;
     return peer;
   }
@@ -232,11 +235,20 @@ class WebSocketStream final : public Stream,
   enum class State {
     upgrading,
     open,
-    refused,  // the peer broke our rules and is to hear so
-    closing,  // our close is sent, the peer's is awaited
-    closed,
+    refused,   // the peer broke a rule of ours, and is to hear so in our close
+    ended,     // both closes are exchanged, or Beast has sent one that no answer is awaited for
+    closing,   // our close is sent, the peer's is awaited
+    draining,  // what still comes is dropped, until the peer closes the connection too
     failed,
   };
+
+  SocketStream& lower() { return socket_.next_layer().stream(); }
+  const SocketStream& lower() const { return socket_.next_layer().stream(); }
+
+  void start_draining() {
+    state_ = State::draining;
+    lower().say_goodbye(nullptr);
+  }
 
   void accept(OwnerPtr owner) {
     http::request_parser<http::empty_body> parser;
@@ -257,12 +269,16 @@ class WebSocketStream final : public Stream,
   }
 
   void end_of_read(error_code error, std::size_t size) {
+    static const auto& websocket_errors = error_code(websocket::error::closed).category();
     if (state_ != State::open) return;  // our own close has ended this read
     if (!error && !socket_.got_binary()) {
       error_ = "a text frame, where only binary ones have a meaning";
       state_ = State::refused;
     } else if (error == websocket::error::closed || error == asio::error::eof) {
-      state_ = State::closed;
+      state_ = State::ended;
+    } else if (error.category() == websocket_errors) {
+      error_ = error.message();  // the peer breaks the protocol, and Beast has told it so
+      state_ = State::ended;
     } else if (error) {
       fail(error.message());
     } else {
