@@ -205,6 +205,9 @@ TEST_CASE("N-01 a message above the bound is refused with 1009, which arrives th
   while (!error) client->read(buffer, error);
   // Not which error: the client's own shutdown may find the connection gone already.
   CHECK(client->reason().code == websocket::close_code::too_big);
+  client->next_layer().close();
+  while (server.on_thread([&] { return server.thread().connection_count(); }) > 0) {
+  }
   CHECK(server.log().has("WebSocket peer breaks the protocol"));
 }
 
