@@ -32,9 +32,8 @@ constexpr int kIdleTimeoutMs = 240'000;
 // The C++ binding of 0.37 does not show why a delivery was rejected, the C object below it does.
 // pn_object() is protected: this class may reach it, and nothing else does.
 struct TrackerAccess : proton::tracker {
-  static pn_delivery_t* of(const proton::tracker& tracker) {
-    return (tracker.*(&TrackerAccess::pn_object))();
-  }
+  explicit TrackerAccess(const proton::tracker& tracker) : proton::tracker(tracker) {}
+  using proton::tracker::pn_object;
 };
 
 std::unique_ptr<ByteStream> connect(const ClientOptions& options, Duration timeout) {
@@ -199,7 +198,7 @@ void AmqpConnection::on_tracker_release(proton::tracker&) { outcome_ = Outcome::
 void AmqpConnection::on_tracker_reject(proton::tracker& tracker) {
   outcome_ = Outcome::rejected;
   pn_condition_t* condition =
-      pn_disposition_condition(pn_delivery_remote(TrackerAccess::of(tracker)));
+      pn_disposition_condition(pn_delivery_remote(TrackerAccess{tracker}.pn_object()));
   const auto text = [](const char* value) { return std::string{value == nullptr ? "" : value}; };
   rejection_ = {text(pn_condition_get_name(condition)),
                 text(pn_condition_get_description(condition))};
