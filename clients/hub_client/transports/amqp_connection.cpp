@@ -32,7 +32,7 @@ constexpr int kIdleTimeoutMs = 240'000;
 // The C++ binding of 0.37 does not show why a delivery was rejected, the C object below it does.
 // pn_object() is protected: this class may reach it, and nothing else does.
 struct TrackerAccess : proton::tracker {
-  explicit TrackerAccess(const proton::tracker& tracker) : proton::tracker(tracker) {}
+  explicit TrackerAccess(const proton::tracker& base) : proton::tracker(base) {}
   using proton::tracker::pn_object;
 };
 
