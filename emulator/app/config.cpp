@@ -105,9 +105,10 @@ void assign(Config& config, const std::vector<std::string>& values) {
   config.*Member = Parse(values.back());
 }
 
-void assign_sans(Config& config, const std::vector<std::string>& values) {
-  config.sans.clear();
-  for (const auto& value : values) config.sans.push_back(parse_not_empty(value));
+template <auto Member>
+void assign_list(Config& config, const std::vector<std::string>& values) {
+  (config.*Member).clear();
+  for (const auto& value : values) (config.*Member).push_back(parse_not_empty(value));
 }
 
 void merge_settings(Config& config, const std::vector<std::string>& values) {
@@ -143,7 +144,9 @@ constexpr std::array options{
     Option{"tls-dir", "DIR", "Development CA and server certificate, made on first start",
            assign<&Config::tls_dir, parse_not_empty>},
     Option{"san", "NAME", "One more name or address in the server certificate; repeatable",
-           assign_sans, true},
+           assign_list<&Config::sans>, true},
+    Option{"device-ca", "FILE", "PEM: CAs whose certificates open their devices; repeatable",
+           assign_list<&Config::device_cas>, true},
     Option{"key", "BASE64", "Key of the shared access policies [the well-known key]",
            assign<&Config::key, parse_key>, false, true},
     Option{"seed", "FILE", "JSON: devices, policies, settings to start with",
@@ -345,7 +348,11 @@ std::string to_json(const Config& config) {
   text("control-listen", config.control_listen);
   text("data", config.data);
   text("tls-dir", config.tls_dir);
-  if (!config.sans.empty()) out["san"] = json::array(config.sans.begin(), config.sans.end());
+  const auto list = [&](const char* name, const std::vector<std::string>& values) {
+    if (!values.empty()) out[name] = json::array(values.begin(), values.end());
+  };
+  list("san", config.sans);
+  list("device-ca", config.device_cas);
   if (!config.key.empty()) out["key"] = config.key == well_known_key ? config.key : "(not shown)";
   text("seed", config.seed);
   json::object settings;

@@ -34,6 +34,7 @@ struct Config {
   std::string data;     // empty: in memory
   std::string tls_dir;  // empty: DIR/tls of data, else the user's state folder
   std::vector<std::string> sans;
+  std::vector<std::string> device_cas;  // files
   std::string key;  // empty: see effective_key in server.hpp
   std::string seed;
   std::vector<std::pair<std::string, std::string>> settings;  // each accepted by hub::Settings

@@ -211,6 +211,10 @@ std::string metrics_text(const hub::Metrics& metrics) {
       {"iothub_emulator_connections_open", "gauge", "Connections open now", metrics.connections_open},
       {"iothub_emulator_authentication_failures", "counter", "Refused logins and tokens",
        metrics.authentication_failures},
+      {"iothub_emulator_throttled", "counter", "Operations refused by the tier's throttles",
+       metrics.throttled},
+      {"dailyMessageQuotaUsed", "gauge", "dailyMessageQuotaUsed: messages charged since 00:00 UTC",
+       metrics.daily_message_quota_used},
   };
   std::ostringstream out;
   for (const auto& row : rows) {

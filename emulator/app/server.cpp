@@ -40,6 +40,16 @@ std::filesystem::path tls_folder(const Config& config) {
   throw StartError(2, "no folder for the certificates: neither --tls-dir nor HOME is set");
 }
 
+std::string read_device_cas(const std::vector<std::string>& files) {
+  std::string all;
+  for (const auto& file : files) {
+    const auto pem = read_file(file);
+    if (!pem) throw std::runtime_error(file + " is not there");
+    all += *pem + "\n";
+  }
+  return all;
+}
+
 template <class Function>
 auto starting(int exit_code, const char* flag, Function function) {
   try {
@@ -131,11 +141,14 @@ struct Server::Impl {
     const DevCertificates certificates = starting(1, "--tls-dir", [&] {
       return ensure_dev_certificates(tls_folder(config), certificate_names(names), clock.now());
     });
-    tls = starting(1, "--tls-dir", [&] {
-      return std::make_shared<const net::TlsContext>(net::ServerCertificates{
-          certificates.rsa_chain, certificates.rsa_key, certificates.ecdsa_chain,
-          certificates.ecdsa_key});
-    });
+    const net::ServerCertificates pem{certificates.rsa_chain, certificates.rsa_key,
+                                      certificates.ecdsa_chain, certificates.ecdsa_key};
+    tls = starting(1, "--tls-dir", [&] { return std::make_shared<const net::TlsContext>(pem); });
+    if (!config.device_cas.empty()) {
+      tls = starting(2, "--device-ca", [&] {
+        return std::make_shared<const net::TlsContext>(pem, read_device_cas(config.device_cas));
+      });
+    }
     if (certificates.renewed) {
       log.info("server certificate written", {{"folder", certificates.ca_path.parent_path().string()}});
     }

@@ -52,6 +52,7 @@ struct ClientCertificate {
   std::string sha1_hex;     // lower case
   std::string sha256_hex;
   std::string common_name;
+  bool chain_trusted = false;  // it leads to one of the hub's registered CAs, and is valid today
   bool operator==(const ClientCertificate&) const = default;
 };
 

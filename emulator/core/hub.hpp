@@ -11,12 +11,14 @@
 #include "emulator/core/log.hpp"
 #include "emulator/core/message_queue.hpp"
 #include "emulator/core/metrics.hpp"
+#include "emulator/core/throttle.hpp"
 
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -164,6 +166,11 @@ class Hub {
   };
   Statistics statistics(TimePoint now);
 
+  // ---- what the tier allows (THR-01) -----------------------------------------------------------
+  // For operations that the hub does not see as such; messages and connections it counts itself.
+  // throttling_exception when the minute's share is used up.
+  Result<void> admit(Operation operation, std::uint64_t count, TimePoint now);
+
   // ---- devices on persistent connections --------------------------------------------------------
   // The newest connection wins (C2D-36): an MQTT connection closes every other presence of the
   // device; an AMQP one closes those over MQTT. `waker` fires when the presence is closed.
@@ -183,7 +190,7 @@ class Hub {
     MessageContent content;
   };
   // Accepted only with everything in order, checked in the order of spec/c2d.md 2.6: size 413001,
-  // device 404001, expiry 403009, depth 403004 (C2D-01). The caller checks rights, format and `to`.
+  // device 404001, expiry 403009, throttle 429001, quota 403002, depth 403004 (C2D-01). The caller checks rights, format and `to`.
   Result<SequenceNumber> send(SendRequest request, TimePoint now);
   Result<std::size_t> purge(const DeviceId& device, TimePoint now);
 
@@ -193,8 +200,10 @@ class Hub {
   Result<void> reject(const QueueId& queue, const LockToken& token, TimePoint now);
   Result<void> abandon(const QueueId& queue, const LockToken& token, TimePoint now);
 
-  // message_too_large; device_not_found if the identity is gone or disabled.
+  // message_too_large; device_not_found if the identity is gone or disabled; throttling_exception;
+  // iot_hub_quota_exceeded. A batch is of one device, and taken or refused as a whole.
   Result<void> send_telemetry(TelemetryMessage message, TimePoint now);
+  Result<void> send_telemetry(std::span<TelemetryMessage> batch, TimePoint now);
   std::vector<TelemetryPtr> read_events(std::uint32_t partition, std::uint64_t from,
                                         std::size_t count);
   std::uint32_t partition_count() const { return config_.settings.partition_count; }

@@ -67,6 +67,9 @@ Result<Principal> Hub::authenticate_sas(std::string_view token_text, TimePoint n
     return refuse("there is no shared access policy " + token.skn);
   }
 
+  if (config_.settings.disable_device_sas) {
+    return refuse("this hub takes no tokens from devices (setting disableDeviceSAS)");
+  }
   if (principal.scope.size() < 2 || !iequals(principal.scope[0], "devices")) {
     return refuse("a token without skn must name a device: sr={host}/devices/{id}");
   }
@@ -112,9 +115,29 @@ Result<Principal> Hub::authenticate_certificate(const DeviceId& device,
     return refuse("device " + device.text + " is disabled");
   }
   const Authentication& authentication = identity->authentication;
+  const auto granted = [&] {
+    Principal principal;
+    principal.kind = Principal::Kind::device;
+    principal.name = device.text;
+    principal.generation_id = identity->generation_id;
+    principal.rights = static_cast<Rights>(Right::device_connect);
+    principal.by_certificate = true;
+    return principal;
+  };
+  if (authentication.type == AuthenticationType::certificate_authority) {  // SEC-15
+    if (certificate.common_name != device.text) {
+      return refuse("the certificate's common name is " + certificate.common_name + ", not " +
+                    device.text);
+    }
+    if (!certificate.chain_trusted) {
+      return refuse("the certificate of device " + device.text +
+                    " leads to none of the CAs given by --device-ca, or is not valid today");
+    }
+    return granted();
+  }
   if (authentication.type != AuthenticationType::self_signed) {
     return refuse("device " + device.text + " uses " + std::string(to_text(authentication.type)) +
-                  ", not a self-signed certificate");
+                  ", not a certificate");
   }
   const auto matches = [&](std::string_view thumbprint) {
     return !thumbprint.empty() && (iequals(thumbprint, certificate.sha1_hex) ||
@@ -125,13 +148,7 @@ Result<Principal> Hub::authenticate_certificate(const DeviceId& device,
     return refuse("the certificate's thumbprint (SHA-256 " + certificate.sha256_hex +
                   ") is not one of device " + device.text);
   }
-  Principal principal;
-  principal.kind = Principal::Kind::device;
-  principal.name = device.text;
-  principal.generation_id = identity->generation_id;
-  principal.rights = static_cast<Rights>(Right::device_connect);
-  principal.by_certificate = true;
-  return principal;
+  return granted();
 }
 
 Result<DeviceIdentity> Hub::authorize_device(const Principal& principal, const DeviceId& device,

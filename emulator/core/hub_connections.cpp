@@ -78,6 +78,7 @@ Result<Presence> Hub::connect_device(const DeviceId& device, Transport transport
                                      TimePoint now) {
   Guard guard(*this, now);
   if (auto usable = guard->check_usable(device); !usable) return usable.error();
+  if (auto admitted = guard->admit(Operation::connect, 1, now); !admitted) return admitted.error();
   auto& state = guard->device_state(device);
   // Locks come back before the newcomer receives its first message.
   const auto loses = [&](Transport older) {

@@ -82,6 +82,12 @@ struct Hub::Impl {
   void forget_presence(std::uint64_t id, TimePoint now);
   void detach_presence(DeviceState& state, std::uint64_t id, TimePoint now);
 
+  // ---- what the tier allows
+  // throttling_exception, iot_hub_quota_exceeded; the charge is for afterwards, when all else is well.
+  Result<void> admit(Operation operation, std::uint64_t count, TimePoint now);
+  Result<void> check_quota(std::uint64_t cost, TimePoint now);
+  void charge_quota(std::uint64_t cost);
+
   // ---- time and storage
   void run_timers(TimePoint now);
   std::optional<TimePoint> next_deadline() const;
@@ -102,6 +108,8 @@ struct Hub::Impl {
   QueueState feedback;
   FeedbackBatcher batcher;
   EventStream events;
+  Throttle throttle;
+  DailyQuota quota;
 
   std::unordered_map<HolderId, ReceiverState> receivers;
   std::unordered_map<std::uint64_t, PresenceState> presences;

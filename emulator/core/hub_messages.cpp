@@ -58,6 +58,9 @@ Result<SequenceNumber> Hub::send(SendRequest request, TimePoint now) {
     return fail(HubErrc::invalid_message_expiry_time,
                 "the expiry lies more than 48 hours ahead (C2D-14)");
   }
+  if (auto admitted = guard->admit(Operation::c2d_send, 1, now); !admitted) return admitted.error();
+  const std::uint64_t cost = DailyQuota::cost(content.size(), config_.settings.sku);
+  if (auto allowed = guard->check_quota(cost, now); !allowed) return allowed.error();
   auto& state = guard->device_state(request.device);
   auto message = std::make_shared<Message>();
   message->sequence_number = state.last_sequence + 1;
@@ -69,6 +72,7 @@ Result<SequenceNumber> Hub::send(SendRequest request, TimePoint now) {
 
   if (auto queued = state.queue.enqueue(message); !queued) return queued.error();
   ++state.last_sequence;
+  guard->charge_quota(cost);
   ++metrics_.c2d_ingress_success;
   guard->stage(change::MessageEnqueued{state.id, message});
   state.queue.on_time(now);  // an expiry that has passed already: accepted and expired (C2D-23)
@@ -92,6 +96,11 @@ Result<std::optional<Delivery>> Hub::receive_once(const QueueId& queue, Duration
   Guard guard(*this, now);
   auto* state = guard->find_queue(queue);
   if (state == nullptr) return no_such_queue(queue);
+  if (!queue.is_feedback()) {
+    if (auto admitted = guard->admit(Operation::c2d_receive, 1, now); !admitted) {
+      return admitted.error();
+    }
+  }
   auto delivery = state->queue.receive(ids_.next_lock_token(), {0, lock, 0, false}, now);
   if (delivery && !queue.is_feedback()) ++metrics_.c2d_deliveries;
   guard->settle(*state, now);
@@ -195,29 +204,48 @@ Result<void> Receiver::release(const LockToken& token, TimePoint now) {
 // ---- telemetry ----------------------------------------------------------------------------------
 
 Result<void> Hub::send_telemetry(TelemetryMessage message, TimePoint now) {
-  const std::size_t size = message.content.size();
-  if (size > config_.limits.d2c_message_bytes_max) {
-    return fail(HubErrc::message_too_large, "the message has " + std::to_string(size) +
+  return send_telemetry(std::span(&message, 1), now);
+}
+
+Result<void> Hub::send_telemetry(std::span<TelemetryMessage> batch, TimePoint now) {
+  if (batch.empty()) return {};
+  std::size_t bytes = 0;
+  std::uint64_t cost = 0;
+  for (const TelemetryMessage& message : batch) {
+    const std::size_t size = message.content.size();
+    bytes += size;
+    cost += DailyQuota::cost(size, config_.settings.sku);
+  }
+  if (bytes > config_.limits.d2c_message_bytes_max) {
+    return fail(HubErrc::message_too_large, std::string(batch.size() == 1 ? "the message" : "the batch") +
+                                                " has " + std::to_string(bytes) +
                                                 " bytes; 262144 are allowed");
   }
+  const std::string& device = batch.front().connection_device_id;
   Guard guard(*this, now);
-  const DeviceIdentity* identity = guard->registry.find(message.connection_device_id);
+  const DeviceIdentity* identity = guard->registry.find(device);
   if (identity == nullptr || identity->status == DeviceStatus::disabled) {
-    return fail(HubErrc::device_not_found,
-                "device " + message.connection_device_id + " is not registered or disabled");
+    return fail(HubErrc::device_not_found, "device " + device + " is not registered or disabled");
   }
-  message.auth_generation_id = identity->generation_id;
+  if (auto admitted = guard->admit(Operation::d2c_send, batch.size(), now); !admitted) {
+    return admitted;
+  }
+  if (auto allowed = guard->check_quota(cost, now); !allowed) return allowed;
+  guard->charge_quota(cost);
   if (auto* state = guard->find_device_state(identity->id.text);
       state != nullptr && !state->presences.empty()) {
     state->last_activity_time = now;
   }
-  auto appended = guard->events.append(std::move(message), now);
-  ++metrics_.d2c_telemetry_ingress_success;
-  metrics_.d2c_telemetry_ingress_bytes += size;
-  guard->stage(change::EventAppended{appended.partition, std::move(appended.event)});
-  if (appended.trimmed_to) {
-    guard->stage(change::EventsTrimmed{appended.partition, *appended.trimmed_to});
+  for (TelemetryMessage& message : batch) {
+    message.auth_generation_id = identity->generation_id;
+    auto appended = guard->events.append(std::move(message), now);
+    guard->stage(change::EventAppended{appended.partition, std::move(appended.event)});
+    if (appended.trimmed_to) {
+      guard->stage(change::EventsTrimmed{appended.partition, *appended.trimmed_to});
+    }
   }
+  metrics_.d2c_telemetry_ingress_success += batch.size();
+  metrics_.d2c_telemetry_ingress_bytes += bytes;
   return {};
 }
 

@@ -152,6 +152,17 @@ Result<void> Settings::set(std::string_view name, std::string_view value) {
   if (is("eventsPerPartitionMax")) {
     return set_number<std::uint64_t>(events_per_partition_max, 1, 10'000'000, name, value);
   }
+  if (is("sku.name")) {
+    return set_choice<Sku>(
+        sku,
+        {{"none", Sku::none}, {"F1", Sku::f1}, {"S1", Sku::s1}, {"S2", Sku::s2}, {"S3", Sku::s3}},
+        name, value);
+  }
+  if (is("sku.capacity")) return set_number(sku_units, 1u, 200u, name, value);
+  if (is("dailyMessageQuota")) {
+    return set_number<std::uint64_t>(daily_message_quota, 0, 1'000'000'000'000, name, value);
+  }
+  if (is("disableDeviceSAS")) return set_bool(disable_device_sas, name, value);
   return fail(HubErrc::argument_invalid,
               "unknown setting '" + std::string(name) + "'; the README lists them");
 }

@@ -35,6 +35,8 @@ enum class DeliveryCountMode { abandon_only, every_return };  // 2.2, U1
 enum class ExpireWhileLocked { immediate, at_unlock };        // U2
 enum class MqttOutOfOrderAck { hold, ignore, close, complete };  // U19
 
+enum class Sku { none, f1, s1, s2, s3 };                        // 1.4; none: no throttle
+
 // What an operator may change, by the names of spec/c2d.md sections 1.2 and 9 and contract.md 6.
 struct Settings {
   std::uint32_t max_delivery_count = 10;                        // cloudToDevice.maxDeliveryCount
@@ -57,6 +59,10 @@ struct Settings {
   bool strict_property_chars = false;                    // strictPropertyChars, U16
   std::uint32_t partition_count = 4;                     // partitionCount, 2..32
   std::uint64_t events_per_partition_max = 10'000;       // eventsPerPartitionMax; ours, bounded
+  Sku sku = Sku::none;                                   // sku.name, THR-01
+  std::uint32_t sku_units = 1;                           // sku.capacity
+  std::uint64_t daily_message_quota = 0;                 // dailyMessageQuota, THR-03; 0: no quota
+  bool disable_device_sas = false;                       // disableDeviceSAS, SEC-14
 
   // Sets one by name. argument_invalid names the setting and its range or choices.
   Result<void> set(std::string_view name, std::string_view value);

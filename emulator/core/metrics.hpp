@@ -24,6 +24,8 @@ struct Metrics {
   Counter connections_opened{0};
   Counter connections_open{0};
   Counter authentication_failures{0};
+  Counter throttled{0};                     // refused by THR-01
+  Counter daily_message_quota_used{0};      // dailyMessageQuotaUsed; falls back to 0 each day
 };
 
 }  // namespace hub

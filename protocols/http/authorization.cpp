@@ -43,6 +43,13 @@ hub::Result<void> authorize_service(Exchange& exchange, std::string_view token, 
   return {};
 }
 
+// A bulk call counts each of its devices; this is the first of them.
+hub::Result<void> authorize_registry(Exchange& exchange, std::string_view token, hub::Right right) {
+  auto granted = authorize_service(exchange, token, right);
+  if (!granted) return granted;
+  return exchange.hub.admit(hub::Operation::registry, 1, exchange.now);
+}
+
 }  // namespace
 
 hub::Result<void> authorize(Exchange& exchange, Access access) {
@@ -58,9 +65,9 @@ hub::Result<void> authorize(Exchange& exchange, Access access) {
     case Access::device:
       return authorize_device(exchange, token);
     case Access::registry_read:
-      return authorize_service(exchange, token, hub::Right::registry_read);
+      return authorize_registry(exchange, token, hub::Right::registry_read);
     case Access::registry_write:
-      return authorize_service(exchange, token, hub::Right::registry_write);
+      return authorize_registry(exchange, token, hub::Right::registry_write);
     case Access::service:
       return authorize_service(exchange, token, hub::Right::service_connect);
   }

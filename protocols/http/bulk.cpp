@@ -127,6 +127,10 @@ hub::Result<void> bulk_devices(Exchange& exchange) {
   if (entries.size() > exchange.hub.limits().bulk_devices_max) {
     return hub::fail(HubErrc::too_many_devices, "at most 100 devices in one call");
   }
+  if (auto admitted = exchange.hub.admit(hub::Operation::registry, entries.size() - 1, exchange.now);
+      !admitted) {
+    return admitted;
+  }
   json::array errors;
   std::set<std::string> seen;
   for (const json::value& value : entries) {

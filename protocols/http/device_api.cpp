@@ -68,7 +68,6 @@ hub::Result<void> send_telemetry(Exchange& exchange) {
     messages.push_back(read_headers(exchange.head));
     messages.back().content.body = exchange.body;
   }
-  // All or nothing: everything that can be wrong is looked at before the first one is stored.
   std::size_t size = 0;
   for (const SentHeaders& message : messages) {
     if (auto checked = check_headers(message, exchange.hub.limits()); !checked) return checked;
@@ -76,19 +75,20 @@ hub::Result<void> send_telemetry(Exchange& exchange) {
   }
   if (auto checked = check_size(size, exchange.hub.limits()); !checked) return checked;
 
+  std::vector<hub::TelemetryMessage> batch;
+  batch.reserve(messages.size());
   for (SentHeaders& sent : messages) {
-    hub::TelemetryMessage telemetry;
+    hub::TelemetryMessage& telemetry = batch.emplace_back();
     telemetry.content = std::move(sent.content);
     telemetry.interface_id = std::move(sent.interface_id);
     telemetry.subject = std::move(sent.subject);
     telemetry.connection_device_id = exchange.device->id.text;
     telemetry.auth_generation_id = exchange.device->generation_id;
     telemetry.auth_method = auth_method(exchange.principal);
-    auto sent_on = exchange.hub.send_telemetry(std::move(telemetry), exchange.now);
-    if (!sent_on) return sent_on;
   }
-  exchange.response.status = 204;
-  return {};
+  auto sent = exchange.hub.send_telemetry(batch, exchange.now);
+  if (sent) exchange.response.status = 204;
+  return sent;
 }
 
 hub::Result<void> receive_device_bound(Exchange& exchange) {

@@ -117,6 +117,9 @@ hub::Result<void> service_statistics(Exchange& exchange) {
 hub::Result<void> get_twin(Exchange& exchange) {
   const auto id = device_of(exchange);
   if (!id) return id.error();
+  if (auto admitted = exchange.hub.admit(hub::Operation::twin_read, 1, exchange.now); !admitted) {
+    return admitted;
+  }
   const auto device = exchange.hub.get_device(*id, exchange.now);
   if (!device) return device.error();
   answer(exchange, to_twin_json(*device));

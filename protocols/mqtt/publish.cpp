@@ -32,8 +32,8 @@ void Session::on_publish(const Publish& packet, TimePoint now) {
 
   // M-22: one by one, in the order of arrival; net holds the bytes back until all is committed.
   if (packet.qos == 1) encode(output_, Puback{packet.packet_id});
-  if (topic.kind == PublishKind::twin_get) on_twin_get(topic.request_id);
-  if (topic.kind == PublishKind::twin_patch) on_twin_patch(topic.request_id, packet.payload);
+  if (topic.kind == PublishKind::twin_get) on_twin_get(topic.request_id, now);
+  if (topic.kind == PublishKind::twin_patch) on_twin_patch(topic.request_id, packet.payload, now);
 }
 
 // `message` comes with what the packet, not its bag, says.

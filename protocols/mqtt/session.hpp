@@ -68,8 +68,8 @@ class Session : public protocols::Session {
   void publish_will(TimePoint now);
 
   // twin.cpp
-  void on_twin_get(std::string_view request_id);
-  void on_twin_patch(std::string_view request_id, std::string_view patch);
+  void on_twin_get(std::string_view request_id, TimePoint now);
+  void on_twin_patch(std::string_view request_id, std::string_view patch, TimePoint now);
   void answer(const std::string& topic, std::string_view body);
 
   // subscribe.cpp

@@ -14,6 +14,7 @@ namespace {
 constexpr int status_ok = 200;
 constexpr int status_no_content = 204;
 constexpr int status_bad_request = 400;
+constexpr int status_throttled = 429;
 
 bool is_json_object(std::string_view text) {
   boost::json::error_code error;
@@ -21,21 +22,32 @@ bool is_json_object(std::string_view text) {
   return !error && value.is_object();
 }
 
+// What SDKs read of a refusal: Node fails a call only if there is an errorCode.
+std::string error_body(const hub::HubError& error) {
+  const boost::json::value body = {{"errorCode", hub::number_of(error.code)},
+                                   {"message", error.detail}};
+  return boost::json::serialize(body);
+}
+
 }  // namespace
 
-void Session::on_twin_get(std::string_view request_id) {
+void Session::on_twin_get(std::string_view request_id, TimePoint now) {
+  if (const auto admitted = hub_.admit(hub::Operation::twin_read, 1, now); !admitted) {
+    return answer(twin_response_topic(status_throttled, request_id), error_body(admitted.error()));
+  }
   answer(twin_response_topic(status_ok, request_id),
          R"({"desired":{"$version":1},"reported":{"$version":)" +
              std::to_string(reported_version_) + "}}");
 }
 
-void Session::on_twin_patch(std::string_view request_id, std::string_view patch) {
+void Session::on_twin_patch(std::string_view request_id, std::string_view patch, TimePoint now) {
   if (!is_json_object(patch)) {
-    const boost::json::value body = {
-        {"errorCode", hub::number_of(hub::HubErrc::argument_invalid)},
-        {"message", "reported properties must be a JSON object"}};
-    answer(twin_response_topic(status_bad_request, request_id), boost::json::serialize(body));
-    return;
+    return answer(twin_response_topic(status_bad_request, request_id),
+                  error_body(hub::fail(hub::HubErrc::argument_invalid,
+                                       "reported properties must be a JSON object")));
+  }
+  if (const auto admitted = hub_.admit(hub::Operation::twin_update, 1, now); !admitted) {
+    return answer(twin_response_topic(status_throttled, request_id), error_body(admitted.error()));
   }
   ++reported_version_;
   answer(twin_response_topic(status_no_content, request_id, reported_version_), {});

@@ -7,6 +7,8 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include <array>
 #include <cerrno>
@@ -34,6 +36,8 @@ struct Freer {
 using BioPtr = std::unique_ptr<BIO, Freer<BIO_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
 using CertificatePtr = std::unique_ptr<X509, Freer<X509_free>>;
+using StorePtr = std::unique_ptr<X509_STORE, Freer<X509_STORE_free>>;
+using VerificationPtr = std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>>;
 
 BioPtr memory_bio(const std::string& text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
@@ -50,6 +54,25 @@ void load(SSL_CTX* context, const std::string& chain, const std::string& key) {
   const KeyPtr private_key(PEM_read_bio_PrivateKey(memory_bio(key).get(), nullptr, nullptr, nullptr));
   require(private_key && SSL_CTX_use_PrivateKey(context, private_key.get()) == 1, "server key");
   require(SSL_CTX_check_private_key(context) == 1, "server key and certificate");
+}
+
+// An intermediate CA may be registered without its root: that is what partial chains are for.
+StorePtr load_device_cas(const std::string& pem) {
+  StorePtr store(X509_STORE_new());
+  require(store != nullptr, "certificate store");
+  X509_STORE_set_flags(store.get(), X509_V_FLAG_PARTIAL_CHAIN);
+  const BioPtr bio = memory_bio(pem);
+  bool any = false;
+  while (const CertificatePtr ca{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
+    require(X509_check_ca(ca.get()) > 0, "a certificate that is no CA's");
+    require(X509_STORE_add_cert(store.get(), ca.get()) == 1, "device CA");
+    any = true;
+  }
+  const unsigned long end = ERR_peek_last_error();
+  const bool all_read = pem.empty() || (any && ERR_GET_REASON(end) == PEM_R_NO_START_LINE);
+  require(all_read, "no CA certificate in PEM");
+  ERR_clear_error();  // the end of the PEM text is reported as an error
+  return store;
 }
 
 // M-06: trust is the hub's business. A self-signed certificate is as good as any here; the handshake
@@ -89,8 +112,8 @@ std::string common_name(X509* certificate) {
 
 }  // namespace
 
-TlsContext::TlsContext(const ServerCertificates& certificates)
-    : context_(SSL_CTX_new(TLS_server_method())) {
+TlsContext::TlsContext(const ServerCertificates& certificates, const std::string& device_cas)
+    : context_(SSL_CTX_new(TLS_server_method())), device_cas_(nullptr) {
   require(context_ != nullptr, "TLS context");
   std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>> guard(context_);  // until all is well
   require(SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION) == 1, "TLS 1.2");
@@ -107,10 +130,22 @@ TlsContext::TlsContext(const ServerCertificates& certificates)
   SSL_CTX_set_mode(context_, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(context_, 1);
+  device_cas_ = load_device_cas(device_cas).release();
   guard.release();
 }
 
-TlsContext::~TlsContext() { SSL_CTX_free(context_); }
+TlsContext::~TlsContext() {
+  SSL_CTX_free(context_);
+  X509_STORE_free(device_cas_);
+}
+
+bool TlsContext::trusts_peer_of(const SSL* ssl) const {
+  const VerificationPtr verification(X509_STORE_CTX_new());
+  return verification &&
+         X509_STORE_CTX_init(verification.get(), device_cas_, SSL_get0_peer_certificate(ssl),
+                             SSL_get_peer_cert_chain(ssl)) == 1 &&
+         X509_verify_cert(verification.get()) == 1;
+}
 
 TlsStream::TlsStream(Socket socket, std::shared_ptr<const TlsContext> context)
     : SocketStream(std::move(socket)), context_(std::move(context)), ssl_(SSL_new(context_->native())) {
@@ -190,7 +225,9 @@ protocols::PeerInfo TlsStream::peer() const {
   if (X509* certificate = SSL_get0_peer_certificate(ssl_)) {
     peer.certificate = hub::ClientCertificate{digest_hex(certificate, EVP_sha1()),
                                               digest_hex(certificate, EVP_sha256()),
-                                              common_name(certificate)};
+                                              common_name(certificate),
+                                              context_->trusts_peer_of(ssl_)};
+    ERR_clear_error();
   }
   return peer;
 }

@@ -2,7 +2,8 @@
 // Server side TLS, OpenSSL on the descriptor itself: an idle connection costs about 15 KiB, where
 // asio::ssl::stream costs 70 (N-02).
 //   M-05 SNI is read, never required.       M-06 TLS 1.2 and 1.3; a client certificate is asked for,
-//   never required, and any is accepted: whether its thumbprint is a device's, the hub decides.
+//   never required, and any is accepted: whether it is a device's, the hub decides by its thumbprint,
+//   or by whether it leads to a registered CA (SEC-15), which is looked at here.
 //   T1 http/1.1 is chosen by ALPN if the client offers it; h2 never.
 #include "protocols/net/stream.hpp"
 
@@ -11,6 +12,7 @@
 
 struct ssl_st;
 struct ssl_ctx_st;
+struct x509_store_st;
 
 namespace net {
 
@@ -23,15 +25,19 @@ struct ServerCertificates {
 // Immutable; shared by all listeners. Throws std::runtime_error if OpenSSL takes something badly.
 class TlsContext {
  public:
-  explicit TlsContext(const ServerCertificates& certificates);
+  // `device_cas`: PEM, one or more; the CAs whose devices may connect by their common name.
+  explicit TlsContext(const ServerCertificates& certificates, const std::string& device_cas = {});
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
 
   ssl_ctx_st* native() const { return context_; }
+  // Whether the peer's chain leads to one of `device_cas`, and is valid by the system's clock.
+  bool trusts_peer_of(const ssl_st* ssl) const;
 
  private:
   ssl_ctx_st* context_;
+  x509_store_st* device_cas_;
 };
 
 class TlsStream final : public SocketStream {

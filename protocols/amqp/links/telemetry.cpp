@@ -87,12 +87,7 @@ hub::Result<void> TelemetryLink::take_batch(std::string_view payload) {
   if (messages.empty()) {
     return hub::fail(hub::HubErrc::iot_hub_format_error, "a batch without messages");
   }
-  for (auto& message : messages) {
-    // Only the identity can be refused now, and then with the first of them.
-    auto sent = connection_.hub().send_telemetry(std::move(message), connection_.now());
-    if (!sent) return sent;
-  }
-  return {};
+  return connection_.hub().send_telemetry(messages, connection_.now());
 }
 
 }  // namespace amqp

@@ -1,4 +1,4 @@
-// Devices with a certificate of their own instead of a key: known by its thumbprint.
+// Devices with a certificate instead of a key: known by its thumbprint, or by the CA that issued it.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
@@ -12,8 +12,24 @@ import { CA, run } from '../lib/tools.mjs';
 
 let emulator;
 let backEnd;
+let made = 0;
+// A CA, an intermediate CA under it, and devices' certificates under that.
+function openssl(...args) { execFileSync('openssl', args, { stdio: 'ignore' }); }
+function issue(name, { issuer = null, ca = false, days = 1 } = {}) {
+  const base = path.join(WORK, `issued-${++made}`);
+  openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`,
+    '-keyout', `${base}.key`, '-out', `${base}.csr`);
+  fs.writeFileSync(`${base}.ext`, `basicConstraints=critical,CA:${ca ? 'TRUE' : 'FALSE'}\n`);
+  openssl('x509', '-req', '-in', `${base}.csr`, '-days', String(days), '-extfile', `${base}.ext`, '-out', `${base}.pem`,
+    ...(issuer ? ['-CA', issuer.file, '-CAkey', issuer.keyFile, '-CAcreateserial'] : ['-signkey', `${base}.key`]));
+  const cert = fs.readFileSync(`${base}.pem`, 'utf8');
+  return { file: `${base}.pem`, keyFile: `${base}.key`, cert, key: fs.readFileSync(`${base}.key`, 'utf8') };
+}
+
+const root = issue('Root of the tests', { ca: true });
+const intermediate = issue('Intermediate', { issuer: root, ca: true });
 before(async () => {
-  emulator = await Emulator.start();
+  emulator = await Emulator.start('--device-ca', root.file);
   backEnd = await BackEnd.open();
 });
 after(async () => {
@@ -21,7 +37,6 @@ after(async () => {
   await emulator.stop();
 });
 
-let made = 0;
 function certificate() {
   const base = path.join(WORK, `x509-${++made}`);
   execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1',
@@ -93,3 +108,34 @@ test('mosquitto_pub with a certificate and no password', { timeout: 60_000 }, as
     '-q', '1', '-t', `devices/${identity.deviceId}/messages/events/`, '-m', 'x']);
   assert.equal(code, 0, output);
 });
+
+const registerByCa = (name) => createDevice(name, { authentication: { type: 'certificateAuthority' } });
+
+for (const transport of ['mqtt', 'mqtt-ws', 'amqp', 'amqp-ws', 'http']) {
+  test(`a certificate under the registered CA is good over ${transport}`, { timeout: 60_000 }, async () => {
+    const identity = await registerByCa(`ca-${transport}`);
+    const leaf = issue(identity.deviceId, { issuer: intermediate });
+    const device = await connect(identity, transport, { cert: leaf.cert + intermediate.cert, key: leaf.key });
+    await device.open();
+    await backEnd.send(identity.deviceId, 'to a CA device', { messageId: 'x', ack: 'full' });
+    assert.equal((await device.inbox.next()).data.toString(), 'to a CA device');
+    assert.equal((await backEnd.record(identity.deviceId, 'x')).statusCode, 'Success');
+    await device.close();
+  });
+}
+
+for (const [what, make] of [
+  ['another name', (id) => ({ leaf: issue(`${id}x`, { issuer: intermediate }), chain: intermediate })],
+  ['another CA', (id) => ({ leaf: issue(id, { issuer: issue('Stranger', { ca: true }) }), chain: null })],
+  ['its intermediate left out', (id) => ({ leaf: issue(id, { issuer: intermediate }), chain: null })],
+  ['no validity any more', (id) => ({ leaf: issue(id, { issuer: intermediate, days: 0 }), chain: intermediate })],
+]) {
+  test(`a certificate with ${what} is refused`, { timeout: 60_000 }, async () => {
+    const identity = await registerByCa(`ca-${what.replaceAll(' ', '-')}`);
+    const { leaf, chain } = make(identity.deviceId);
+    if (what.startsWith('no validity')) await new Promise((resolve) => { setTimeout(resolve, 1100); });
+    const device = await connect(identity, 'mqtt', { cert: leaf.cert + (chain?.cert ?? ''), key: leaf.key });
+    assert.equal((await refused(device.open())).name, 'UnauthorizedError');
+    await device.close();
+  });
+}

@@ -196,6 +196,39 @@ TEST_CASE("SEC-11 a certificate opens its device by thumbprint, one method per d
   CHECK_FALSE(t.hub.authenticate_sas(token_over("h/devices/x", device_key, t.now + 1h), t.now));
 }
 
+TEST_CASE("SEC-15 a CA-signed certificate opens the device that its common name names") {
+  TestHub t;
+  t.create("keys");
+  for (const char* id : {"x", "X"}) {
+    DeviceSpec spec;
+    spec.id = {id};
+    spec.authentication_type = hub::AuthenticationType::certificate_authority;
+    REQUIRE(t.hub.create_device(spec, t.now));
+  }
+  ClientCertificate certificate{std::string(40, '1'), std::string(64, '2'), "x", true};
+  const auto principal = t.hub.authenticate_certificate({"x"}, certificate, t.now);
+  REQUIRE(principal);
+  CHECK(t.hub.authorize_device(*principal, {"x"}, t.now));
+  CHECK_FALSE(t.hub.authorize_device(*principal, {"X"}, t.now));
+  CHECK_FALSE(t.hub.authenticate_certificate({"X"}, certificate, t.now));
+  CHECK_FALSE(t.hub.authenticate_certificate({"keys"}, certificate, t.now));
+  CHECK_FALSE(t.hub.authenticate_sas(token_over("h/devices/x", device_key, t.now + 1h), t.now));
+  certificate.chain_trusted = false;
+  CHECK_FALSE(t.hub.authenticate_certificate({"x"}, certificate, t.now));
+}
+
+TEST_CASE("SEC-14 disableDeviceSAS refuses the tokens of devices, not those of policies") {
+  hub::Settings settings;
+  REQUIRE(settings.set("disableDeviceSAS", "true"));
+  TestHub t(settings);
+  t.create("d");
+  const auto refused = t.hub.authenticate_sas(token_over("h/devices/d", device_key, t.now + 1h), t.now);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().detail.find("disableDeviceSAS") != std::string::npos);
+  CHECK(t.hub.authenticate_sas(
+      make_sas_token("localhost", well_known_key, t.now + 1h, "iothubowner"), t.now));
+}
+
 TEST_CASE("SEC-13 refusals never repeat the signature") {
   TestHub t;
   t.create("d");

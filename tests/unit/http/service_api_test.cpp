@@ -372,4 +372,23 @@ TEST_CASE("H-53 GET / tells people what this is") {
   CHECK(Service::text(Service::parsed(answer), "hub") == "localhost");
 }
 
+TEST_CASE("THR-01 registry calls of a tier are 429001 in Form A, a bulk call counts its devices") {
+  hub::Settings settings;
+  REQUIRE(settings.set("sku.name", "S1"));
+  HttpHub t(settings);
+  const auto token = t.policy_token();
+  std::string bulk = "[";
+  for (int i = 0; i < 99; ++i) {
+    bulk += (i == 0 ? "" : ",") + R"({"id":"d)"s + std::to_string(i) + R"(","importMode":"create"})";
+  }
+  REQUIRE(t.call({"POST", "/devices?api-version=2021-04-12", token, {}, bulk + "]"}).status == 200);
+  REQUIRE(t.call({"GET", "/devices/d1?api-version=2021-04-12", token, {}, {}}).status == 200);
+  const auto refused = t.call({"GET", "/devices/d1?api-version=2021-04-12", token, {}, {}});
+  CHECK(refused.status == 429);
+  CHECK(refused.error() == "ThrottlingException");
+  // Messaging has shares of its own.
+  CHECK(t.call({"GET", "/devices/d1/messages/devicebound?api-version=2021-04-12", token, {}, {}})
+            .status == 204);
+}
+
 }  // namespace http::test

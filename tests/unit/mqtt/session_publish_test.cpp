@@ -1,3 +1,4 @@
+#include "tests/support/print_result.hpp"
 #include "tests/unit/mqtt/fixture.hpp"
 
 using namespace mqtt_test;
@@ -240,4 +241,37 @@ TEST_CASE_FIXTURE(Connected, "M-23 output that is never read to its end is compa
   }
   client.session->consume_output(client.session->output().size() - 1);
   CHECK(client.session->output() == "}");
+}
+
+TEST_CASE("M-62 the tier's throttles: telemetry closes, twin requests get 429, CONNECT gets 3") {
+  hub::Settings settings;
+  REQUIRE(settings.set("sku.name", "S1"));
+  World world(settings);
+  world.add_device("dev1");
+  Client client{world};
+  client.connect("dev1").take();
+  client.subscribe("$iothub/twin/res/#", 1).take();
+  const auto use_up = [&](hub::Operation operation) {
+    while (world.hub.admit(operation, 1, world.now)) {
+    }
+  };
+  use_up(hub::Operation::twin_read);
+  use_up(hub::Operation::twin_update);
+  const std::string refused =
+      R"j( payload={"errorCode":429001,"message":"more of this than the hub's tier allows in a )j"
+      R"j(minute (settings sku.name, sku.capacity)"})j";
+  const std::string head = "PUBLISH qos=0 dup=0 retain=0 id=0 topic=$iothub/twin/res/429/?$rid=";
+  client.publish("$iothub/twin/GET/?$rid=1", "", 0);
+  client.publish("$iothub/twin/PATCH/properties/reported/?$rid=2", "{}", 0);
+  CHECK(client.take() == Lines{head + "1" + refused, head + "2" + refused});
+
+  use_up(hub::Operation::d2c_send);
+  client.publish(events, "x");
+  CHECK(client.take() == Lines{});
+  CHECK(client.closed());
+  CHECK(world.log.contains("more of this than the hub's tier allows"));
+
+  use_up(hub::Operation::connect);
+  Client second{world};
+  CHECK(second.connect("dev1").take() == Lines{"CONNACK 3 present=0"});
 }

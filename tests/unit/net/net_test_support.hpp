@@ -201,13 +201,14 @@ class TestServer {
   ~TestServer() { stop(); }
 
   net::ConnectionLimits limits;
+  std::string device_cas;
 
   std::uint16_t listen(bool tls = false, const std::string& address = "127.0.0.1") {
     std::shared_ptr<const net::TlsContext> context;
     if (tls) {
       const auto& c = test_certificates();
       context = std::make_shared<const net::TlsContext>(
-          net::ServerCertificates{c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key});
+          net::ServerCertificates{c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key}, device_cas);
     }
     auto service = std::make_shared<const net::Service>(net::Service{
         "test",

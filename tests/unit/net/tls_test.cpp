@@ -114,6 +114,40 @@ TEST_CASE("M-06 a client certificate is asked for, not required, and its thumbpr
   }
 }
 
+TEST_CASE("SEC-15 a client certificate that leads to a registered CA is told from others") {
+  const TemporaryFolder folder;
+  app::SystemClock clock;
+  const auto other = app::ensure_dev_certificates(folder.path(), {"device-1"}, clock.now());
+  std::promise<protocols::PeerInfo> arrived;
+  TestServer server([&](HookSession& session) { arrived.set_value(session.peer); });
+  bool trusted = false;
+  SUBCASE("its CA is registered") {
+    server.device_cas = test_certificates().ca + other.ca;
+    trusted = true;
+  }
+  SUBCASE("the intermediate that signed it is enough") {
+    const auto second = other.ecdsa_chain.find("-----BEGIN", 1);
+    REQUIRE(second == std::string::npos);  // signed by the root itself: the leaf stands alone
+    server.device_cas = other.ca;
+    trusted = true;
+  }
+  SUBCASE("another CA is registered") { server.device_cas = test_certificates().ca; }
+  SUBCASE("no CA is registered") {}
+  ClientOptions options;
+  options.certificate = other.ecdsa_chain;
+  options.key = other.ecdsa_key;
+  CHECK(TlsClient(server.listen(true), options).echo("x") == "x");
+  CHECK(arrived.get_future().get().certificate->chain_trusted == trusted);
+}
+
+TEST_CASE("SEC-15 what is no CA certificate is refused at the start") {
+  const auto& c = test_certificates();
+  const net::ServerCertificates pem{c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key};
+  CHECK_THROWS_WITH(net::TlsContext(pem, "nothing"), doctest::Contains("no CA certificate"));
+  CHECK_THROWS_WITH(net::TlsContext(pem, c.ecdsa_key), doctest::Contains("no CA certificate"));
+  CHECK_THROWS(net::TlsContext(pem, c.ecdsa_chain.substr(0, c.ecdsa_chain.find("-----BEGIN", 1))));
+}
+
 TEST_CASE("N-02 ALPN: http/1.1 when asked, nothing otherwise, never h2 (T1)") {
   TestServer server;
   const auto port = server.listen(true);
