@@ -1,40 +1,64 @@
 #include "emulator/core/error.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <stdexcept>
 
 namespace hub {
 
+namespace {
+
+struct Named {
+  HubErrc code;
+  std::string_view name;
+};
+
+constexpr Named table[] = {
+    {HubErrc::invalid_protocol_version, "InvalidProtocolVersion"},
+    {HubErrc::invalid_operation, "InvalidOperation"},
+    {HubErrc::argument_invalid, "ArgumentInvalid"},
+    {HubErrc::argument_null, "ArgumentNull"},
+    {HubErrc::iot_hub_format_error, "IotHubFormatError"},
+    {HubErrc::bulk_registry_operation_failure, "BulkRegistryOperationFailure"},
+    {HubErrc::connection_forcefully_closed_on_new_connection, "ConnectionForcefullyClosedOnNewConnection"},
+    {HubErrc::iot_hub_unauthorized_access, "IotHubUnauthorizedAccess"},
+    {HubErrc::iot_hub_unauthorized, "IotHubUnauthorized"},
+    {HubErrc::iot_hub_quota_exceeded, "IotHubQuotaExceeded"},
+    {HubErrc::device_maximum_queue_depth_exceeded, "DeviceMaximumQueueDepthExceeded"},
+    {HubErrc::invalid_message_expiry_time, "InvalidMessageExpiryTime"},
+    {HubErrc::device_not_found, "DeviceNotFound"},
+    {HubErrc::amqp_address_not_found, "AmqpAddressNotFound"},
+    {HubErrc::module_not_found, "ModuleNotFound"},
+    {HubErrc::feature_not_supported, "FeatureNotSupported"},
+    {HubErrc::device_not_online, "DeviceNotOnline"},
+    {HubErrc::device_already_exists, "DeviceAlreadyExists"},
+    {HubErrc::link_creation_conflict, "LinkCreationConflict"},
+    {HubErrc::precondition_failed, "PreconditionFailed"},
+    {HubErrc::device_message_lock_lost, "DeviceMessageLockLost"},
+    {HubErrc::message_too_large, "MessageTooLarge"},
+    {HubErrc::too_many_devices, "TooManyDevices"},
+    {HubErrc::throttling_exception, "ThrottlingException"},
+    {HubErrc::server_error, "ServerError"},
+    {HubErrc::service_unavailable, "ServiceUnavailable"},
+};
+
+constexpr auto codes = [] {
+  std::array<HubErrc, std::size(table)> all{};
+  std::transform(std::begin(table), std::end(table), all.begin(),
+                 [](const Named& row) { return row.code; });
+  return all;
+}();
+
+}  // namespace
+
+std::span<const HubErrc> all_errors() { return codes; }
+
 std::string_view name_of(HubErrc code) {
-  switch (code) {
-    case HubErrc::invalid_protocol_version: return "InvalidProtocolVersion";
-    case HubErrc::invalid_operation: return "InvalidOperation";
-    case HubErrc::argument_invalid: return "ArgumentInvalid";
-    case HubErrc::argument_null: return "ArgumentNull";
-    case HubErrc::iot_hub_format_error: return "IotHubFormatError";
-    case HubErrc::bulk_registry_operation_failure: return "BulkRegistryOperationFailure";
-    case HubErrc::connection_forcefully_closed_on_new_connection:
-      return "ConnectionForcefullyClosedOnNewConnection";
-    case HubErrc::iot_hub_unauthorized_access: return "IotHubUnauthorizedAccess";
-    case HubErrc::iot_hub_unauthorized: return "IotHubUnauthorized";
-    case HubErrc::iot_hub_quota_exceeded: return "IotHubQuotaExceeded";
-    case HubErrc::device_maximum_queue_depth_exceeded: return "DeviceMaximumQueueDepthExceeded";
-    case HubErrc::invalid_message_expiry_time: return "InvalidMessageExpiryTime";
-    case HubErrc::device_not_found: return "DeviceNotFound";
-    case HubErrc::module_not_found: return "ModuleNotFound";
-    case HubErrc::amqp_address_not_found: return "AmqpAddressNotFound";
-    case HubErrc::feature_not_supported: return "FeatureNotSupported";
-    case HubErrc::device_not_online: return "DeviceNotOnline";
-    case HubErrc::device_already_exists: return "DeviceAlreadyExists";
-    case HubErrc::link_creation_conflict: return "LinkCreationConflict";
-    case HubErrc::precondition_failed: return "PreconditionFailed";
-    case HubErrc::device_message_lock_lost: return "DeviceMessageLockLost";
-    case HubErrc::message_too_large: return "MessageTooLarge";
-    case HubErrc::too_many_devices: return "TooManyDevices";
-    case HubErrc::throttling_exception: return "ThrottlingException";
-    case HubErrc::server_error: return "ServerError";
-    case HubErrc::service_unavailable: return "ServiceUnavailable";
+  for (const Named& row : table) {
+    if (row.code == code) return row.name;
   }
   assertion_failed("unknown HubErrc", __FILE__, __LINE__);
 }

@@ -1,9 +1,11 @@
 #pragma once
-// Every way the hub says no. A name here is the hub's own (azure-docs troubleshoot-error-codes);
-// each protocol maps them all in one switch without default, so a new one compiles only when mapped.
+// Every way the hub says no. A name here is the hub's own (azure-docs troubleshoot-error-codes), and
+// so is its number, which begins with the HTTP status. AMQP and MQTT map them all in one switch without
+// default, so a new one compiles only when mapped. docs/errors.md shows all of it.
 #include <boost/system/result.hpp>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,8 +26,8 @@ enum class HubErrc : std::uint32_t {
   device_maximum_queue_depth_exceeded = 403004,
   invalid_message_expiry_time = 403009,
   device_not_found = 404001,
-  module_not_found = 404010,
   amqp_address_not_found = 404006,
+  module_not_found = 404010,
   feature_not_supported = 404013,
   device_not_online = 404103,
   device_already_exists = 409001,
@@ -41,6 +43,7 @@ enum class HubErrc : std::uint32_t {
 
 // The hub's own name, e.g. "DeviceMaximumQueueDepthExceeded"; doubles as `iothub-errorcode`.
 std::string_view name_of(HubErrc code);
+std::span<const HubErrc> all_errors();
 inline std::uint32_t number_of(HubErrc code) { return static_cast<std::uint32_t>(code); }
 
 struct HubError {

@@ -9,67 +9,8 @@
 
 namespace http {
 
-unsigned status_of(hub::HubErrc code) {
-  using hub::HubErrc;
-  switch (code) {
-    case HubErrc::invalid_protocol_version:
-      return 400;
-    case HubErrc::invalid_operation:
-      return 400;
-    case HubErrc::argument_invalid:
-      return 400;
-    case HubErrc::argument_null:
-      return 400;
-    case HubErrc::iot_hub_format_error:
-      return 400;
-    case HubErrc::bulk_registry_operation_failure:
-      return 400;
-    case HubErrc::connection_forcefully_closed_on_new_connection:
-      return 400;
-    case HubErrc::iot_hub_unauthorized_access:
-      return 401;
-    case HubErrc::iot_hub_unauthorized:
-      return 401;
-    case HubErrc::iot_hub_quota_exceeded:
-      return 403;
-    case HubErrc::device_maximum_queue_depth_exceeded:
-      return 403;
-    case HubErrc::invalid_message_expiry_time:
-      return 403;
-    case HubErrc::device_not_found:
-      return 404;
-    case HubErrc::module_not_found:
-      return 404;
-    case HubErrc::amqp_address_not_found:
-      return 404;
-    case HubErrc::feature_not_supported:
-      return 404;
-    case HubErrc::device_not_online:
-      return 404;
-    case HubErrc::device_already_exists:
-      return 409;
-    case HubErrc::link_creation_conflict:
-      return 409;
-    case HubErrc::precondition_failed:
-      return 412;
-    case HubErrc::device_message_lock_lost:
-      return 412;
-    case HubErrc::message_too_large:
-      return 413;
-    case HubErrc::too_many_devices:
-      return 413;
-    case HubErrc::throttling_exception:
-      return 429;
-    case HubErrc::server_error:
-      return 500;
-    case HubErrc::service_unavailable:
-      return 503;
-  }
-  hub::assertion_failed("unknown HubErrc", __FILE__, __LINE__);
-}
-
 WireError to_wire_error(const hub::HubError& error) {
-  return {status_of(error.code),
+  return {hub::number_of(error.code) / 1000,  // 404001 is a 404
           hub::number_of(error.code),
           hub::name_of(error.code),
           error.detail,

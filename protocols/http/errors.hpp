@@ -19,7 +19,6 @@ struct WireError {
   std::string allow;  // of 405: the methods that the route has
 };
 
-unsigned status_of(hub::HubErrc code);
 WireError to_wire_error(const hub::HubError& error);
 // No route, no such method on this route, or a request that HTTP itself refuses.
 WireError generic_error(unsigned status, std::string detail);
