@@ -268,6 +268,58 @@ Pair ensure_leaf(const std::filesystem::path& folder, const std::string& name, c
   return leaf;
 }
 
+DevCertificates read_all(const std::filesystem::path& folder) {
+  const auto text = [&](const char* name) { return read_file(folder / name).value_or(""); };
+  DevCertificates all;
+  all.ca = text("ca.pem");
+  all.rsa_chain = text("server-rsa.pem");
+  all.rsa_key = text("server-rsa-key.pem");
+  all.ecdsa_chain = text("server-ecdsa.pem");
+  all.ecdsa_key = text("server-ecdsa-key.pem");
+  all.ca_path = std::filesystem::absolute(folder / "ca.pem");
+  return all;
+}
+
+// To take certificates and keys apart and to check them against each other is half of a start's work.
+// So what was found good is noted, as a digest over all of it and the day it was looked at: the same
+// files, for the same names, on the same day, need no second look.
+constexpr const char* checked_file = ".checked";
+
+std::string checked_line(const std::filesystem::path& folder, const DevCertificates& all,
+                         const std::vector<std::string>& names, hub::TimePoint now) {
+  std::string text;
+  for (const auto& part : {all.ca, read_file(folder / "ca-key.pem").value_or(""), all.rsa_chain,
+                           all.rsa_key, all.ecdsa_chain, all.ecdsa_key}) {
+    text += std::to_string(part.size()) + " " + part;
+  }
+  for (const auto& name : names) text += canonical(name) + "\n";
+  text += std::to_string(std::chrono::floor<std::chrono::days>(now).time_since_epoch().count());
+  std::string digest(EVP_MAX_MD_SIZE, '\0');
+  std::size_t size = 0;
+  require(EVP_Q_digest(nullptr, "SHA256", nullptr, text.data(), text.size(),
+                       reinterpret_cast<unsigned char*>(digest.data()), &size) == 1,
+          "digest");
+  digest.resize(size);
+  return hub::hex_encode(digest) + "\n";
+}
+
+std::optional<DevCertificates> read_checked(const std::filesystem::path& folder,
+                                            const std::vector<std::string>& names, hub::TimePoint now) {
+  const auto noted = read_file(folder / checked_file);
+  if (!noted) return std::nullopt;
+  DevCertificates all = read_all(folder);
+  if (*noted != checked_line(folder, all, names, now)) return std::nullopt;
+  return all;
+}
+
+void note_checked(const std::filesystem::path& folder, const DevCertificates& all,
+                  const std::vector<std::string>& names, hub::TimePoint now) {
+  try {
+    write_file_atomically(folder / checked_file, checked_line(folder, all, names, now), 0600);
+  } catch (const std::system_error&) {  // a read-only folder: it is looked at each time
+  }
+}
+
 }  // namespace
 
 DevCertificates ensure_dev_certificates(const std::filesystem::path& folder,
@@ -278,17 +330,13 @@ DevCertificates ensure_dev_certificates(const std::filesystem::path& folder,
       std::filesystem::permissions(folder, std::filesystem::perms{0755});
     }
     const FolderLock lock(folder);
+    if (auto checked = read_checked(folder, names, now)) return *checked;
     const Pair ca = ensure_ca(folder, now);
     const Pair rsa = ensure_leaf(folder, "server-rsa", ca, names, now);
     const Pair ecdsa = ensure_leaf(folder, "server-ecdsa", ca, names, now);
-    DevCertificates out;
-    out.ca = to_pem(ca.certificate.get());
-    out.rsa_chain = to_pem(rsa.certificate.get());
-    out.rsa_key = to_pem(rsa.key.get());
-    out.ecdsa_chain = to_pem(ecdsa.certificate.get());
-    out.ecdsa_key = to_pem(ecdsa.key.get());
-    out.ca_path = std::filesystem::absolute(folder / "ca.pem");
+    DevCertificates out = read_all(folder);
     out.renewed = ca.written || rsa.written || ecdsa.written;
+    note_checked(folder, out, names, now);
     return out;
   } catch (const std::system_error& error) {
     throw std::runtime_error(std::string(error.what()) +

@@ -3,7 +3,8 @@
 //   ca.pem ca-key.pem                        ECDSA P-256, ten years, made once: clients trust it
 //   server-rsa.pem, -key  server-ecdsa.pem, -key   RSA 2048 and ECDSA P-256, both valid 397 days
 // Made on first start; the certificates, not the keys, are renewed when the set of names changes or
-// their end comes near (N-10). Keys have mode 0600. A lock file keeps two starting processes apart.
+// their end comes near (N-10). Keys have mode 0600. `.lock` keeps two starting processes apart, `.checked`
+// spares the second start of a day what the first one has verified.
 #include "emulator/core/time.hpp"
 
 #include <filesystem>

@@ -98,7 +98,8 @@ TEST_CASE("N-10 private keys have mode 0600, certificates 0644, and nothing else
   }
   std::size_t count = 0;
   for ([[maybe_unused]] const auto& entry : fs::directory_iterator(folder.path() / "tls")) ++count;
-  CHECK(count == 7);  // the six and .lock
+  CHECK(count == 8);  // the six, .lock and .checked
+  CHECK(mode(folder.path() / "tls/.checked") == (fs::perms::owner_read | fs::perms::owner_write));
 }
 
 TEST_CASE("N-10 a second start writes nothing; a changed set of names renews, CA and keys stay") {
@@ -142,6 +143,20 @@ TEST_CASE("N-10 files that are damaged or missing are made again") {
   const auto third = app::ensure_dev_certificates(folder.path(), {"localhost"}, start);
   CHECK(third.ca != first.ca);
   CHECK(verify(third.ca, third.rsa_chain, start) == X509_V_OK);
+}
+
+TEST_CASE("N-10 what was found good once is not taken for something else that lies there later") {
+  const TemporaryFolder folder, stranger;
+  const auto first = app::ensure_dev_certificates(folder.path(), {"localhost"}, start);
+  (void)app::ensure_dev_certificates(stranger.path(), {"localhost"}, start);
+  // Good in itself, but signed by another CA: the note of the first look must not cover it.
+  for (const char* name : {"server-rsa.pem", "server-rsa-key.pem"}) {
+    fs::copy(stranger.path() / name, folder.path() / name, fs::copy_options::overwrite_existing);
+  }
+  const auto second = app::ensure_dev_certificates(folder.path(), {"localhost"}, start);
+  CHECK(second.renewed);
+  CHECK(second.ca == first.ca);
+  CHECK(verify(second.ca, second.rsa_chain, start) == X509_V_OK);
 }
 
 TEST_CASE("N-10 several that start at once agree") {
