@@ -11,8 +11,7 @@ RUN scripts/build release && cmake --install build/release --prefix /opt/iothub 
 FROM debian:12-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
-      libboost-json1.81.0 libboost-url1.81.0 libqpid-proton11 libqpid-proton-cpp12 \
-      libsqlite3-0 libspdlog1.10 libfmt9 libssl3 libcap2-bin \
+      libqpid-proton11 libqpid-proton-cpp12 libsqlite3-0 libssl3 libcap2-bin \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --create-home iothub \
  && install -d -o iothub -g iothub /data /tls
