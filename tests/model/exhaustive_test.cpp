@@ -68,7 +68,7 @@ void play_all(const hub::Settings& settings, std::size_t length) {
 
 }  // namespace
 
-TEST_CASE("INV-02 every short sequence of operations: the hub does what the model does") {
+TEST_CASE("MOD-02 every short sequence of operations: the hub does what the model does") {
   const char* depth = std::getenv("HUB_DEPTH");
   const auto length = depth != nullptr ? std::stoul(depth) : 3;
   hub::Settings settings;

@@ -26,7 +26,7 @@ TEST_CASE("C2D-17 feedback of what expired while the hub was down is queued at i
   CHECK(count(batches[0].message->content.body, hub::to_iso8601(old.now + 10s)) == 2);
 }
 
-TEST_CASE("INV-03 a device disabled after it was authorised cannot connect or open its queue") {
+TEST_CASE("MOD-03 a device disabled after it was authorised cannot connect or open its queue") {
   TestHub t;
   t.create("d");
   REQUIRE(t.send("d"));
