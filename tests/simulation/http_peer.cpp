@@ -128,6 +128,7 @@ class HttpDevice final : public HttpPeer {
   void ask() override {
     const std::string path = "/devices/" + device_ + "/messages/deviceBound";
     if (!held_.empty() && world_.random.chance(2)) return settle(path, token_, device_, true);
+    if (!world_.random.chance(5)) return;  // or the others would never get a message
     const auto op = std::make_shared<Op>();
     op->kind = Op::Kind::get;
     op->queue = device_;

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t trace_lines = 80;
 constexpr std::size_t connections_max = 9;
-const std::initializer_list<const char*> devices = {"a", "a", "a", "b", "b", "c"};
+const std::initializer_list<const char*> devices = {"a", "a", "b", "b", "c", "d"};
 
 std::string ms(hub::Duration d) { return std::to_string(d.count()) + "ms"; }
 
@@ -167,13 +167,13 @@ void Simulation::run(std::uint64_t steps) {
 
 void Simulation::step() {
   ++steps_;
-  if (steps_ == 1) return administer();
+  if (steps_ <= 3) return administer();
   switch (random_.below(60)) {
     case 0:
     case 1:
       return open_connection();
     case 2:
-      if (!wires_.empty() && random_.chance(6)) cut(*wires_[random_.below(wires_.size())]);
+      if (!wires_.empty() && random_.chance(8)) cut(*wires_[random_.below(wires_.size())]);
       return;
     case 3:
     case 4:
@@ -315,7 +315,7 @@ void Simulation::feed(Wire& wire) {
   auto& ops = wire.peer->ops;
   std::size_t size = wire.to_hub.size();
   if (!ops.empty()) size = std::min<std::size_t>(size, ops.front().first - wire.fed);
-  if (random_.chance(4)) size = 1 + random_.below(size);
+  if (random_.chance(6)) size = 1 + random_.below(size);
   const std::string bytes = wire.to_hub.substr(0, size);
   wire.to_hub.erase(0, size);
   wire.fed += size;
@@ -338,7 +338,7 @@ void Simulation::flush(Wire& wire) {
   }
   if (durable_ && !sabotage_.no_gate && committed_ < wire.gated_sequence) return;
   std::size_t size = std::min(wire.gated_bytes, wire.session->output().size());
-  if (random_.chance(4)) size = 1 + random_.below(size);
+  if (random_.chance(6)) size = 1 + random_.below(size);
   wire.gated_bytes -= size;
   audited(wire, std::to_string(size) + " bytes leave", [&] {
     std::string bytes(wire.session->output().substr(0, size));
@@ -351,7 +351,7 @@ void Simulation::flush(Wire& wire) {
 
 void Simulation::deliver(Wire& wire) {
   std::size_t size = wire.to_peer.size();
-  if (random_.chance(4)) size = 1 + random_.below(size);
+  if (random_.chance(6)) size = 1 + random_.below(size);
   const std::string bytes = wire.to_peer.substr(0, size);
   wire.to_peer.erase(0, size);
   note(wire.line.name + " reads " + std::to_string(size) + " bytes");
@@ -361,12 +361,18 @@ void Simulation::deliver(Wire& wire) {
 // ---- connections --------------------------------------------------------------------------------
 
 void Simulation::open_connection() {
-  if (wires_.size() >= connections_max || (wires_.size() > 4 && !random_.chance(4))) return;
+  if (wires_.size() >= connections_max || (wires_.size() > 4 && !random_.chance(12))) return;
   auto wire = std::make_unique<Wire>();
   const std::string device = world_.some_device();
   const auto waker = [woken = wire->woken, deaf = sabotage_.deaf] { *woken = !deaf; };
   const protocols::PeerInfo peer{"sim", true, false, "", {}};
-  const std::size_t kind = random_.below(10);
+  std::size_t kind = random_.below(10);
+  // A takeover is worth a look, a life of nothing but takeovers is not.
+  const bool is_taken = std::ranges::any_of(wires_, [&](const auto& other) {
+    return other->line.protocol != Protocol::http &&
+           other->line.name.find("-" + device + "-") != std::string::npos;
+  });
+  if (is_taken && kind < 5 && !random_.chance(8)) kind = 8 + random_.below(2);
   Line& line = wire->line;
   const auto number = std::to_string(++connections_);
   const auto& queues = auditor_.model().queues;
@@ -467,8 +473,7 @@ void Simulation::send_in_process() {
 
 void Simulation::administer() {
   ++tally_.administration;
-  const bool first = steps_ == 1;
-  const std::string device = first ? "a" : world_.some_device();
+  const std::string device = steps_ <= 3 ? std::string(1, "abc"[steps_ - 1]) : world_.some_device();
   const bool known = auditor_.model().queues.contains(device);
   hub::DeviceSpec spec;
   spec.id.text = device;
