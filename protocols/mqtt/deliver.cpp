@@ -20,7 +20,10 @@ void Session::on_puback(const Puback& packet, TimePoint now) {
     case InFlight::AckResult::settled: settle(now); return;
     case InFlight::AckResult::held: return ignored("PUBACK out of order: held until its turn");
     case InFlight::AckResult::unknown: return ignored("PUBACK ignored: nothing has this packet id");
-    case InFlight::AckResult::lost: return ignored("PUBACK ignored: the message's lock timed out");
+    case InFlight::AckResult::lost:
+      ignored("PUBACK ignored: the message's lock timed out");
+      settle(now);  // what was held behind it has its turn
+      return;
     case InFlight::AckResult::ignored: return ignored("PUBACK ignored: it is out of order");
     case InFlight::AckResult::forbidden: return violation("PUBACK out of order", now);
   }
