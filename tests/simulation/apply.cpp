@@ -405,7 +405,11 @@ void Auditor::apply_mqtt(Line& line, Op& op, std::string_view output) {
     if (entry == entries.end()) return;
     if (now_ >= entry->lost_at) {
       entries.erase(entry);
-    } else {
+      return;
+    }
+    const bool in_turn = std::none_of(entries.begin(), entry,
+                                      [&](const auto& e) { return !e.acked && now_ < e.lost_at; });
+    if (in_turn || settings_.mqtt_out_of_order_ack != hub::MqttOutOfOrderAck::ignore) {
       entry->acked = true;
     }
     return;

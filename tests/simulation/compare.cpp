@@ -73,9 +73,15 @@ void Auditor::absorb(Line& line, Receiving& receiver, const View::Messages& mess
   const auto found = model_.queues.find(queue_name);
   if (found == model_.queues.end()) return;
   auto& entries = receiver.in_flight;
+  // In the order of their publishing; held ones wait for those before them (M-39).
   const auto complete_acked = [&] {
+    bool blocked = false;
     for (auto entry = entries.begin(); entry != entries.end();) {
-      const bool ends = entry->acked && now_ < entry->lost_at && !find(messages, entry->sequence) &&
+      blocked = blocked || (!entry->acked && now_ < entry->lost_at);
+      const bool in_turn =
+          !blocked || settings_.mqtt_out_of_order_ack == hub::MqttOutOfOrderAck::complete;
+      const bool ends = entry->acked && in_turn && now_ < entry->lost_at &&
+                        !find(messages, entry->sequence) &&
                         model_.is_current(queue_name, entry->token, receiver.holder);
       if (ends) settle(queue_name, entry->token, receiver.holder, Verb::complete);
       entry = ends ? entries.erase(entry) : entry + 1;
@@ -123,6 +129,8 @@ void Auditor::absorb(Line& line, Receiving& receiver, const View::Messages& mess
     }
   }
   if (line.protocol == Protocol::mqtt) complete_acked();
+  // An MQTT session without a subscription keeps its receiver while something is in flight.
+  if (!receiver.receiving && entries.empty()) end_receiver(receiver, true);
 }
 
 // ---- comparing ----------------------------------------------------------------------------------

@@ -110,6 +110,9 @@ hub::Settings Simulation::choose_settings() {
   s.redeliver_on_live_connection = !random_.chance(5);
   s.mqtt_deliver_backlog_on_first_subscribe = random_.chance(3);
   s.mqtt_in_flight_max = random_.chance(4) ? 2 : 50;
+  s.mqtt_out_of_order_ack =
+      random_.one_of({hub::MqttOutOfOrderAck::hold, hub::MqttOutOfOrderAck::hold,
+                      hub::MqttOutOfOrderAck::ignore, hub::MqttOutOfOrderAck::complete});
   s.default_ttl = random_.one_of<hub::Duration>({1min, 5min, 1h});
   s.feedback_lock_duration = random_.one_of<hub::Duration>({5s, 60s});
   s.feedback_ttl = random_.one_of<hub::Duration>({1min, 1h});
@@ -221,7 +224,7 @@ std::string Simulation::trace() const {
 }
 
 void Simulation::audited(Wire& wire, const std::string& what, const std::function<void()>& call,
-                         const OpPtr& op) {
+                         const std::vector<OpPtr>& ops) {
   note(wire.line.name + " " + what);
   auditor_.begin(what, now_);
   const std::size_t before = wire.session->output().size();
@@ -232,8 +235,7 @@ void Simulation::audited(Wire& wire, const std::string& what, const std::functio
     if (output.size() > before) written = output.substr(before);
     mix(written);
   }
-  if (op != nullptr) auditor_.apply(wire.line, *op, written);
-  if (op != nullptr && op->kind == Op::Kind::settle) ++tally_.settlements;
+  for (const OpPtr& op : ops) auditor_.apply(wire.line, *op, written);
   if (!wire.session || wire.session->wants_close()) auditor_.ended(wire.line);
   finish_step(&wire.line);
 }
@@ -310,24 +312,40 @@ void Simulation::move_bytes() {
   }
 }
 
-// Some bytes of the client's, never more than the end of its next operation.
+// Some bytes of the client's: a part of its next operation, that one, or several that the auditor
+// can tell apart although they come in one read, since none of them puts a message back.
 void Simulation::feed(Wire& wire) {
-  auto& ops = wire.peer->ops;
+  auto& waiting = wire.peer->ops;
+  const bool pubacks = settings_.mqtt_out_of_order_ack != hub::MqttOutOfOrderAck::complete;
+  const auto simple = [pubacks](const Op& op) {
+    const bool ends_message = op.verb == Verb::complete || op.verb == Verb::reject;
+    return op.kind == Op::Kind::send || (op.kind == Op::Kind::puback && pubacks) ||
+           op.kind == Op::Kind::flow || op.kind == Op::Kind::other ||
+           (op.kind == Op::Kind::settle && ends_message);
+  };
   std::size_t size = wire.to_hub.size();
-  if (!ops.empty()) size = std::min<std::size_t>(size, ops.front().first - wire.fed);
+  if (!waiting.empty()) {
+    std::size_t last = 0;
+    while (simple(*waiting[last].second) && last + 1 < waiting.size() &&
+           simple(*waiting[last + 1].second) && !random_.chance(3)) {
+      ++last;
+    }
+    size = std::min<std::size_t>(size, waiting[last].first - wire.fed);
+  }
   if (random_.chance(6)) size = 1 + random_.below(size);
   const std::string bytes = wire.to_hub.substr(0, size);
   wire.to_hub.erase(0, size);
   wire.fed += size;
-  OpPtr op;
-  if (!ops.empty() && ops.front().first == wire.fed) {
-    op = ops.front().second;
-    ops.pop_front();
-    if (op->kind == Op::Kind::send) ++tally_.sends;
+  std::vector<OpPtr> ops;
+  std::string what = std::to_string(size) + " bytes";
+  for (; !waiting.empty() && waiting.front().first <= wire.fed; waiting.pop_front()) {
+    ops.push_back(waiting.front().second);
+    if (ops.back()->kind == Op::Kind::send) ++tally_.sends;
+    if (ops.back()->kind == Op::Kind::settle) ++tally_.settlements;
+    what += ", " + text_of(*ops.back());
   }
   audited(
-      wire, op ? text_of(*op) : std::to_string(size) + " bytes",
-      [&] { wire.session->on_bytes(bytes, now_); }, op);
+      wire, what, [&] { wire.session->on_bytes(bytes, now_); }, ops);
 }
 
 // net::Connection::flush: what was written when the mark was set leaves when that is stored.

@@ -70,7 +70,7 @@ class Simulation {
 
   // One audited call of a session.
   void audited(Wire& wire, const std::string& what, const std::function<void()>& call,
-               const OpPtr& op = nullptr);
+               const std::vector<OpPtr>& ops = {});
   void audited(const std::string& what, const std::function<void()>& call);
   void finish_step(Line* line);
   void check_progress();
