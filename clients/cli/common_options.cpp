@@ -67,6 +67,16 @@ void add_properties(CLI::App& app, Properties& target) {
       ->allow_extra_args(false);
 }
 
+void add_system_properties(CLI::App& app, Message& target, bool& created_now) {
+  app.add_option("--message-id", target.message_id, "With more than one: -1, -2 ... is added");
+  app.add_option("--correlation-id", target.correlation_id,
+                 "Goes with the message, for your own use");
+  app.add_option("--user-id", target.user_id, "Who sent it, as the sender says");
+  app.add_option("--content-type", target.content_type, "e.g. application/json");
+  app.add_option("--content-encoding", target.content_encoding, "e.g. utf-8");
+  app.add_flag("--creation-time", created_now, "Say in the message when it was made");
+}
+
 void add_common_options(CLI::App& app, CommonOptions& options, const char* environment_variable,
                         const std::vector<std::string>& transports) {
   app.add_option("--connection-string", options.connection_string,
@@ -97,6 +107,7 @@ ClientOptions client_options(const CommonOptions& common, ConnectionString conne
   out.tls.ca_file = common.ca_file;
   out.token_ttl = common.token_ttl;
   out.connect_timeout = common.connect_timeout;
+  out.cancelled = stop_requested;
   return out;
 }
 

@@ -39,6 +39,9 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<
 // --property k=v, repeatable.
 void add_properties(CLI::App& app, Properties& target);
 
+// The system properties that both directions have; `created_now`: creation-time-utc is asked for.
+void add_system_properties(CLI::App& app, Message& target, bool& created_now);
+
 // Connection string not parsed in: the tools differ there.
 ClientOptions client_options(const CommonOptions& common, ConnectionString connection);
 

@@ -46,6 +46,7 @@ void add_message(json::object& out, const Message& message) {
   add_optional(out, "contentType", message.content_type);
   add_optional(out, "contentEncoding", message.content_encoding);
   add_optional(out, "ack", message.ack);
+  if (message.created_at) out["creationTimeUtc"] = text(format_time(*message.created_at));
   if (message.expires_at) out["expiryTimeUtc"] = text(format_time(*message.expires_at));
   json::object properties;
   for (const auto& [key, value] : message.properties) add(properties, key, value);
@@ -244,11 +245,11 @@ void Output::device(std::string_view event, const DeviceIdentity& device) {
         field("generation", device.generation_id) + field("etag", device.etag));
 }
 
-void Output::device_deleted(std::string_view device_id) {
+void Output::device_changed(std::string_view event, std::string_view device_id) {
   if (json_) {
-    print(json::object{{"event", "deleted"}, {"deviceId", text(device_id)}});
+    print(json::object{{"event", text(event)}, {"deviceId", text(device_id)}});
   } else {
-    print("deleted" + field("device", device_id));
+    print(std::string{event} + field("device", device_id));
   }
 }
 

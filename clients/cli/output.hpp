@@ -28,7 +28,7 @@ class Output {
   void purged(std::string_view device_id, std::uint64_t count);
 
   void device(std::string_view event, const DeviceIdentity& device);  // event: created, shown, ...
-  void device_deleted(std::string_view device_id);
+  void device_changed(std::string_view event, std::string_view device_id);
   void connection_string(std::string_view device_id, std::string_view text);
 
  private:

@@ -4,9 +4,10 @@
 
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
 #include <csignal>
 #include <iostream>
+
+#include <unistd.h>
 
 namespace iothub::cli {
 namespace {
@@ -53,6 +54,11 @@ void stop_on_signals() {
 
 bool stop_requested() { return g_stop != 0; }
 
-Duration slice(Duration remaining) { return std::min(remaining, Duration{250}); }
+void show_progress(std::string_view done_what, std::uint64_t done, std::uint64_t total) {
+  static const bool terminal = isatty(STDERR_FILENO) != 0;
+  if (!terminal || total < 2) return;
+  std::cerr << "\r" << done_what << " " << done << " of " << total << (done == total ? "\n" : "")
+            << std::flush;
+}
 
 }  // namespace iothub::cli

@@ -1,10 +1,10 @@
 #pragma once
 // What both tools do around their commands: parse, catch, exit codes, Ctrl-C.
-#include "clients/hub_client/time.hpp"
-
+#include <cstdint>
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace CLI {
 class App;
@@ -24,11 +24,11 @@ class UsageError : public std::runtime_error {
 // code. Every error becomes one line on stderr that begins with the tool's name.
 int run_tool(CLI::App& app, int argc, char** argv, const std::function<int()>& command);
 
-// SIGINT and SIGTERM set a flag; the second one kills, as usual.
+// SIGINT and SIGTERM set a flag, which every wait of the clients asks; the second one kills.
 void stop_on_signals();
 bool stop_requested();
 
-// Waits in slices, so that Ctrl-C is seen within a quarter of a second.
-Duration slice(Duration remaining);
+// "sent 20 of 50" on stderr, over and over in one line, if that is a terminal.
+void show_progress(std::string_view done_what, std::uint64_t done, std::uint64_t total);
 
 }  // namespace iothub::cli

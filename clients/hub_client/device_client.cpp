@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <random>
-#include <thread>
 
 namespace iothub {
 namespace {
@@ -15,11 +14,8 @@ constexpr std::uint64_t kDeliveryMask = 0xFFFF'FFFF;
 // A connection that lived this long was a good one.
 constexpr auto kStable = std::chrono::seconds{10};
 
-// How often a wait asks whether it is cancelled.
-constexpr Duration kSlice{200};
-
 std::uint32_t random_number() {
-  static std::mt19937 engine{std::random_device{}()};
+  thread_local std::mt19937 engine{std::random_device{}()};
   return static_cast<std::uint32_t>(engine());
 }
 
@@ -27,6 +23,8 @@ bool ends_connection(const Error& error) {
   return error.kind() == ErrorKind::connection_lost || error.kind() == ErrorKind::unreachable ||
          error.kind() == ErrorKind::timeout;
 }
+
+bool is_cancellation(const Error& error) { return error.kind() == ErrorKind::cancelled; }
 
 }  // namespace
 
@@ -43,16 +41,23 @@ void DeviceClient::open(bool receiving) {
   connect();
 }
 
-void DeviceClient::send_event(const Message& message) {
+void DeviceClient::send_events(std::span<const Message> messages) {
+  if (messages.empty()) return;
   const Deadline deadline{options_.operation_timeout};
   for (;;) {
     if (!ready(deadline)) {
       throw Error{ErrorKind::timeout, "send telemetry: no connection in time"};
     }
     try {
-      transport_->send_event(message, deadline.remaining());
+      if (messages.size() == 1) {
+        transport_->send_event(messages.front(), deadline.remaining());
+      } else {
+        transport_->send_batch(messages, deadline.remaining());
+      }
       return;
     } catch (const Error& error) {
+      // Its answer may still come, and must not be taken for that of another message.
+      if (is_cancellation(error)) drop();
       if (!ends_connection(error)) throw;
       lose(error);
     }
@@ -62,8 +67,8 @@ void DeviceClient::send_event(const Message& message) {
 std::optional<ReceivedMessage> DeviceClient::receive(Duration timeout) {
   const Deadline deadline{timeout};
   for (;;) {
-    if (!ready(deadline)) return std::nullopt;
     try {
+      if (!ready(deadline)) return std::nullopt;
       auto message = transport_->receive(deadline.remaining());
       if (message) {
         ++held_;
@@ -71,7 +76,8 @@ std::optional<ReceivedMessage> DeviceClient::receive(Duration timeout) {
       }
       return message;
     } catch (const Error& error) {
-      if (!ends_connection(error)) throw;
+      if (is_cancellation(error)) return std::nullopt;
+      if (!connected_ || !ends_connection(error)) throw;
       lose(error);
     }
   }
@@ -83,27 +89,39 @@ void DeviceClient::settle(const ReceivedMessage& message, Disposition dispositio
   if (bound && (!connected_ || message.delivery >> kConnectionShift != connections_)) {
     throw Error{ErrorKind::lock_lost, "the connection that held this message has ended"};
   }
+  if (!bound && !ready(Deadline{options_.operation_timeout})) {
+    throw Error{ErrorKind::timeout, "settle a message: no connection in time"};
+  }
   auto own = message;
   own.delivery &= kDeliveryMask;
   try {
     transport_->settle(own, disposition, options_.operation_timeout);
   } catch (const Error& error) {
+    if (is_cancellation(error)) drop();
+    if (error.kind() == ErrorKind::lock_lost) release();
     if (ends_connection(error)) lose(error);
     throw;
   }
+  release();
+}
+
+void DeviceClient::release() {
   if (held_ > 0) --held_;
 }
+
+bool DeviceClient::can_batch() const { return transport_->can_batch(); }
 
 bool DeviceClient::can(Disposition disposition) const { return transport_->can(disposition); }
 
 void DeviceClient::wait(Duration duration) {
   const Deadline deadline{duration};
   while (!deadline.passed()) {
-    if (!ready(deadline)) return;
     try {
+      if (!ready(deadline)) return;
       transport_->keep_alive(deadline.remaining());
     } catch (const Error& error) {
-      if (!ends_connection(error)) throw;
+      if (is_cancellation(error)) return;
+      if (!connected_ || !ends_connection(error)) throw;
       lose(error);
     }
   }
@@ -133,40 +151,64 @@ void DeviceClient::connect() {
   notify(ConnectionEvent::connected);
 }
 
+bool DeviceClient::ensure_connected(Duration timeout) {
+  try {
+    return ready(Deadline{timeout});
+  } catch (const Error& error) {
+    if (is_cancellation(error)) return false;
+    throw;
+  }
+}
+
 // Makes sure of a connection with a fresh token; false when that was not possible in time.
 bool DeviceClient::ready(const Deadline& deadline) {
-  if (connected_ && renewal_due()) {
-    notify(ConnectionEvent::renewing);
-    transport_->close();
-    transport_ = factory_(options_);
-    connected_ = false;
-  }
+  renew_if_due();
   return connected_ || reconnect(deadline);
+}
+
+void DeviceClient::renew_if_due() {
+  if (!connected_ || now() < renew_at_) return;
+  const auto at = now();
+  const auto token = make_sas_token(options_.connection, at, options_.token_ttl);
+  if (transport_->renew(token.text)) {
+    renew_at_ = renewal_time(token, at);
+    return;
+  }
+  // A message in hand delays the renewal: its lock would be lost with the connection. Everything
+  // else that was under way is done: a send returns when the hub has it, a settlement leaves before
+  // the goodbye, and what the hub sent unasked comes again.
+  if (held_ > 0) return;
+  notify(ConnectionEvent::renewing);
+  drop();
+}
+
+void DeviceClient::drop() {
+  connected_ = false;
+  transport_->close();
+  transport_ = factory_(options_);
 }
 
 bool DeviceClient::reconnect(const Deadline& deadline) {
   using std::chrono::steady_clock;
   for (;;) {
     while (next_attempt_ && steady_clock::now() < *next_attempt_) {
-      if (deadline.passed() || (options_.cancelled && options_.cancelled())) return false;
+      if (deadline.passed()) return false;
       const auto wait = std::chrono::ceil<Duration>(*next_attempt_ - steady_clock::now());
-      std::this_thread::sleep_for(std::min({wait, deadline.remaining(), kSlice}));
+      pause(std::min(wait, deadline.remaining()), options_.cancelled);
     }
     try {
       connect();
       return true;
     } catch (const Error& error) {
-      if (!is_transient(error.kind()) || !backoff_.may_retry()) throw;
       transport_ = factory_(options_);
+      if (!is_transient(error.kind()) || !backoff_.may_retry()) throw;
       next_attempt_ = steady_clock::now() + backoff_.next(random_number());
     }
   }
 }
 
 void DeviceClient::lose(const Error& error) {
-  connected_ = false;
-  transport_->close();
-  transport_ = factory_(options_);
+  drop();
   const auto at = std::chrono::steady_clock::now();
   // Two clients with one device id push each other out again and again: waits must grow then too.
   if (at - connected_at_ > kStable) backoff_.reset();
@@ -174,9 +216,6 @@ void DeviceClient::lose(const Error& error) {
   next_attempt_ = at + backoff_.next(random_number());
   notify(ConnectionEvent::lost, error.what());
 }
-
-// A message in hand delays the renewal: its lock would be lost with the connection.
-bool DeviceClient::renewal_due() const { return held_ == 0 && now() >= renew_at_; }
 
 void DeviceClient::notify(ConnectionEvent event, std::string_view cause) {
   if (observer_) observer_(event, cause);

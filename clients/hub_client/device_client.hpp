@@ -5,11 +5,14 @@
 //   device.open(true);
 //   while (auto message = device.receive(30s)) device.complete(*message);
 //
-// Connects again by itself after a lost connection, and before its token expires. A message that
-// was held at that moment is lost to this client (Error lock_lost) and comes again.
+// Connects again by itself after a lost connection, and before its token expires; what it was
+// subscribed to comes back. A message that was held at that moment is lost to this client (Error
+// lock_lost) and comes again; so a renewal waits until none is held.
 //
 // Not safe for concurrent use; no threads inside. All work happens during the calls, so call
-// receive() or wait() at least every 30 seconds. Throws Error.
+// receive() or wait() at least every 30 seconds. From outside only ClientOptions::cancelled ends a
+// call. Destroying it says goodbye for at most a second; never from within its own callbacks.
+// Throws Error.
 #include "clients/hub_client/error.hpp"
 #include "clients/hub_client/message.hpp"
 #include "clients/hub_client/options.hpp"
@@ -22,6 +25,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace iothub {
@@ -43,11 +47,18 @@ class DeviceClient {
   using Observer = std::function<void(ConnectionEvent event, std::string_view cause)>;
   void on_connection(Observer observer) { observer_ = std::move(observer); }
 
-  // Connects once, without trying again. `receiving`: cloud-to-device messages are asked for.
+  // Connects once, without trying again: a wrong key or name shows at once. `receiving`:
+  // cloud-to-device messages are asked for.
   void open(bool receiving);
 
   // Returns when the hub has it. After a lost connection it is sent again: at least once.
-  void send_event(const Message& message);
+  void send_event(const Message& message) { send_events({&message, 1}); }
+
+  // As one batch, taken or refused as a whole, where the transport can: at most 256 KB, over HTTPS
+  // at most 500 messages. MQTT has no batches: they go one by one, and an error may come when some
+  // are with the hub already.
+  void send_events(std::span<const Message> messages);
+  bool can_batch() const;
 
   std::optional<ReceivedMessage> receive(Duration timeout);
 
@@ -60,7 +71,7 @@ class DeviceClient {
   bool can(Disposition disposition) const;
 
   // Connects again after a lost connection; false when that was not possible in time.
-  bool ensure_connected(Duration timeout) { return ready(Deadline{timeout}); }
+  bool ensure_connected(Duration timeout);
 
   // Serves the connection for `duration`, receiving nothing.
   void wait(Duration duration);
@@ -72,7 +83,9 @@ class DeviceClient {
   bool reconnect(const Deadline& deadline);
   bool ready(const Deadline& deadline);
   void lose(const Error& error);
-  bool renewal_due() const;
+  void drop();
+  void release();
+  void renew_if_due();
   void notify(ConnectionEvent event, std::string_view cause = {});
 
   ClientOptions options_;

@@ -38,6 +38,8 @@ std::string_view to_string(ErrorKind kind) {
       return "server error";
     case ErrorKind::protocol_error:
       return "protocol error";
+    case ErrorKind::cancelled:
+      return "cancelled";
   }
   return "error";
 }
@@ -84,6 +86,8 @@ std::string_view remedy(ErrorKind kind) {
       return "Try again later; the hub's log has the cause.";
     case ErrorKind::protocol_error:
       return "Check that host and port belong to an IoT hub and to this transport.";
+    case ErrorKind::cancelled:
+      return "It was stopped from outside; what was under way may or may not have been done.";
   }
   return "";
 }
@@ -108,6 +112,7 @@ bool is_transient(ErrorKind kind) {
     case ErrorKind::message_too_large:
     case ErrorKind::certificate:
     case ErrorKind::protocol_error:
+    case ErrorKind::cancelled:
       return false;
   }
   return false;

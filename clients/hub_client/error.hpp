@@ -27,6 +27,7 @@ enum class ErrorKind {
   connection_lost,  // it was made, and ended
   server_error,     // the hub failed
   protocol_error,   // the peer does not speak the protocol
+  cancelled,        // the caller's own ClientOptions::cancelled said so
 };
 
 std::string_view to_string(ErrorKind kind);

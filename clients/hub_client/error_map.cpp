@@ -13,7 +13,7 @@ namespace {
 using NamedCode = std::pair<std::string_view, int>;
 
 // The names these tools can meet; the hub's full list is in troubleshoot-error-codes.
-constexpr std::array<NamedCode, 31> kCodes{{
+constexpr std::array<NamedCode, 33> kCodes{{
     {"InvalidProtocolVersion", 400001},
     {"ArgumentInvalid", 400004},
     {"ArgumentNull", 400005},
@@ -28,12 +28,14 @@ constexpr std::array<NamedCode, 31> kCodes{{
     {"DeviceMaximumQueueDepthExceeded", 403004},
     {"DeviceMaximumQueueSizeExceeded", 403007},
     {"InvalidMessageExpiryTime", 403009},
+    {"BulkRegistryOperationFailure", 400013},
     {"OperationNotAvailableInCurrentTier", 403010},
     {"DeviceDisabled", 403012},
     {"GenericNotFound", 404000},
     {"DeviceNotFound", 404001},
     {"AmqpAddressNotFound", 404006},
     {"ModuleNotFound", 404010},
+    {"FeatureNotSupported", 404013},
     {"DeviceNotOnline", 404103},
     {"GenericConflict", 409000},
     {"DeviceAlreadyExists", 409001},
@@ -65,6 +67,8 @@ std::optional<ErrorKind> kind_of_code(std::optional<int> code) {
       return ErrorKind::invalid_argument;
     case 403012:
       return ErrorKind::unauthorized;
+    case 404013:
+      return ErrorKind::not_supported;
     case 412002:
       return ErrorKind::lock_lost;
     case 413002:

@@ -14,16 +14,17 @@ namespace iothub {
 using Properties = std::vector<std::pair<std::string, std::string>>;
 
 struct Message {
-  std::string body;  // bytes
-  std::optional<std::string> message_id;
-  std::optional<std::string> correlation_id;
-  std::optional<std::string> user_id;
-  std::optional<std::string> to;
-  std::optional<std::string> content_type;
-  std::optional<std::string> content_encoding;
-  std::optional<std::string> ack;  // none, positive, negative, full
-  std::optional<TimePoint> expires_at;
-  Properties properties;  // application properties, in order where the wire has one
+  std::string body{};  // bytes
+  std::optional<std::string> message_id{};
+  std::optional<std::string> correlation_id{};
+  std::optional<std::string> user_id{};
+  std::optional<std::string> to{};
+  std::optional<std::string> content_type{};
+  std::optional<std::string> content_encoding{};
+  std::optional<std::string> ack{};  // none, positive, negative, full
+  std::optional<TimePoint> expires_at{};
+  std::optional<TimePoint> created_at{};  // creation-time-utc, as the sender says
+  Properties properties{};                // application properties, in order where the wire has one
 };
 
 // A cloud-to-device message, locked for this receiver until it is settled.

@@ -1,11 +1,11 @@
 #pragma once
 // Everything a client needs to know before it connects.
+#include "clients/hub_client/cancellation.hpp"
 #include "clients/hub_client/connection_string.hpp"
 #include "clients/hub_client/retry.hpp"
 #include "clients/hub_client/time.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,8 +41,10 @@ struct ClientOptions {
   Duration connect_timeout{20'000};
   Duration operation_timeout{30'000};
   Duration token_ttl{3'600'000};
-  // Asked between attempts to connect again; true ends the waiting. For Ctrl-C.
-  std::function<bool()> cancelled{};
+  Duration poll_interval{1'000};  // HTTPS: how often an empty queue is asked
+  // Ends waits from outside, see cancellation.hpp. receive() and wait() then return as if their
+  // time were up and keep the connection; every other call throws Error cancelled and drops it.
+  Cancelled cancelled{};
 
   bool uses_certificate() const { return !tls.certificate_file.empty(); }
   // Where `kind` connects: the option, else (HTTPS and WebSocket) the connection string's port,

@@ -39,6 +39,8 @@ void set(Message& message, std::string key, std::string value) {
     message.ack = std::move(value);
   } else if (key == "$.exp" && parse_time(value)) {
     message.expires_at = parse_time(value);
+  } else if (key == "$.ctime" && parse_time(value)) {
+    message.created_at = parse_time(value);
   } else {
     message.properties.emplace_back(std::move(key), std::move(value));
   }
@@ -54,6 +56,7 @@ std::string encode_property_bag(const Message& message) {
   out.add("$.ct", message.content_type);
   out.add("$.ce", message.content_encoding);
   if (message.expires_at) out.add("$.exp", std::string_view{format_time(*message.expires_at)});
+  if (message.created_at) out.add("$.ctime", std::string_view{format_time(*message.created_at)});
   for (const auto& [key, value] : message.properties) out.add(key, std::string_view{value});
   return out.take();
 }

@@ -12,7 +12,7 @@ auto ServiceClient::guard(Call call) {
     return call(connected());
   } catch (const Error& error) {
     if (is_transient(error.kind()) || error.kind() == ErrorKind::unauthorized ||
-        error.kind() == ErrorKind::protocol_error) {
+        error.kind() == ErrorKind::protocol_error || error.kind() == ErrorKind::cancelled) {
       close();
     }
     throw;
@@ -34,10 +34,16 @@ void ServiceClient::open_feedback() {
 }
 
 std::optional<FeedbackBatch> ServiceClient::receive_feedback(Duration timeout) {
-  return guard([&](ServiceTransport& transport) {
-    auto batch = transport.receive_feedback(timeout);
-    if (batch) ++held_;
-    return batch;
+  return guard([&](ServiceTransport& transport) -> std::optional<FeedbackBatch> {
+    transport.open_feedback(options_.operation_timeout);
+    try {
+      auto batch = transport.receive_feedback(timeout);
+      if (batch) ++held_;
+      return batch;
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) return std::nullopt;
+      throw;
+    }
   });
 }
 

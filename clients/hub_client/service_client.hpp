@@ -3,7 +3,8 @@
 //
 // Not safe for concurrent use; no threads inside. Makes one connection when first used and a new
 // one before its token expires. A failed call is not repeated, since a message could be sent twice;
-// the next call connects again. Throws Error.
+// the next call connects again. From outside only ClientOptions::cancelled ends a call. Destroying
+// it says goodbye for at most a second. Throws Error.
 #include "clients/hub_client/message.hpp"
 #include "clients/hub_client/options.hpp"
 #include "clients/hub_client/transport.hpp"
@@ -22,14 +23,14 @@ class ServiceClient {
   ServiceClient(const ServiceClient&) = delete;
   ServiceClient& operator=(const ServiceClient&) = delete;
 
-  // Returns when the hub has stored the message. Errors: not_found, queue_full,
-  // message_too_large...
+  // Returns when the hub has stored the message; its `to` is the device, whatever it says. Errors:
+  // not_found, queue_full, message_too_large...
   void send(const std::string& device_id, const Message& message);
 
   // Opens the feedback link before anything is sent, as the tutorial does.
   void open_feedback();
 
-  // The next batch, nullopt when none came in time. Held until it is settled.
+  // The next batch, nullopt when none came in time or the wait was cancelled. Held until settled.
   std::optional<FeedbackBatch> receive_feedback(Duration timeout);
   void complete(const FeedbackBatch& batch) { settle(batch, Disposition::complete); }
   void abandon(const FeedbackBatch& batch) { settle(batch, Disposition::abandon); }

@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace iothub {
@@ -24,8 +25,16 @@ class DeviceTransport {
   // Connects; with `receiving`, cloud-to-device messages are asked for as well.
   virtual void open(const std::string& password, bool receiving, Duration timeout) = 0;
 
+  // Uses a fresh token from now on; false where only a new connection can.
+  virtual bool renew(const std::string& /*password*/) { return false; }
+
   // Returns when the hub has taken the message.
   virtual void send_event(const Message& message, Duration timeout) = 0;
+
+  // Whether the protocol takes several messages at once, all or none.
+  virtual bool can_batch() const { return false; }
+  // As one batch where the protocol can, else one by one.
+  virtual void send_batch(std::span<const Message> messages, Duration timeout);
 
   // The next message, or nullopt when none came in time.
   virtual std::optional<ReceivedMessage> receive(Duration timeout) = 0;

@@ -6,9 +6,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <random>
+#include <vector>
 
 namespace iothub::cli {
 namespace {
+
+// A wait without a limit of its own: Ctrl-C ends it.
+constexpr Duration kLong = std::chrono::hours{1};
 
 ClientOptions options_of(const DeviceOptions& options) {
   if (options.certificate_file.empty() != options.private_key_file.empty()) {
@@ -19,7 +23,7 @@ ClientOptions options_of(const DeviceOptions& options) {
       ConnectionString::parse_device(required_connection_string(options.common, kDeviceVariable)));
   out.tls.certificate_file = options.certificate_file;
   out.tls.private_key_file = options.private_key_file;
-  out.cancelled = stop_requested;
+  out.poll_interval = options.poll_interval;
   return out;
 }
 
@@ -53,17 +57,17 @@ class Device {
   Output& out() { return out_; }
 
   // Telemetry waits for the connection as long as the retry policy says; false at Ctrl-C.
-  bool send(const Message& message) {
-    while (!client_.ensure_connected(slice(Duration::max()))) {
+  bool send(const std::vector<Message>& messages) {
+    while (!client_.ensure_connected(kLong)) {
       if (stop_requested()) return false;
     }
     try {
-      client_.send_event(message);
+      client_.send_events(messages);
     } catch (const Error&) {
       if (stop_requested()) return false;
       throw;
     }
-    out_.telemetry_sent(message);
+    for (const auto& message : messages) out_.telemetry_sent(message);
     return true;
   }
 
@@ -71,7 +75,7 @@ class Device {
   bool handle(const ReceivedMessage& message, Disposition disposition, Duration delay) {
     out_.received(message);
     const Deadline deadline{delay};
-    while (!deadline.passed() && !stop_requested()) client_.wait(slice(deadline.remaining()));
+    while (!deadline.passed() && !stop_requested()) client_.wait(deadline.remaining());
     // Stopped by Ctrl-C in between: not settled, so the message comes again.
     if (!deadline.passed()) return false;
     try {
@@ -103,13 +107,14 @@ std::string reading(std::uint64_t number) {
 }
 
 Message telemetry_message(const DeviceOptions& options, std::uint64_t number) {
-  Message message;
+  auto message = options.message;
   message.body = options.body.empty() ? reading(number) : options.body;
   if (options.body.empty()) {
-    message.content_type = "application/json";
-    message.content_encoding = "utf-8";
+    if (!message.content_type) message.content_type = "application/json";
+    if (!message.content_encoding) message.content_encoding = "utf-8";
   }
-  message.properties = options.properties;
+  if (options.created_now) message.created_at = now();
+  if (message.message_id && options.count != 1) *message.message_id += "-" + std::to_string(number);
   return message;
 }
 
@@ -125,8 +130,7 @@ int receive(const DeviceOptions& options) {
   std::optional<Deadline> deadline;
   if (options.timeout) deadline.emplace(*options.timeout);
   while (!stop_requested() && (!options.count || handled < *options.count)) {
-    const auto wait = slice(deadline ? deadline->remaining() : Duration{1000});
-    if (const auto message = device.client().receive(wait)) {
+    if (const auto message = device.client().receive(deadline ? deadline->remaining() : kLong)) {
       ++came;
       handled += device.handle(*message, options.disposition, options.delay) ? 1 : 0;
       if (options.timeout) deadline.emplace(*options.timeout);
@@ -144,10 +148,16 @@ int telemetry(const DeviceOptions& options) {
   device.client().open(false);
   for (std::uint64_t sent = 0; !stop_requested();) {
     const Deadline next{options.interval};
-    const auto message = telemetry_message(options, sent + 1);
-    if (!device.send(message)) break;
-    if (++sent == options.count.value_or(0)) break;
-    while (!next.passed() && !stop_requested()) device.client().wait(slice(next.remaining()));
+    const auto left = options.count.value_or(UINT64_MAX) - sent;
+    std::vector<Message> messages;
+    while (messages.size() < std::min(options.batch, left)) {
+      messages.push_back(telemetry_message(options, sent + messages.size() + 1));
+    }
+    if (!device.send(messages)) break;
+    sent += messages.size();
+    if (options.count) show_progress("sent", sent, *options.count);
+    if (sent == options.count.value_or(0)) break;
+    while (!next.passed() && !stop_requested()) device.client().wait(next.remaining());
   }
   return exit_done;
 }
@@ -162,11 +172,10 @@ int run_device(const DeviceOptions& options) {
   if (options.timeout) deadline.emplace(*options.timeout);
   while (!stop_requested() && (!options.count || received < *options.count)) {
     const Deadline next{options.interval};
-    const auto message = telemetry_message(options, sent + 1);
-    if (!device.send(message)) break;
+    if (!device.send({telemetry_message(options, sent + 1)})) break;
     ++sent;
     while (!stop_requested() && !next.passed() && (!options.count || received < *options.count)) {
-      if (const auto incoming = device.client().receive(slice(next.remaining()))) {
+      if (const auto incoming = device.client().receive(next.remaining())) {
         received += device.handle(*incoming, options.disposition, options.delay) ? 1 : 0;
       }
     }

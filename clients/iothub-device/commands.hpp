@@ -18,8 +18,11 @@ struct DeviceOptions {
   std::optional<Duration> timeout;
   Duration delay{0};
   Duration interval{1000};
+  Duration poll_interval{1000};
   std::string body;  // empty: a made-up reading
-  Properties properties;
+  Message message;   // system and application properties of each
+  bool created_now = false;
+  std::uint64_t batch = 1;
 };
 
 // Each returns the exit code, and throws Error or UsageError.

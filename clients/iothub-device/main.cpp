@@ -27,6 +27,8 @@ int main(int argc, char** argv) {
   app.add_option("--cert", options.certificate_file, "X.509: certificate with its chain, PEM")
       ->type_name("FILE");
   app.add_option("--key", options.private_key_file, "X.509: private key, PEM")->type_name("FILE");
+  add_duration(app, "--poll-interval", options.poll_interval,
+               "HTTPS: how often an empty queue is asked, default 1s");
 
   const auto add_disposition = [&options](CLI::App& sub) {
     auto* group = sub.add_option_group("Disposition", "What becomes of a message; at most one");
@@ -54,7 +56,12 @@ int main(int argc, char** argv) {
   add_duration(*telemetry_app, "--interval", options.interval, "Time between two, default 1s");
   telemetry_app->add_option("--count", options.count, "Stop after so many")
       ->check(CLI::PositiveNumber);
-  add_properties(*telemetry_app, options.properties);
+  telemetry_app
+      ->add_option("--batch", options.batch,
+                   "So many at each interval; one batch over AMQP and HTTPS, one by one over MQTT")
+      ->check(CLI::Range(1U, 500U));
+  add_system_properties(*telemetry_app, options.message, options.created_now);
+  add_properties(*telemetry_app, options.message.properties);
   telemetry_app->footer(
       "Example:\n  iothub-device telemetry '{\"temperature\":21}' --count 5 "
       "--interval 500ms --property room=kitchen");
@@ -69,7 +76,7 @@ int main(int argc, char** argv) {
   add_duration(*run_app, "--timeout", options.timeout,
                "Stop after so long, with exit 3 if --count was not reached");
   add_duration(*run_app, "--delay", options.delay, "Wait between receiving and settling");
-  add_properties(*run_app, options.properties);
+  add_properties(*run_app, options.message.properties);
   run_app->footer("Example:\n  iothub-device run --transport amqp --interval 2s --count 1");
   run_app->callback([&] { command = [&] { return run_device(options); }; });
 

@@ -7,17 +7,20 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace iothub::cli {
 
 struct ServiceOptions {
   CommonOptions common;
-  DeviceSpec device;  // device_id: of every command that takes an ID
-  unsigned top = 1000;
+  DeviceSpec device;                    // device_id: of every command that takes an ID
+  std::vector<std::string> device_ids;  // of those that take several
+  std::optional<std::uint64_t> top;
 
   std::optional<std::string> body, body_file;
   Message message;
   std::string ack;
+  bool created_now = false;
   std::optional<Duration> expiry;
   std::uint64_t count = 1;
   bool wait_feedback = false;
@@ -31,10 +34,10 @@ inline constexpr const char* kServiceVariable = "IOTHUB_CONNECTION_STRING";
 
 ClientOptions options_of(const ServiceOptions& options);
 
-int create_device(const ServiceOptions& options);
+int create_devices(const ServiceOptions& options);
 int show_device(const ServiceOptions& options);
 int list_devices(const ServiceOptions& options);
-int delete_device(const ServiceOptions& options);
+int delete_devices(const ServiceOptions& options);
 int enable_device(const ServiceOptions& options, bool enabled);
 int print_connection_string(const ServiceOptions& options);
 int purge(const ServiceOptions& options);

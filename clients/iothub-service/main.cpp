@@ -17,6 +17,16 @@ struct Tool {
 
 using Command = int (*)(const ServiceOptions&);
 
+// A command that takes one device id or more.
+CLI::App* add_bulk_command(CLI::App& parent, Tool& tool, const char* name, const char* description,
+                           Command call) {
+  auto* app = parent.add_subcommand(name, description);
+  app->add_option("ids", tool.options.device_ids, "Device ids; several go 100 to a request")
+      ->required();
+  app->callback([&tool, call] { tool.command = [&tool, call] { return call(tool.options); }; });
+  return app;
+}
+
 // A command that takes a device id.
 CLI::App* add_command(CLI::App& parent, Tool& tool, const char* name, const char* description,
                       Command call) {
@@ -30,8 +40,9 @@ void add_device_commands(CLI::App& app, Tool& tool) {
   auto& options = tool.options;
   auto* device = app.add_subcommand("device", "Device identities");
   device->require_subcommand(1);
+  device->footer("Example:\n  iothub-service device create myDevice");
 
-  auto* create = add_command(*device, tool, "create", "Makes a device", create_device);
+  auto* create = add_bulk_command(*device, tool, "create", "Makes devices", create_devices);
   create->add_option("--primary-key", options.device.primary_key, "Base64; made when not given");
   create->add_option("--secondary-key", options.device.secondary_key, "Base64");
   create
@@ -40,16 +51,18 @@ void add_device_commands(CLI::App& app, Tool& tool) {
       ->excludes("--primary-key")
       ->excludes("--secondary-key");
   create->add_option("--secondary-thumbprint", options.device.secondary_thumbprint, "X.509");
-  create->footer("Example:\n  iothub-service device create myDevice");
+  create->footer(
+      "Example:\n  iothub-service device create myDevice\n"
+      "  iothub-service device create sensor-{1..250}");
 
   add_command(*device, tool, "show", "Prints a device", show_device)
       ->footer("Example:\n  iothub-service device show myDevice --output json");
   auto* list = device->add_subcommand("list", "Prints the devices, one a line");
-  list->add_option("--top", options.top, "At most so many, default 1000")
-      ->check(CLI::Range(1U, 1000U));
+  list->add_option("--top", options.top, "At most so many; all of them without")
+      ->check(CLI::PositiveNumber);
   list->footer("Example:\n  iothub-service device list");
   list->callback([&tool] { tool.command = [&tool] { return list_devices(tool.options); }; });
-  add_command(*device, tool, "delete", "Deletes a device and its messages", delete_device)
+  add_bulk_command(*device, tool, "delete", "Deletes devices and their messages", delete_devices)
       ->footer("Example:\n  iothub-service device delete myDevice");
   add_command(*device, tool, "enable", "Lets a device connect", [](const ServiceOptions& o) {
     return enable_device(o, true);
@@ -71,12 +84,7 @@ void add_message_commands(CLI::App& app, Tool& tool) {
   send_app->add_option("--file", options.body_file, "Sends a file's content")->type_name("FILE");
   send_app->add_option("--ack", options.ack, "Which feedback is wanted")
       ->check(CLI::IsMember({"none", "positive", "negative", "full"}));
-  send_app->add_option("--message-id", options.message.message_id,
-                       "With --count: -1, -2 ... is added");
-  send_app->add_option("--correlation-id", options.message.correlation_id, "");
-  send_app->add_option("--user-id", options.message.user_id, "");
-  send_app->add_option("--content-type", options.message.content_type, "");
-  send_app->add_option("--content-encoding", options.message.content_encoding, "");
+  add_system_properties(*send_app, options.message, options.created_now);
   add_duration(*send_app, "--expiry", options.expiry, "How long it may wait, e.g. 30s");
   add_properties(*send_app, options.message.properties);
   send_app->add_option("--count", options.count, "Send it so many times")

@@ -10,8 +10,6 @@
 #include <set>
 #include <vector>
 
-#include <unistd.h>
-
 namespace iothub::cli {
 namespace {
 
@@ -41,16 +39,11 @@ Message message_of(const ServiceOptions& options, const std::string& body, std::
     if (!message.message_id) message.message_id = make_uuid();
   }
   if (options.expiry) message.expires_at = now() + *options.expiry;
+  if (options.created_now) message.created_at = now();
   if (message.message_id && options.message.message_id && options.count > 1) {
     *message.message_id += "-" + std::to_string(index + 1);
   }
   return message;
-}
-
-void show_progress(std::uint64_t done, std::uint64_t total) {
-  static const bool terminal = isatty(STDERR_FILENO) != 0;
-  if (!terminal || total < 2) return;
-  std::cerr << "\rsent " << done << " of " << total << (done == total ? "\n" : "") << std::flush;
 }
 
 // Feedback is one queue for the whole hub. A batch with a record of ours is completed; the others
@@ -65,7 +58,7 @@ class FeedbackWaiter {
   bool wait(Duration timeout) {
     const Deadline deadline{timeout};
     while (!missing_.empty() && !deadline.passed() && !stop_requested()) {
-      const auto batch = service_.receive_feedback(slice(deadline.remaining()));
+      const auto batch = service_.receive_feedback(deadline.remaining());
       if (!batch) continue;
       bool ours = false;
       for (const auto& record : batch->records) {
@@ -109,7 +102,7 @@ int send(const ServiceOptions& options) {
     service.send(options.device.device_id, message);
     out.message_sent(options.device.device_id, message);
     if (options.wait_feedback) waiter.expect(*message.message_id);
-    show_progress(i + 1, options.count);
+    show_progress("sent", i + 1, options.count);
   }
   if (!options.wait_feedback || waiter.wait(options.timeout)) return exit_done;
   std::cerr << "iothub-service: no feedback within the timeout; the message is still in the queue, "
@@ -126,7 +119,7 @@ int feedback(const ServiceOptions& options) {
   std::vector<FeedbackBatch> held;
   Deadline deadline{options.timeout};
   while (!stop_requested() && came < options.feedback_count.value_or(UINT64_MAX)) {
-    const auto batch = service.receive_feedback(slice(deadline.remaining()));
+    const auto batch = service.receive_feedback(deadline.remaining());
     if (!batch) {
       if (deadline.passed()) break;
       continue;

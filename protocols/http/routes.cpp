@@ -54,7 +54,7 @@ constexpr std::array routes = {
           abandon_device_bound},
 
     // The service (section 3).
-    Route{POST, "/devices/query", Access::open, false, coming_later},
+    Route{POST, "/devices/query", Access::service, true, query_devices},
     Route{GET, "/devices", Access::registry_read, true, list_devices},
     Route{POST, "/devices", Access::registry_write, true, bulk_devices},
     Route{GET, "/devices/{id}", Access::registry_read, true, get_device},

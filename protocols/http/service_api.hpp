@@ -12,6 +12,8 @@ hub::Result<void> list_devices(Exchange& exchange);
 hub::Result<void> device_statistics(Exchange& exchange);
 hub::Result<void> service_statistics(Exchange& exchange);
 hub::Result<void> get_twin(Exchange& exchange);  // of a device without tags and properties
+// POST /devices/query (3.6, H-57): SELECT * FROM devices, page by page.
+hub::Result<void> query_devices(Exchange& exchange);
 // POST /devices (3.3, H-42): every entry is tried; failures are listed in a 400.
 hub::Result<void> bulk_devices(Exchange& exchange);
 

@@ -19,6 +19,7 @@
 #include <proton/condition.h>
 #include <proton/delivery.h>
 #include <proton/disposition.h>
+#include <proton/link.h>
 
 #include <algorithm>
 #include <chrono>
@@ -29,18 +30,25 @@ namespace {
 // The peer must send something within this time; Proton sends empty frames for the peer's own.
 constexpr int kIdleTimeoutMs = 240'000;
 
-// The C++ binding of 0.37 does not show why a delivery was rejected, the C object below it does.
-// pn_object() is protected: this class may reach it, and nothing else does.
+// The C++ binding of 0.37 does not show why a delivery was rejected, and sends only messages that
+// it encodes itself; the C objects below it do. pn_object() is protected: these may reach it, and
+// nothing else does.
 struct TrackerAccess : proton::tracker {
   explicit TrackerAccess(const proton::tracker& base) : proton::tracker(base) {}
   using proton::tracker::pn_object;
 };
+struct SenderAccess : proton::sender {
+  explicit SenderAccess(const proton::sender& base) : proton::sender(base) {}
+  using proton::sender::pn_object;
+};
+
+// The payload of one transfer frame of a batch; the hub takes frames of 64 KB.
+constexpr std::size_t kBatchChunk = 32 * 1024;
 
 std::unique_ptr<ByteStream> connect(const ClientOptions& options, Duration timeout) {
   const auto endpoint = options.endpoint(options.transport);
-  if (options.transport == TransportKind::amqp) return connect_tls(endpoint, options.tls, timeout);
-  return connect_websocket(endpoint, options.tls, options.connection.host_name,
-                           "/$iothub/websocket", "AMQPWSB10", timeout);
+  if (options.transport == TransportKind::amqp) return connect_tls(endpoint, options, timeout);
+  return connect_websocket(endpoint, options, "/$iothub/websocket", "AMQPWSB10", timeout);
 }
 
 // Proton only compares these with each other; the steady clock cannot jump.
@@ -97,6 +105,33 @@ void AmqpConnection::send(const proton::message& message, const std::string& doi
   outcome_ = Outcome::none;
   rejection_ = {};
   sender_.send(message);
+  await_outcome(deadline, doing);
+}
+
+void AmqpConnection::send_batch(std::string_view payload, const std::string& doing,
+                                Duration timeout) {
+  const Deadline deadline{timeout};
+  await(deadline, doing, [this] { return sender_.credit() > 0; });
+  flush(deadline.remaining());  // from here on every transfer that leaves is of the batch
+  outcome_ = Outcome::none;
+  rejection_ = {};
+  pn_link_t* link = SenderAccess{sender_}.pn_object();
+  const auto tag = "batch-" + std::to_string(++batches_);
+  pn_delivery(link, pn_dtag(tag.data(), tag.size()));
+  format_.emplace(kBatchFormat);
+  for (;;) {
+    const auto chunk = payload.substr(0, kBatchChunk);
+    payload.remove_prefix(chunk.size());
+    pn_link_send(link, chunk.data(), chunk.size());
+    if (payload.empty()) pn_link_advance(link);
+    flush(deadline.remaining());
+    if (payload.empty()) break;
+  }
+  format_.reset();
+  await_outcome(deadline, doing);
+}
+
+void AmqpConnection::await_outcome(const Deadline& deadline, const std::string& doing) {
   await(deadline, doing, [this] { return outcome_ != Outcome::none; });
   if (outcome_ == Outcome::accepted) return;
   if (outcome_ == Outcome::rejected) {
@@ -256,7 +291,8 @@ bool AmqpConnection::pump(Duration timeout) {
   std::size_t count = 0;
   try {
     count = stream_->read_some(buffer.data, buffer.size, wait);
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;  // the connection itself is well
     driver_.read_close();
     driver_.dispatch();  // Proton may hold the reason in frames already read
     if (failure_ && !closing_) throw_failure("wait for " + host_);
@@ -273,7 +309,12 @@ void AmqpConnection::flush(Duration timeout) {
   driver_.dispatch();
   driver_.tick(steady_now());
   for (auto out = driver_.write_buffer(); out.size > 0; out = driver_.write_buffer()) {
-    stream_->write({out.data, out.size}, timeout);
+    const std::string_view bytes{out.data, out.size};
+    if (format_) {
+      stream_->write(format_->stamp(bytes), timeout);
+    } else {
+      stream_->write(bytes, timeout);
+    }
     driver_.write_done(out.size);
     driver_.dispatch();
   }

@@ -4,6 +4,7 @@
 // for every protocol, and there is no thread of Proton's.
 #include "clients/hub_client/message.hpp"
 #include "clients/hub_client/options.hpp"
+#include "clients/hub_client/transports/amqp_format.hpp"
 #include "clients/hub_client/transports/stream.hpp"
 
 #include <proton/delivery.hpp>
@@ -19,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace iothub {
 
@@ -47,6 +49,9 @@ class AmqpConnection : private proton::messaging_handler {
 
   // Returns when the peer accepted it; Error when it did anything else. `doing` begins the error.
   void send(const proton::message& message, const std::string& doing, Duration timeout);
+
+  // `payload`: see to_amqp_batch. Accepted or refused as a whole.
+  void send_batch(std::string_view payload, const std::string& doing, Duration timeout);
 
   // One credit at a time: nothing is locked that nobody asked for.
   std::optional<Incoming> receive(Duration timeout);
@@ -80,6 +85,7 @@ class AmqpConnection : private proton::messaging_handler {
   void on_tracker_settle(proton::tracker&) override;
   void on_error(const proton::error_condition&) override;
 
+  void await_outcome(const Deadline& deadline, const std::string& doing);
   void fail(const proton::error_condition& condition);
   [[noreturn]] void throw_failure(const std::string& doing) const;
   template <class Done>
@@ -97,7 +103,8 @@ class AmqpConnection : private proton::messaging_handler {
   std::optional<Failure> failure_;
   Outcome outcome_ = Outcome::none;
   Failure rejection_;
-  std::uint64_t deliveries_ = 0;
+  std::optional<TransferFormat> format_;  // while a batch leaves
+  std::uint64_t deliveries_ = 0, batches_ = 0;
   std::deque<Incoming> inbox_;
   std::map<std::uint64_t, proton::delivery> unsettled_;
 };

@@ -36,6 +36,15 @@ class AmqpDevice : public DeviceTransport {
     open().send(to_amqp(message), "send telemetry of " + device_, deadline.remaining());
   }
 
+  bool can_batch() const override { return true; }
+
+  void send_batch(std::span<const Message> messages, Duration timeout) override {
+    const Deadline deadline{timeout};
+    if (!open().has_sender()) open().open_sender(address_ + "events", timeout);
+    open().send_batch(to_amqp_batch(messages), "send a batch of telemetry of " + device_,
+                      deadline.remaining());
+  }
+
   std::optional<ReceivedMessage> receive(Duration timeout) override {
     auto incoming = open().receive(timeout);
     if (!incoming) return std::nullopt;

@@ -19,6 +19,8 @@
 namespace iothub {
 namespace {
 
+constexpr const char* kCreationTime = "iothub-creation-time-utc";
+
 std::optional<std::string> given(std::string value) {
   if (value.empty()) return std::nullopt;
   return value;
@@ -102,7 +104,26 @@ proton::message to_amqp(const Message& message) {
     out.expiry_time(proton::timestamp{message.expires_at->time_since_epoch().count()});
   }
   if (message.ack) out.properties().put("iothub-ack", *message.ack);
+  // Not the section's own creation-time: the hub and the SDKs look here.
+  if (message.created_at) out.properties().put(kCreationTime, format_time(*message.created_at));
   for (const auto& [key, value] : message.properties) out.properties().put(key, value);
+  return out;
+}
+
+std::string to_amqp_batch(std::span<const Message> messages) {
+  std::string out;
+  for (const auto& message : messages) {
+    const auto one = to_amqp(message).encode();
+    out += {'\0', 'S', 'u'};  // a data section ...
+    if (one.size() < 256) {
+      out += '\xA0';  // ... of binary with one byte of length, or four
+    } else {
+      out += '\xB0';
+      for (const unsigned shift : {24U, 16U, 8U}) out += static_cast<char>(one.size() >> shift);
+    }
+    out += static_cast<char>(one.size());
+    out.append(one.begin(), one.end());
+  }
   return out;
 }
 
@@ -118,12 +139,17 @@ ReceivedMessage from_amqp(const proton::message& message) {
   if (const auto expiry = message.expiry_time().milliseconds(); expiry > 0) {
     out.expires_at = TimePoint{Duration{expiry}};
   }
+  if (const auto created = message.creation_time().milliseconds(); created > 0) {
+    out.created_at = TimePoint{Duration{created}};
+  }
   if (!message.properties().empty()) {
     std::map<std::string, proton::scalar> properties;
     proton::get(message.properties().value(), properties);
     for (const auto& [key, value] : properties) {
       if (key == "iothub-ack") {
         out.ack = text_of(value);
+      } else if (key == kCreationTime && parse_time(text_of(value))) {
+        out.created_at = parse_time(text_of(value));
       } else {
         out.properties.emplace_back(key, value.empty() ? std::string{} : text_of(value));
       }

@@ -5,12 +5,17 @@
 #include <proton/binary.hpp>
 #include <proton/message.hpp>
 
+#include <span>
 #include <string>
 
 namespace iothub {
 
 // `to` is left to the caller. Body in one data section, properties as strings, as the SDKs do.
 proton::message to_amqp(const Message& message);
+
+// The payload of a transfer of message-format 0x80013700: one data section for each message, which
+// holds that message's own sections.
+std::string to_amqp_batch(std::span<const Message> messages);
 
 ReceivedMessage from_amqp(const proton::message& message);
 

@@ -63,8 +63,7 @@ std::string HttpResponse::header(std::string_view name) const {
 }
 
 HttpConnection::HttpConnection(const ClientOptions& options, Endpoint endpoint)
-    : tls_(options.tls),
-      connect_timeout_(options.connect_timeout),
+    : options_(options),
       endpoint_(std::move(endpoint)),
       host_header_(options.connection.host_name) {
   if (host_header_.find(':') != std::string::npos) host_header_ = "[" + host_header_ + "]";
@@ -94,7 +93,7 @@ HttpResponse HttpConnection::send(const HttpRequest& request, Duration timeout) 
 }
 
 void HttpConnection::connect(Duration timeout) {
-  stream_ = connect_tls(endpoint_, tls_, std::min(connect_timeout_, timeout));
+  stream_ = connect_tls(endpoint_, options_, std::min(options_.connect_timeout, timeout));
 }
 
 void HttpConnection::close() noexcept {

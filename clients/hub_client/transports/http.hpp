@@ -43,8 +43,7 @@ class HttpConnection {
  private:
   HttpResponse exchange(const HttpRequest& request, const Deadline& deadline, bool& answered);
 
-  TlsOptions tls_;
-  Duration connect_timeout_;
+  ClientOptions options_;
   Endpoint endpoint_;
   std::string host_header_;
   std::unique_ptr<ByteStream> stream_;

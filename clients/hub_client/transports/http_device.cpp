@@ -1,23 +1,22 @@
 // A device over the hub's HTTP protocol: it polls, since the hub cannot push.
 //   GET    /devices/{d}/messages/devicebound                    200 one message, 204 none
 //   DELETE .../{lock token}   [?reject]   POST .../{lock token}/abandon      204, 412 lock lost
-//   POST   /devices/{d}/messages/events                         204
+//   POST   /devices/{d}/messages/events                         204, one message or a batch
 #include "clients/hub_client/encoding.hpp"
 #include "clients/hub_client/error.hpp"
 #include "clients/hub_client/error_map.hpp"
 #include "clients/hub_client/transports/factories.hpp"
 #include "clients/hub_client/transports/http.hpp"
+#include "clients/hub_client/transports/http_telemetry.hpp"
 
 #include <algorithm>
 #include <charconv>
-#include <thread>
 
 namespace iothub {
 namespace {
 
 constexpr std::string_view kApiVersion = "?api-version=2021-04-12";
 constexpr std::string_view kAppPrefix = "iothub-app-";
-constexpr Duration kPollEvery{1000};
 
 std::optional<std::string> given(std::string value) {
   if (value.empty()) return std::nullopt;
@@ -32,15 +31,12 @@ std::optional<Number> number(const std::string& text) {
   return value;
 }
 
-void add(HttpRequest& request, const char* name, const std::optional<std::string>& value) {
-  if (value) request.headers.emplace_back(name, *value);
-}
-
 class HttpDevice : public DeviceTransport {
  public:
   explicit HttpDevice(const ClientOptions& options)
       : device_(options.connection.device_id),
         path_("/devices/" + percent_encode(device_) + "/messages/"),
+        options_(options),
         connection_(options, options.endpoint(TransportKind::https)) {}
 
   void open(const std::string& password, bool receiving, Duration timeout) override {
@@ -54,17 +50,26 @@ class HttpDevice : public DeviceTransport {
     }
   }
 
+  // Every request carries the token, so the next one carries the new one.
+  bool renew(const std::string& password) override {
+    password_ = password;
+    return true;
+  }
+
   void send_event(const Message& message, Duration timeout) override {
-    HttpRequest request{"POST", path_ + "events" + std::string{kApiVersion}, {}, message.body};
-    add(request, "iothub-messageid", message.message_id);
-    add(request, "iothub-correlationid", message.correlation_id);
-    add(request, "iothub-userid", message.user_id);
-    add(request, "iothub-contenttype", message.content_type);
-    add(request, "iothub-contentencoding", message.content_encoding);
-    for (const auto& [key, value] : message.properties) {
-      request.headers.emplace_back(std::string{kAppPrefix} + key, value);
-    }
-    send(std::move(request), timeout, "send telemetry of " + device_);
+    send({"POST", path_ + "events" + std::string{kApiVersion}, telemetry_headers(message),
+          message.body},
+         timeout, "send telemetry of " + device_);
+  }
+
+  bool can_batch() const override { return true; }
+
+  void send_batch(std::span<const Message> messages, Duration timeout) override {
+    send({"POST",
+          path_ + "events" + std::string{kApiVersion},
+          {{"Content-Type", "application/vnd.microsoft.iothub.json"}},
+          to_http_batch(messages)},
+         timeout, "send a batch of telemetry of " + device_);
   }
 
   std::optional<ReceivedMessage> receive(Duration timeout) override {
@@ -73,10 +78,10 @@ class HttpDevice : public DeviceTransport {
       if (polled_) return std::exchange(polled_, std::nullopt);
       const auto wait = std::chrono::ceil<Duration>(next_poll_ - std::chrono::steady_clock::now());
       if (wait >= deadline.remaining()) {
-        std::this_thread::sleep_for(deadline.remaining());
+        pause(deadline.remaining(), options_.cancelled);
         return std::nullopt;
       }
-      if (wait > Duration::zero()) std::this_thread::sleep_for(wait);
+      if (wait > Duration::zero()) pause(wait, options_.cancelled);
       polled_ = poll(std::max(deadline.remaining(), Duration{10'000}));
     }
   }
@@ -98,7 +103,7 @@ class HttpDevice : public DeviceTransport {
 
   bool can(Disposition) const override { return true; }
 
-  void keep_alive(Duration duration) override { std::this_thread::sleep_for(duration); }
+  void keep_alive(Duration duration) override { pause(duration, options_.cancelled); }
 
   void close() noexcept override { connection_.close(); }
 
@@ -117,8 +122,8 @@ class HttpDevice : public DeviceTransport {
     const auto response = send({"GET", path_ + "devicebound" + std::string{kApiVersion}, {}, {}},
                                timeout, "receive as " + device_);
     // An empty queue is asked again after a while; a full one is emptied without waiting.
-    next_poll_ =
-        std::chrono::steady_clock::now() + (response.status == 204 ? kPollEvery : Duration::zero());
+    next_poll_ = std::chrono::steady_clock::now() +
+                 (response.status == 204 ? options_.poll_interval : Duration::zero());
     if (response.status == 204) return std::nullopt;
     ReceivedMessage message;
     message.delivery = ++deliveries_;
@@ -133,6 +138,7 @@ class HttpDevice : public DeviceTransport {
     message.content_type = given(response.header("ContentType"));
     message.content_encoding = given(response.header("ContentEncoding"));
     message.expires_at = parse_time(response.header("iothub-expiry"));
+    message.created_at = parse_time(response.header("iothub-creation-time-utc"));
     message.enqueued_time = given(response.header("iothub-enqueuedtime"));
     message.sequence_number = number<std::uint64_t>(response.header("iothub-sequencenumber"));
     message.delivery_count = number<unsigned>(response.header("iothub-deliverycount"));
@@ -146,6 +152,7 @@ class HttpDevice : public DeviceTransport {
   }
 
   std::string device_, path_, password_;
+  ClientOptions options_;
   HttpConnection connection_;
   std::optional<ReceivedMessage> polled_;
   std::chrono::steady_clock::time_point next_poll_{};

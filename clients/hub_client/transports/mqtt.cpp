@@ -37,9 +37,8 @@ class MqttDevice : public DeviceTransport {
     const Deadline deadline{timeout};
     const auto endpoint = options_.endpoint(options_.transport);
     stream_ = options_.transport == TransportKind::mqtt
-                  ? connect_tls(endpoint, options_.tls, timeout)
-                  : connect_websocket(endpoint, options_.tls, options_.connection.host_name,
-                                      "/$iothub/websocket", "mqtt", timeout);
+                  ? connect_tls(endpoint, options_, timeout)
+                  : connect_websocket(endpoint, options_, "/$iothub/websocket", "mqtt", timeout);
     mqtt::Connect connect;
     connect.client_id = device_;
     connect.user_name = options_.connection.host_name + "/" + device_ +
@@ -93,7 +92,12 @@ class MqttDevice : public DeviceTransport {
     if (!stream_) return;
     try {
       stream_->write(mqtt::encode_disconnect(), Duration{500});
-    } catch (...) {  // it is gone already
+      // Until the hub closes: closing over unread bytes resets the connection, and a reset may
+      // overtake the PUBACKs that went before.
+      const Deadline deadline{Duration{1000}};
+      std::array<char, 4096> rest{};
+      while (!deadline.passed()) stream_->read_some(rest.data(), rest.size(), deadline.remaining());
+    } catch (...) {  // closed, as it should be, or gone before
     }
     stream_->close();
     stream_.reset();

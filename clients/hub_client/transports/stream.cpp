@@ -2,6 +2,7 @@
 
 #include "clients/hub_client/encoding.hpp"
 #include "clients/hub_client/error.hpp"
+#include "clients/hub_client/transports/name_lookup.hpp"
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
@@ -14,9 +15,10 @@
 #include <boost/beast/websocket.hpp>
 #include <boost/beast/websocket/ssl.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
-#include <optional>
+#include <vector>
 
 namespace iothub {
 namespace {
@@ -73,25 +75,31 @@ void expect_host(TlsStream& stream, const std::string& host) {
            const_cast<char*>(host.c_str()));
 }
 
-// Runs `ioc` until `done` or the deadline; true when done.
-bool run_until(asio::io_context& ioc, const bool& done, const Deadline& deadline) {
+enum class Ended { done, time_up, cancelled };
+
+// Runs `ioc` until `done`, the deadline or cancellation.
+Ended run_until(asio::io_context& ioc, const bool& done, const Deadline& deadline,
+                const Cancelled& cancelled) {
   ioc.restart();
   while (!done) {
     const auto left = deadline.remaining();
-    if (ioc.run_one_for(left) == 0 && !done) {
-      if (ioc.stopped()) ioc.restart();
-      if (deadline.passed()) return false;
-    }
+    if (ioc.run_one_for(cancelled ? std::min(left, kCancelSlice) : left) > 0 || done) continue;
+    if (is_cancelled(cancelled)) return Ended::cancelled;
+    if (ioc.stopped()) ioc.restart();
+    if (deadline.passed()) return Ended::time_up;
   }
-  return true;
+  return Ended::done;
 }
 
 // The part that TLS and WebSocket have in common; `Stream` is either.
 template <class Stream>
 class AsioStream : public ByteStream {
  public:
-  AsioStream(Endpoint endpoint, const TlsOptions& tls)
-      : endpoint_(std::move(endpoint)), context_(make_context(tls)), stream_(ioc_, context_) {}
+  AsioStream(Endpoint endpoint, const ClientOptions& options)
+      : endpoint_(std::move(endpoint)),
+        cancelled_(options.cancelled),
+        context_(make_context(options.tls)),
+        stream_(ioc_, context_) {}
 
   ~AsioStream() override { abort(); }
 
@@ -99,7 +107,9 @@ class AsioStream : public ByteStream {
     if (begin_ == end_) {
       if (!reading_) start_read();
       // The read stays pending when time is up, and goes on with the next call.
-      if (!run_until(ioc_, read_done_, Deadline{timeout})) return 0;
+      const auto ended = run_until(ioc_, read_done_, Deadline{timeout}, cancelled_);
+      if (ended == Ended::cancelled) throw_cancelled("wait for");
+      if (ended == Ended::time_up) return 0;
       reading_ = false;
       read_done_ = false;
       if (read_error_) lost(read_error_);
@@ -121,8 +131,10 @@ class AsioStream : public ByteStream {
     } else {
       asio::async_write(stream_, asio::buffer(data), handler);
     }
-    if (!run_until(ioc_, done, Deadline{timeout})) {
-      abort();
+    const auto ended = run_until(ioc_, done, Deadline{timeout}, cancelled_);
+    if (ended != Ended::done) abort();
+    if (ended == Ended::cancelled) throw_cancelled("write to");
+    if (ended == Ended::time_up) {
       throw Error{ErrorKind::timeout, name_of(endpoint_) + " takes no more data"};
     }
     if (error) lost(error);
@@ -132,19 +144,15 @@ class AsioStream : public ByteStream {
 
   // Resolve, connect, TLS handshake.
   void connect(const Deadline& deadline) {
-    tcp::resolver resolver{ioc_};
-    const auto addresses = std::make_shared<tcp::resolver::results_type>();
-    await(deadline, "find", [&](auto handler) {
-      resolver.async_resolve(endpoint_.host, std::to_string(endpoint_.port),
-                             [addresses, handler](error_code ec, auto results) {
-                               *addresses = std::move(results);
-                               handler(ec);
-                             });
+    const auto addresses = find(deadline);
+    const auto ec = run(deadline, "connect to", [&](auto handler) {
+      asio::async_connect(socket(), addresses,
+                          [handler](error_code error, const auto&) { handler(error); });
     });
-    await(deadline, "connect to", [&](auto handler) {
-      asio::async_connect(socket(), *addresses,
-                          [handler](error_code ec, const auto&) { handler(ec); });
-    });
+    if (ec) {
+      throw Error{ErrorKind::unreachable,
+                  "cannot connect to " + name_of(endpoint_) + " (" + ec.message() + ")"};
+    }
     error_code ignored;
     socket().set_option(tcp::no_delay{true}, ignored);
     expect_host(tls(), endpoint_.host);
@@ -166,27 +174,40 @@ class AsioStream : public ByteStream {
   // Starts one operation and waits for it; `start` gets a handler that takes the error code.
   template <class Start>
   error_code run(const Deadline& deadline, const std::string& what, Start start) {
-    struct State {
-      bool done = false;
-      error_code error;
-    };
-    // Shared: a name look-up cannot be cancelled and may end after this function.
-    const auto state = std::make_shared<State>();
-    start([state](error_code ec) { state->error = ec, state->done = true; });
-    if (!run_until(ioc_, state->done, deadline)) {
-      abort();
-      throw Error{ErrorKind::timeout, "cannot " + what + " " + name_of(endpoint_) + " in time"};
-    }
-    return state->error;
+    bool done = false;
+    error_code error;
+    start([&](error_code ec) { error = ec, done = true; });
+    const auto ended = run_until(ioc_, done, deadline, cancelled_);
+    if (ended != Ended::done) abort();  // its handler runs here, while what it refers to is there
+    if (ended == Ended::cancelled) throw_cancelled(what);
+    if (ended == Ended::time_up) throw_too_late(what);
+    return error;
   }
 
  private:
-  template <class Start>
-  void await(const Deadline& deadline, const std::string& what, Start start) {
-    if (const auto ec = run(deadline, what, start)) {
-      throw Error{ErrorKind::unreachable,
-                  "cannot " + what + " " + name_of(endpoint_) + " (" + ec.message() + ")"};
+  std::vector<tcp::endpoint> find(const Deadline& deadline) {
+    error_code ec;
+    const auto numeric = asio::ip::make_address(endpoint_.host, ec);
+    if (!ec) return {{numeric, endpoint_.port}};
+    const auto found = look_up(endpoint_.host, deadline, cancelled_);
+    if (!found) throw_too_late("find");
+    std::vector<tcp::endpoint> out;
+    for (const auto& address : found->numeric) {
+      const auto parsed = asio::ip::make_address(address, ec);
+      if (!ec) out.emplace_back(parsed, endpoint_.port);
     }
+    if (out.empty()) {
+      throw Error{ErrorKind::unreachable,
+                  "cannot find " + name_of(endpoint_) + " (" + found->error + ")"};
+    }
+    return out;
+  }
+
+  [[noreturn]] void throw_cancelled(const std::string& what) const {
+    throw Error{ErrorKind::cancelled, what + " " + name_of(endpoint_) + ": cancelled"};
+  }
+  [[noreturn]] void throw_too_late(const std::string& what) const {
+    throw Error{ErrorKind::timeout, "cannot " + what + " " + name_of(endpoint_) + " in time"};
   }
 
   void handshake(const Deadline& deadline) {
@@ -234,12 +255,13 @@ class AsioStream : public ByteStream {
       error_code ignored;
       socket().close(ignored);
       ioc_.restart();
-      ioc_.run_for(std::chrono::milliseconds{100});
+      ioc_.run();    // on a closed socket nothing is left to wait for
     } catch (...) {  // closing is best effort
     }
   }
 
   Endpoint endpoint_;
+  Cancelled cancelled_;
   asio::io_context ioc_;
   ssl::context context_;
   Stream stream_;
@@ -280,20 +302,21 @@ class WebSocketStream : public AsioStream<WsStream> {
 
 }  // namespace
 
-std::unique_ptr<ByteStream> connect_tls(const Endpoint& endpoint, const TlsOptions& tls,
+std::unique_ptr<ByteStream> connect_tls(const Endpoint& endpoint, const ClientOptions& options,
                                         Duration timeout) {
   const Deadline deadline{timeout};
-  auto stream = std::make_unique<AsioStream<TlsStream>>(endpoint, tls);
+  auto stream = std::make_unique<AsioStream<TlsStream>>(endpoint, options);
   stream->connect(deadline);
   return stream;
 }
 
-std::unique_ptr<ByteStream> connect_websocket(const Endpoint& endpoint, const TlsOptions& tls,
-                                              const std::string& host, const std::string& path,
+std::unique_ptr<ByteStream> connect_websocket(const Endpoint& endpoint,
+                                              const ClientOptions& options, const std::string& path,
                                               const std::string& subprotocol, Duration timeout) {
   const Deadline deadline{timeout};
-  auto stream = std::make_unique<WebSocketStream>(endpoint, tls);
+  auto stream = std::make_unique<WebSocketStream>(endpoint, options);
   stream->connect(deadline);
+  const auto& host = options.connection.host_name;
   const bool standard = endpoint.port == 443;
   stream->upgrade(standard ? host : host + ":" + std::to_string(endpoint.port), path, subprotocol,
                   deadline);

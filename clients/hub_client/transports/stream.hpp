@@ -17,23 +17,25 @@ class ByteStream {
  public:
   virtual ~ByteStream() = default;
 
-  // Waits for at least one byte; 0 when none came in time. Error connection_lost at the end.
+  // Waits for at least one byte; 0 when none came in time. Error connection_lost at the end;
+  // cancelled, after which reading may go on.
   virtual std::size_t read_some(char* data, std::size_t size, Duration timeout) = 0;
 
-  // Writes all of it. Error connection_lost, timeout.
+  // Writes all of it. Error connection_lost, timeout, cancelled: the stream is unusable then.
   virtual void write(std::string_view data, Duration timeout) = 0;
 
   virtual void close() noexcept = 0;
 };
 
-// Errors: unreachable, certificate, timeout, protocol_error; invalid_argument for a bad PEM file.
-std::unique_ptr<ByteStream> connect_tls(const Endpoint& endpoint, const TlsOptions& tls,
+// Errors: unreachable, certificate, timeout, protocol_error, cancelled; invalid_argument for a bad
+// PEM file. Of the options: the certificates, and `cancelled`, which the stream keeps asking.
+std::unique_ptr<ByteStream> connect_tls(const Endpoint& endpoint, const ClientOptions& options,
                                         Duration timeout);
 
-// `host` goes into the Host header. `subprotocol` must be chosen by the server. Binary messages;
-// their boundaries carry no meaning.
-std::unique_ptr<ByteStream> connect_websocket(const Endpoint& endpoint, const TlsOptions& tls,
-                                              const std::string& host, const std::string& path,
+// The Host header has the connection string's host. `subprotocol` must be chosen by the server.
+// Binary messages; their boundaries carry no meaning.
+std::unique_ptr<ByteStream> connect_websocket(const Endpoint& endpoint,
+                                              const ClientOptions& options, const std::string& path,
                                               const std::string& subprotocol, Duration timeout);
 
 }  // namespace iothub

@@ -29,6 +29,7 @@ TEST_CASE("a message goes through AMQP's encoding unchanged, its body as a data 
   message.content_encoding = "utf-8";
   message.ack = "full";
   message.expires_at = TimePoint{1'700'000'000'123ms};
+  message.created_at = TimePoint{1'600'000'000'456ms};
   message.properties = {{"a", "1"}, {"größe", "5 €"}};
 
   const auto wire = to_amqp(message).encode();
@@ -46,6 +47,7 @@ TEST_CASE("a message goes through AMQP's encoding unchanged, its body as a data 
   CHECK(back.content_encoding == message.content_encoding);
   CHECK(back.ack == "full");
   CHECK(back.expires_at == message.expires_at);
+  CHECK(back.created_at == message.created_at);
   CHECK(back.properties == message.properties);
 }
 
@@ -91,4 +93,29 @@ TEST_CASE("a lock token is the delivery tag as a GUID") {
   }
   CHECK(lock_token_of(tag) == "00112233-4455-6677-8899-aabbccddeeff");
   CHECK(lock_token_of(proton::binary{"\x01\x02"}) == "0102");
+}
+
+TEST_CASE("a batch is one data section for each message, with that message's own sections inside") {
+  std::vector<Message> messages(2);
+  messages[0].body = "one";
+  messages[0].message_id = "1";
+  messages[1].body.assign(1000, 'x');
+  const auto payload = to_amqp_batch(messages);
+  std::size_t at = 0;
+  for (const auto& message : messages) {
+    REQUIRE(payload.substr(at, 3) == "\0Su"s);
+    const bool wide = payload[at + 3] == '\xB0';
+    std::size_t size = 0;
+    for (std::size_t i = 0; i < (wide ? 4U : 1U); ++i) {
+      size = size << 8 | static_cast<unsigned char>(payload[at + 4 + i]);
+    }
+    at += wide ? 8 : 5;
+    proton::message one;
+    one.decode(std::vector<char>(payload.begin() + static_cast<std::ptrdiff_t>(at),
+                                 payload.begin() + static_cast<std::ptrdiff_t>(at + size)));
+    CHECK(from_amqp(one).body == message.body);
+    CHECK(from_amqp(one).message_id == message.message_id);
+    at += size;
+  }
+  CHECK(at == payload.size());
 }

@@ -17,6 +17,7 @@ struct Script {
   std::deque<std::string> messages{};
   std::vector<std::string> log{};
   int made = 0;
+  bool renews = false, batches = false;
 };
 
 void throw_next(std::deque<ErrorKind>& errors) {
@@ -36,6 +37,16 @@ class FakeTransport : public DeviceTransport {
   void send_event(const Message& message, Duration) override {
     throw_next(script_.send_errors);
     script_.log.push_back("send " + message.body);
+  }
+  bool renew(const std::string&) override {
+    if (script_.renews) script_.log.push_back("renew");
+    return script_.renews;
+  }
+  bool can_batch() const override { return script_.batches; }
+  void send_batch(std::span<const Message> messages, Duration timeout) override {
+    if (!script_.batches) return DeviceTransport::send_batch(messages, timeout);
+    throw_next(script_.send_errors);
+    script_.log.push_back("batch of " + std::to_string(messages.size()));
   }
   std::optional<ReceivedMessage> receive(Duration) override {
     throw_next(script_.receive_errors);
@@ -193,4 +204,74 @@ TEST_CASE("a wait for the next attempt ends when it is cancelled") {
   CHECK_FALSE(device.ensure_connected(1ms));
   cancelled = true;
   CHECK_FALSE(device.receive(10h));
+}
+
+TEST_CASE("messages go as one batch where the transport can, else one by one") {
+  const std::vector<Message> messages{{.body = "a"}, {.body = "b"}};
+  Script one_by_one;
+  auto device = client(one_by_one);
+  device.open(false);
+  device.send_events(messages);
+  device.send_events({});
+  CHECK_FALSE(device.can_batch());
+  CHECK(one_by_one.log == std::vector<std::string>{"open", "send a", "send b"});
+
+  Script batched{.send_errors = {ErrorKind::connection_lost}, .batches = true};
+  auto other = client(batched);
+  other.open(false);
+  other.send_events(messages);
+  other.send_event(messages.front());
+  CHECK(other.can_batch());
+  CHECK(batched.log == std::vector<std::string>{"open", "open", "batch of 2", "send a"});
+}
+
+TEST_CASE("a transport that takes a new token keeps its connection, messages held or not") {
+  auto with = options();
+  with.transport = TransportKind::https;
+  with.token_ttl = 0ms;  // due at once
+  Script script{.messages = {"hello"}, .renews = true};
+  auto device = client(script, with);
+  device.open(true);
+  const auto message = device.receive(1s);
+  REQUIRE(message);
+  device.complete(*message);
+  CHECK(script.made == 1);
+  CHECK(script.log == std::vector<std::string>{"open", "renew", "renew", "complete hello"});
+}
+
+TEST_CASE("over HTTPS a message is settled on a new connection, too") {
+  auto with = options();
+  with.transport = TransportKind::https;
+  Script script{.messages = {"hello"}};
+  auto device = client(script, with);
+  device.open(true);
+  const auto message = device.receive(1s);
+  script.receive_errors = {ErrorKind::connection_lost};
+  CHECK_FALSE(device.receive(1ms));
+  device.complete(*message);
+  CHECK(script.log.back() == "complete hello");
+}
+
+TEST_CASE("a cancelled receive keeps the connection, a cancelled send does not") {
+  Script script{.send_errors = {ErrorKind::cancelled}, .receive_errors = {ErrorKind::cancelled}};
+  auto device = client(script);
+  device.open(true);
+  CHECK_FALSE(device.receive(10h));
+  CHECK(script.made == 1);
+  // Its acknowledgement may come later, and must not be taken for another message's.
+  CHECK(kind_of([&] { device.send_event({.body = "a"}); }) == ErrorKind::cancelled);
+  CHECK(script.made == 2);
+  device.send_event({.body = "b"});
+  CHECK(script.log == std::vector<std::string>{"open", "open", "send b"});
+}
+
+TEST_CASE("a send that waits for its turn to connect again is cancelled") {
+  Script script{.send_errors = {ErrorKind::connection_lost}};
+  auto with = options();
+  with.retry = {.first = 1h, .longest = 1h, .attempts = 3};
+  with.cancelled = [] { return true; };
+  auto device = client(script, with);
+  device.open(false);
+  CHECK(kind_of([&] { device.send_event({.body = "a"}); }) == ErrorKind::cancelled);
+  CHECK_FALSE(device.ensure_connected(10h));
 }

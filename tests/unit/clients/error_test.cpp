@@ -3,7 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
 #include <string>
+#include <string_view>
 
 using namespace iothub;
 
@@ -101,4 +103,55 @@ TEST_CASE("a feedback body becomes records, whatever is missing in it") {
   CHECK_THROWS_AS(parse_feedback("{}"), Error);
   CHECK_THROWS_AS(parse_feedback("[1]"), Error);
   CHECK_THROWS_AS(parse_feedback(""), Error);
+}
+
+TEST_CASE("every kind has a name, a remedy and an answer to \"again?\"") {
+  using enum ErrorKind;
+  const std::set<ErrorKind> again{throttled, timeout, unreachable, connection_lost, server_error};
+  std::set<std::string_view> names;
+  for (int i = 0; i <= static_cast<int>(cancelled); ++i) {
+    const auto kind = static_cast<ErrorKind>(i);
+    CHECK(names.insert(to_string(kind)).second);
+    CHECK_FALSE(remedy(kind).empty());
+    CHECK(is_transient(kind) == again.contains(kind));
+  }
+}
+
+TEST_CASE("what the hub can say by its number becomes a kind, over HTTPS and AMQP alike") {
+  struct Case {
+    int status;
+    const char* name;
+    const char* condition;
+    ErrorKind kind;
+  };
+  using enum ErrorKind;
+  for (const auto& [status, name, condition, kind] : {
+           Case{400, "ArgumentInvalid", "com.microsoft:argument-error", invalid_argument},
+           Case{401, "IotHubUnauthorizedAccess", "amqp:unauthorized-access", unauthorized},
+           Case{403, "IotHubQuotaExceeded", "com.microsoft:quota-exceeded", quota_exceeded},
+           Case{403, "DeviceMaximumQueueDepthExceeded", "amqp:resource-limit-exceeded", queue_full},
+           Case{403, "InvalidMessageExpiryTime", "amqp:not-allowed", invalid_argument},
+           Case{403, "DeviceDisabled", "amqp:not-found", unauthorized},
+           Case{404, "DeviceNotFound", "amqp:not-found", not_found},
+           Case{404, "FeatureNotSupported", "amqp:not-implemented", not_supported},
+           Case{409, "DeviceAlreadyExists", "com.microsoft:device-already-exists", already_exists},
+           Case{412, "PreconditionFailed", "amqp:precondition-failed", precondition_failed},
+           Case{412, "DeviceMessageLockLost", "com.microsoft:message-lock-lost", lock_lost},
+           Case{413, "MessageTooLarge", "amqp:link:message-size-exceeded", message_too_large},
+           Case{413, "TooManyDevices", "amqp:link:transfer-limit-exceeded", quota_exceeded},
+           Case{429, "ThrottlingException", "com.microsoft:device-container-throttled", throttled},
+           Case{500, "ServerError", "amqp:internal-error", server_error},
+           Case{503, "ServiceUnavailable", "amqp:internal-error", server_error},
+       }) {
+    CAPTURE(name);
+    const auto code = hub_code_of(name);
+    REQUIRE(code);
+    const auto http = error_from_http(status, name, "", "x");
+    CHECK(http.kind() == kind);
+    CHECK(http.hub_code() == code);
+    const auto amqp =
+        error_from_amqp(condition, "ErrorCode:" + std::to_string(*code) + ", Tracking:x", "x");
+    CHECK(amqp.kind() == kind);
+    CHECK(amqp.hub_code() == code);
+  }
 }

@@ -80,3 +80,14 @@ TEST_CASE("only UTF-8 is taken for text") {
   CHECK_FALSE(is_utf8("\xc0\xaf"));
   CHECK_FALSE(is_utf8("\xed\xa0\x80"));
 }
+
+TEST_CASE("the creation time goes both ways") {
+  Message message;
+  message.created_at = TimePoint{std::chrono::milliseconds{1'700'000'000'123}};
+  const auto bag = encode_property_bag(message);
+  CHECK(bag == "%24.ctime=2023-11-14T22%3A13%3A20.123Z");
+  Message back;
+  decode_property_bag(bag, back);
+  CHECK(back.created_at == message.created_at);
+  CHECK(back.properties.empty());
+}

@@ -28,3 +28,18 @@ TEST_CASE("a thumbprint makes an X.509 device") {
         R"({"deviceId":"d","status":"enabled","authentication":{"type":"selfSigned",)"
         R"("x509Thumbprint":{"primaryThumbprint":"AB12","secondaryThumbprint":null}}})");
 }
+
+TEST_CASE("an update sends back what the client does not know") {
+  DeviceIdentity device;
+  device.device_id = "d";
+  device.status = "disabled";
+  device.status_reason = "why";
+  device.primary_key = "cHJpbWFyeQ==";
+  device.document = R"({"deviceId":"d","status":"enabled","capabilities":{"iotEdge":true},)"
+                    R"("authentication":{"type":"sas","symmetricKey":{"primaryKey":"b2xk"}}})";
+  CHECK(to_json(device) ==
+        R"({"deviceId":"d","status":"disabled","capabilities":{"iotEdge":true},)"
+        R"("authentication":{"type":"sas","symmetricKey":{"primaryKey":"cHJpbWFyeQ==",)"
+        R"("secondaryKey":null},"x509Thumbprint":{"primaryThumbprint":null,)"
+        R"("secondaryThumbprint":null}},"statusReason":"why"})");
+}
