@@ -91,6 +91,7 @@ DeviceIdentity identity_of_twin(const json::value& value) {
   return out;
 }
 
+const json::array& array_of(json::value&&) = delete;  // it refers to its argument
 const json::array& array_of(const json::value& answer) {
   if (!answer.is_array()) {
     throw Error{ErrorKind::protocol_error, "the hub's answer is not a list of devices"};
@@ -204,7 +205,8 @@ DevicePage RegistryClient::list_page(unsigned size, const std::string& continuat
   const auto response = exchange(request);
   throw_unless_done(response, "list devices");
   DevicePage page;
-  for (const auto& item : array_of(parse(response.body))) {
+  const auto answer = parse(response.body);
+  for (const auto& item : array_of(answer)) {
     page.devices.push_back(identity_of_twin(item));
   }
   page.continuation = response.header("x-ms-continuation");

@@ -2,6 +2,7 @@
 // Device identities over the hub's REST API, and the purge of a device's queue.
 //
 // Not safe for concurrent use; no threads inside; connects when first used. Throws Error.
+#include "clients/hub_client/error.hpp"
 #include "clients/hub_client/options.hpp"
 
 #include <cstdint>

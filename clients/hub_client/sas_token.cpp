@@ -28,7 +28,8 @@ SasToken sign_sas_token(std::string_view resource, std::string_view key, std::st
                         TimePoint expires_at) {
   const auto raw_key = base64_decode(key);
   if (!raw_key) throw Error{ErrorKind::invalid_argument, "SharedAccessKey is not base64"};
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(expires_at);
+  // Whole seconds, and never a shorter life than was asked for.
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(expires_at);
   const std::string se = std::to_string(seconds.time_since_epoch().count());
   const std::string sr = percent_encode(resource);
   const std::string signature = base64_encode(hmac_sha256(*raw_key, sr + "\n" + se));

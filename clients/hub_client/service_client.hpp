@@ -5,6 +5,7 @@
 // one before its token expires. A failed call is not repeated, since a message could be sent twice;
 // the next call connects again. From outside only ClientOptions::cancelled ends a call. Destroying
 // it says goodbye for at most a second. Throws Error.
+#include "clients/hub_client/error.hpp"
 #include "clients/hub_client/message.hpp"
 #include "clients/hub_client/options.hpp"
 #include "clients/hub_client/transport.hpp"
