@@ -81,7 +81,10 @@ class Device {
     try {
       client_.settle(message, disposition);
     } catch (const Error& error) {
-      if (error.kind() != ErrorKind::lock_lost && error.kind() != ErrorKind::connection_lost) throw;
+      if (error.kind() != ErrorKind::lock_lost && error.kind() != ErrorKind::connection_lost &&
+          error.kind() != ErrorKind::cancelled) {
+        throw;
+      }
       out_.settle_failed(message, error.what());
       return false;
     }

@@ -87,8 +87,11 @@ int list_devices(const ServiceOptions& options) {
 
 int delete_devices(const ServiceOptions& options) {
   RegistryClient registry{options_of(options)};
+  if (!options.etag.empty() && options.device_ids.size() != 1) {
+    throw UsageError{"--etag is of one device"};
+  }
   if (options.device_ids.size() == 1) {
-    registry.remove(options.device_ids.front());
+    registry.remove(options.device_ids.front(), options.etag);
     output_of(options).device_changed("deleted", options.device_ids.front());
     return exit_done;
   }
@@ -98,8 +101,10 @@ int delete_devices(const ServiceOptions& options) {
 
 int enable_device(const ServiceOptions& options, bool enabled) {
   RegistryClient registry{options_of(options)};
-  output_of(options).device(enabled ? "enabled" : "disabled",
-                            registry.set_enabled(options.device.device_id, enabled));
+  auto device = registry.get(options.device.device_id);
+  if (!options.etag.empty()) device.etag = options.etag;
+  device.status = enabled ? "enabled" : "disabled";
+  output_of(options).device(device.status, registry.update(device));
   return exit_done;
 }
 

@@ -62,13 +62,18 @@ void add_device_commands(CLI::App& app, Tool& tool) {
       ->check(CLI::PositiveNumber);
   list->footer("Example:\n  iothub-service device list");
   list->callback([&tool] { tool.command = [&tool] { return list_devices(tool.options); }; });
-  add_bulk_command(*device, tool, "delete", "Deletes devices and their messages", delete_devices)
+  const auto add_etag = [&options](CLI::App* sub) {
+    sub->add_option("--etag", options.etag, "Only if the device still has this etag");
+    return sub;
+  };
+  add_etag(add_bulk_command(*device, tool, "delete", "Deletes devices and their messages",
+                            delete_devices))
       ->footer("Example:\n  iothub-service device delete myDevice");
-  add_command(*device, tool, "enable", "Lets a device connect", [](const ServiceOptions& o) {
-    return enable_device(o, true);
-  })->footer("Example:\n  iothub-service device enable myDevice");
-  add_command(*device, tool, "disable", "Keeps a device from connecting",
-              [](const ServiceOptions& o) { return enable_device(o, false); })
+  add_etag(add_command(*device, tool, "enable", "Lets a device connect",
+                       [](const ServiceOptions& o) { return enable_device(o, true); }))
+      ->footer("Example:\n  iothub-service device enable myDevice");
+  add_etag(add_command(*device, tool, "disable", "Keeps a device from connecting",
+                       [](const ServiceOptions& o) { return enable_device(o, false); }))
       ->footer("Example:\n  iothub-service device disable myDevice");
   add_command(*device, tool, "connection-string", "Prints a device's connection string (a secret)",
               print_connection_string)

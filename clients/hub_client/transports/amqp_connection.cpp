@@ -37,6 +37,14 @@ struct TrackerAccess : proton::tracker {
   explicit TrackerAccess(const proton::tracker& base) : proton::tracker(base) {}
   using proton::tracker::pn_object;
 };
+struct DeliveryAccess : proton::delivery {
+  explicit DeliveryAccess(const proton::delivery& base) : proton::delivery(base) {}
+  using proton::delivery::pn_object;
+};
+struct ReceiverAccess : proton::receiver {
+  explicit ReceiverAccess(const proton::receiver& base) : proton::receiver(base) {}
+  using proton::receiver::pn_object;
+};
 struct SenderAccess : proton::sender {
   explicit SenderAccess(const proton::sender& base) : proton::sender(base) {}
   using proton::sender::pn_object;
@@ -49,6 +57,18 @@ std::unique_ptr<ByteStream> connect(const ClientOptions& options, Duration timeo
   const auto endpoint = options.endpoint(options.transport);
   if (options.transport == TransportKind::amqp) return connect_tls(endpoint, options, timeout);
   return connect_websocket(endpoint, options, "/$iothub/websocket", "AMQPWSB10", timeout);
+}
+
+std::uint64_t state_of(Disposition disposition) {
+  switch (disposition) {
+    case Disposition::complete:
+      return PN_ACCEPTED;
+    case Disposition::abandon:
+      return PN_RELEASED;
+    case Disposition::reject:
+      break;
+  }
+  return PN_REJECTED;
 }
 
 // Proton only compares these with each other; the steady clock cannot jump.
@@ -94,6 +114,8 @@ void AmqpConnection::open_receiver(const std::string& address, Duration timeout)
   options.name("receiver-" + make_uuid());
   options.credit_window(0).auto_accept(false);
   receiver_ = driver_.connection().open_receiver(address, options);
+  // Second: the hub confirms each settlement, or says that the lock is lost.
+  pn_link_set_rcv_settle_mode(ReceiverAccess{receiver_}.pn_object(), PN_RCV_SECOND);
   await(Deadline{timeout}, "open " + address,
         [this] { return receiver_open_ && !receiver_.source().address().empty(); });
 }
@@ -156,21 +178,24 @@ void AmqpConnection::settle(std::uint64_t delivery, Disposition disposition, Dur
   if (found == unsettled_.end()) {
     throw Error{ErrorKind::lock_lost, "this message is not held any more"};
   }
-  auto held = found->second;
-  unsettled_.erase(found);
-  switch (disposition) {
-    case Disposition::complete:
-      held.accept();
-      break;
-    case Disposition::abandon:
-      held.release();
-      break;
-    case Disposition::reject:
-      held.reject();
-      break;
+  const Deadline deadline{timeout};
+  const auto doing = std::string{to_string(disposition)} + " a message";
+  const auto held = found->second;
+  pn_delivery_t* raw = DeliveryAccess{held}.pn_object();
+  pn_delivery_update(raw, state_of(disposition));
+  if (pn_link_remote_rcv_settle_mode(pn_delivery_link(raw)) == PN_RCV_FIRST) {
+    unsettled_.erase(found);  // a peer that confirms nothing
+    pn_delivery_settle(raw);
+    flush(timeout);
+    if (failure_) throw_failure(doing);
+    return;
   }
-  flush(timeout);
-  if (failure_) throw_failure(std::string{to_string(disposition)} + " a message");
+  // The hub's answer takes it out of the map, and leaves its state.
+  await(deadline, doing, [&] { return !unsettled_.contains(delivery); });
+  if (pn_delivery_remote_state(raw) != PN_REJECTED) return;
+  const auto why = condition_of(raw);
+  throw Error{ErrorKind::lock_lost, doing + ": " + why.condition + " (" + why.description + ")",
+              find_hub_code(why.description).value_or(412002)};
 }
 
 void AmqpConnection::keep_alive(Duration duration) {
@@ -232,16 +257,22 @@ void AmqpConnection::on_tracker_release(proton::tracker&) { outcome_ = Outcome::
 
 void AmqpConnection::on_tracker_reject(proton::tracker& tracker) {
   outcome_ = Outcome::rejected;
-  pn_condition_t* condition =
-      pn_disposition_condition(pn_delivery_remote(TrackerAccess{tracker}.pn_object()));
-  const auto text = [](const char* value) { return std::string{value == nullptr ? "" : value}; };
-  rejection_ = {text(pn_condition_get_name(condition)),
-                text(pn_condition_get_description(condition))};
+  rejection_ = condition_of(TrackerAccess{tracker}.pn_object());
+}
+
+void AmqpConnection::on_delivery_settle(proton::delivery& delivery) {
+  std::erase_if(unsettled_, [&](const auto& held) { return held.second == delivery; });
 }
 
 void AmqpConnection::on_tracker_settle(proton::tracker&) {
   // Settled without a state: the hub took it off our hands without saying that it has it.
   if (outcome_ == Outcome::none) outcome_ = Outcome::released;
+}
+
+AmqpConnection::Failure AmqpConnection::condition_of(pn_delivery_t* delivery) {
+  pn_condition_t* condition = pn_disposition_condition(pn_delivery_remote(delivery));
+  const auto text = [](const char* value) { return std::string{value == nullptr ? "" : value}; };
+  return {text(pn_condition_get_name(condition)), text(pn_condition_get_description(condition))};
 }
 
 void AmqpConnection::fail(const proton::error_condition& condition) {

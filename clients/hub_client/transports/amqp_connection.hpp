@@ -56,6 +56,7 @@ class AmqpConnection : private proton::messaging_handler {
   // One credit at a time: nothing is locked that nobody asked for.
   std::optional<Incoming> receive(Duration timeout);
 
+  // Returns when the peer has confirmed it. Error lock_lost.
   void settle(std::uint64_t delivery, Disposition disposition, Duration timeout);
   void keep_alive(Duration duration);
   void close() noexcept;
@@ -83,9 +84,11 @@ class AmqpConnection : private proton::messaging_handler {
   void on_tracker_reject(proton::tracker&) override;
   void on_tracker_release(proton::tracker&) override;
   void on_tracker_settle(proton::tracker&) override;
+  void on_delivery_settle(proton::delivery&) override;
   void on_error(const proton::error_condition&) override;
 
   void await_outcome(const Deadline& deadline, const std::string& doing);
+  static Failure condition_of(pn_delivery_t* delivery);
   void fail(const proton::error_condition& condition);
   [[noreturn]] void throw_failure(const std::string& doing) const;
   template <class Done>

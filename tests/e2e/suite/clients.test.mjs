@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { BINARIES, Emulator, HUB, PATIENCE, WORK } from '../lib/emulator.mjs';
+import { deviceToken } from '../lib/sas.mjs';
 import { CA, run, Tool } from '../lib/tools.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -147,6 +148,42 @@ describe('the tools', () => {
     });
   }
 
+  for (const transport of ['amqp', 'amqp-ws', 'https']) {
+    test(`a message whose lock is gone cannot be settled over ${transport}`, LIMIT, async () => {
+      const id = `lost-${transport}`;
+      await makeDevice(id);
+      const holder = device(id, 'receive', '--transport', transport, '--delay', '1s', '--output', 'json');
+      await holder.shows(/"connected"/);
+      done(await service('send', id, 'x', '--message-id', 'm1'));
+      await holder.shows(/"received"/);
+      assert.match(done(await service('purge', id)), /purged 1 messages/);
+      await holder.shows(/"settleFailed","cause":".*/);
+      done(await holder.stop());
+    });
+  }
+
+  test('feedback that is abandoned comes again', LIMIT, async () => {
+    await makeDevice('abandoned');
+    done(await service('send', 'abandoned', 'x', '--message-id', 'm1', '--ack', 'full'));
+    done(await device('abandoned', 'receive', '--transport', 'amqp', '--reject', '--count', '1').exited);
+    for (const flags of [['--abandon'], ['--transport', 'amqp-ws'], ]) {
+      const output = done(await service('feedback', '--count', '1', '--output', 'json', ...flags));
+      assert.equal(jsonLines(output)[0].originalMessageId, 'm1');
+      assert.equal(jsonLines(output)[0].statusCode, 'Rejected');
+    }
+    done(await service('feedback', '--timeout', '200ms'), 3);
+  });
+
+  test('a token made elsewhere is used as it is', LIMIT, async () => {
+    await makeDevice('ready-made');
+    const send = (token) => run(path.join(BINARIES, 'iothub-device'), ['telemetry', '--count', '1'], {
+      env: { ...env, IOTHUB_DEVICE_CONNECTION_STRING: `HostName=localhost;DeviceId=ready-made;SharedAccessSignature=${token}` },
+    });
+    const identity = { deviceId: 'ready-made', authentication: { symmetricKey: { primaryKey: KEY } } };
+    done(await send(deviceToken(identity)));
+    assert.match(done(await send(`${deviceToken(identity)}0`), 1), /unauthorized/);
+  });
+
   test('H-57 1100 devices are made, listed and deleted', { timeout: 120_000 * PATIENCE }, async () => {
     const ids = Array.from({ length: 1100 }, (_, i) => `fleet-${String(i).padStart(4, '0')}`);
     const made = jsonLines(done(await service('device', 'create', ...ids, '--output', 'json')));
@@ -175,7 +212,10 @@ describe('the tools', () => {
     assert.equal(disabled.status, 'disabled');
     assert.notEqual(disabled.etag, before.etag);
     assert.match(done(await device('switched', 'telemetry', '--count', '1').exited, 1), /unauthorized/);
-    done(await service('device', 'enable', 'switched'));
+    const stale = await service('device', 'enable', 'switched', '--etag', before.etag);
+    assert.match(done(stale, 1), /precondition failed: .*hub error 412001/);
+    assert.match(done(await service('device', 'delete', 'switched', '--etag', before.etag), 1), /412001/);
+    done(await service('device', 'enable', 'switched', '--etag', disabled.etag));
     assert.equal((await show()).generationId, before.generationId);
     done(await device('switched', 'telemetry', '--count', '1').exited);
   });

@@ -170,7 +170,7 @@ TEST_CASE("a token due is renewed by a new connection, but not while a message i
   CHECK(script.made == 1);
   device.complete(*message);
 
-  with.token_ttl = 0ms;  // due at once
+  with.token_ttl = -1s;  // due at once
   Script due{.messages = {"hello"}};
   auto other = client(due, with);
   other.open(true);
@@ -228,7 +228,7 @@ TEST_CASE("messages go as one batch where the transport can, else one by one") {
 TEST_CASE("a transport that takes a new token keeps its connection, messages held or not") {
   auto with = options();
   with.transport = TransportKind::https;
-  with.token_ttl = 0ms;  // due at once
+  with.token_ttl = -1s;  // due at once
   Script script{.messages = {"hello"}, .renews = true};
   auto device = client(script, with);
   device.open(true);
