@@ -1,6 +1,7 @@
 #include "clients/cli/common_options.hpp"
 
 #include "clients/cli/run_tool.hpp"
+#include "clients/hub_client/error.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -111,13 +112,17 @@ ClientOptions client_options(const CommonOptions& common, ConnectionString conne
   return out;
 }
 
-const std::string& required_connection_string(const CommonOptions& common,
-                                              const char* environment_variable) {
+ConnectionString connection_string(const CommonOptions& common, const char* environment_variable,
+                                   ConnectionString (*parse)(std::string_view)) {
   if (common.connection_string.empty()) {
     throw UsageError{std::string{"no connection string: give --connection-string or set "} +
                      environment_variable};
   }
-  return common.connection_string;
+  try {
+    return parse(common.connection_string);
+  } catch (const Error& error) {
+    throw UsageError{error.what()};
+  }
 }
 
 }  // namespace iothub::cli

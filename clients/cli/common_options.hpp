@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace CLI {
@@ -45,8 +46,8 @@ void add_system_properties(CLI::App& app, Message& target, bool& created_now);
 // Connection string not parsed in: the tools differ there.
 ClientOptions client_options(const CommonOptions& common, ConnectionString connection);
 
-// The connection string, or usage error naming flag and variable.
-const std::string& required_connection_string(const CommonOptions& common,
-                                              const char* environment_variable);
+// The connection string, parsed by `parse`; a usage error when there is none or it is malformed.
+ConnectionString connection_string(const CommonOptions& common, const char* environment_variable,
+                                   ConnectionString (*parse)(std::string_view));
 
 }  // namespace iothub::cli

@@ -19,6 +19,16 @@ void on_signal(int signal) {
   std::signal(signal, SIG_DFL);
 }
 
+// The command as far as it was understood, e.g. "iothub-service device".
+std::string chosen(const CLI::App& app) {
+  std::string words = app.get_name();
+  for (const auto* at = &app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    words += " " + at->get_name();
+  }
+  return words;
+}
+
 }  // namespace
 
 int run_tool(CLI::App& app, int argc, char** argv, const std::function<int()>& command) {
@@ -33,7 +43,7 @@ int run_tool(CLI::App& app, int argc, char** argv, const std::function<int()>& c
     const auto unknown = app.remaining(true);
     std::cerr << app.get_name() << ": "
               << (unknown.empty() ? error.what() : "unknown argument '" + unknown.front() + "'")
-              << " (see " << app.get_name() << " --help)\n";
+              << " (see " << chosen(app) << " --help)\n";
     return exit_usage;
   } catch (const UsageError& error) {
     std::cerr << app.get_name() << ": " << error.what() << "\n";

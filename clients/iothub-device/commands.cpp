@@ -18,9 +18,8 @@ ClientOptions options_of(const DeviceOptions& options) {
   if (options.certificate_file.empty() != options.private_key_file.empty()) {
     throw UsageError{"--cert and --key belong together"};
   }
-  auto out = client_options(
-      options.common,
-      ConnectionString::parse_device(required_connection_string(options.common, kDeviceVariable)));
+  auto out = client_options(options.common, connection_string(options.common, kDeviceVariable,
+                                                              ConnectionString::parse_device));
   out.tls.certificate_file = options.certificate_file;
   out.tls.private_key_file = options.private_key_file;
   out.poll_interval = options.poll_interval;

@@ -27,7 +27,10 @@ int in_bulk(const ServiceOptions& options, std::string_view event,
       all_done = false;
       failed.insert(failure.device_id);
       std::cerr << "iothub-service: device " << one_line(failure.device_id) << ": "
-                << one_line(failure.error) << " (" << one_line(failure.text) << ")\n";
+                << one_line(failure.error) << " (" << one_line(failure.text) << ")"
+                << (failure.hub_code ? " [hub error " + std::to_string(*failure.hub_code) + "]"
+                                     : "")
+                << "\n";
     }
     for (const auto& id : part) {
       if (!failed.contains(id)) out.device_changed(event, id);
@@ -40,8 +43,8 @@ int in_bulk(const ServiceOptions& options, std::string_view event,
 }  // namespace
 
 ClientOptions options_of(const ServiceOptions& options) {
-  return client_options(options.common, ConnectionString::parse_service(required_connection_string(
-                                            options.common, kServiceVariable)));
+  return client_options(options.common, connection_string(options.common, kServiceVariable,
+                                                          ConnectionString::parse_service));
 }
 
 int create_devices(const ServiceOptions& options) {

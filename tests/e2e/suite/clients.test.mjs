@@ -73,8 +73,11 @@ describe('the tools', () => {
     assert.match(done(await service('device', 'create', 'exits'), 1), /^iothub-service: already exists: .*hub error 409001/m);
     assert.match(done(await service('device', 'show', 'nobody'), 1), /not found.*404001/);
     assert.match(done(await service('send', 'nobody', 'x'), 1), /not found.*404001/);
-    assert.match(done(await service('device', 'shwo', 'x'), 2), /iothub-service: .*\(see iothub-service --help\)/);
+    assert.match(done(await service('device', 'shwo', 'x'), 2), /iothub-service: .*\(see iothub-service device --help\)/);
+    assert.match(done(await service('send'), 2), /id is required \(see iothub-service send --help\)/);
     assert.match(done(await service('send', 'exits'), 2), /no message/);
+    const malformed = await service('device', 'list', '--connection-string', 'HostName=x');
+    assert.match(done(malformed, 2), /SharedAccessKeyName is missing/);
     assert.match(done(await device('exits', 'receive', '--abandon').exited, 2), /--abandon is not possible over mqtt/);
     done(await device('exits', 'receive', '--count', '1', '--timeout', '100ms').exited, 3);
     done(await service('feedback', '--count', '1', '--timeout', '100ms'), 3);
