@@ -44,8 +44,11 @@ void DeviceClient::open(bool receiving) {
 void DeviceClient::send_events(std::span<const Message> messages) {
   if (messages.empty()) return;
   const Deadline deadline{options_.operation_timeout};
+  std::optional<Error> lost;
   for (;;) {
     if (!ready(deadline)) {
+      // A hub that closes on this very message, say, is the better explanation.
+      if (lost) throw *lost;
       throw Error{ErrorKind::timeout, "send telemetry: no connection in time"};
     }
     try {
@@ -59,6 +62,7 @@ void DeviceClient::send_events(std::span<const Message> messages) {
       // Its answer may still come, and must not be taken for that of another message.
       if (is_cancellation(error)) drop();
       if (!ends_connection(error)) throw;
+      lost = error;
       lose(error);
     }
   }

@@ -22,6 +22,7 @@ using Steady = std::chrono::steady_clock;
 
 constexpr std::uint16_t kKeepAliveS = 240;
 constexpr auto kPingEvery = std::chrono::seconds{120};
+constexpr std::size_t kBodyMax = 256 * 1024;
 constexpr auto kPongWithin = std::chrono::seconds{30};
 
 class MqttDevice : public DeviceTransport {
@@ -54,6 +55,11 @@ class MqttDevice : public DeviceTransport {
   }
 
   void send_event(const Message& message, Duration timeout) override {
+    // The hub could only close the connection, which says nothing, and again the next time.
+    if (message.body.size() > kBodyMax) {
+      throw Error{ErrorKind::message_too_large,
+                  "send telemetry of " + device_ + ": the body has more than 256 KB"};
+    }
     const Deadline deadline{timeout};
     const auto id = next_packet_id();
     const auto topic = "devices/" + device_ + "/messages/events/" + encode_property_bag(message);

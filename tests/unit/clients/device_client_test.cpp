@@ -275,3 +275,14 @@ TEST_CASE("a send that waits for its turn to connect again is cancelled") {
   CHECK(kind_of([&] { device.send_event({.body = "a"}); }) == ErrorKind::cancelled);
   CHECK_FALSE(device.ensure_connected(10h));
 }
+
+TEST_CASE("a message that ends every connection says so in the end") {
+  Script script;
+  script.send_errors.assign(100, ErrorKind::connection_lost);
+  auto with = options();
+  with.retry = {.first = 1h, .longest = 1h, .attempts = 3};
+  with.operation_timeout = 1ms;
+  auto device = client(script, with);
+  device.open(false);
+  CHECK(kind_of([&] { device.send_event({.body = "a"}); }) == ErrorKind::connection_lost);
+}
