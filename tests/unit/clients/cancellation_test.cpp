@@ -181,6 +181,36 @@ TEST_CASE("a cancelled receive returns as if time were up, and the connection st
   CHECK(events == std::vector{ConnectionEvent::connected});
 }
 
+TEST_CASE("the same over AMQP: receive, send, batch, destruction") {
+  const auto with = [](const TlsPeer& peer, Cancelled cancelled) {
+    auto out = options(peer, TransportKind::amqp, std::move(cancelled));
+    out.tls.certificate_file = peer.ca_file();
+    out.tls.private_key_file = peer.key_file();
+    return out;
+  };
+  {
+    const TlsPeer peer{TlsPeer::GoesTo::attached};
+    Canceller canceller;
+    DeviceClient device{with(peer, canceller.function())};
+    std::vector<ConnectionEvent> events;
+    device.on_connection([&](ConnectionEvent event, std::string_view) { events.push_back(event); });
+    device.open(true);
+    CHECK_FALSE(device.receive(1h));
+    CHECK(events == std::vector{ConnectionEvent::connected});
+  }
+  for (const std::size_t count : {1U, 2U}) {
+    const TlsPeer peer{TlsPeer::GoesTo::attached};
+    Canceller canceller;
+    DeviceClient device{with(peer, canceller.function())};
+    device.open(false);
+    const std::vector<Message> messages(count);
+    CHECK(kind_of([&] { device.send_events(messages); }) == ErrorKind::cancelled);
+  }
+  const TlsPeer peer{TlsPeer::GoesTo::attached};
+  DeviceClient device{with(peer, [] { return true; })};
+  device.open(true);
+}
+
 TEST_CASE("a send that nobody acknowledges is cancelled") {
   const TlsPeer peer{TlsPeer::GoesTo::connack};
   Canceller canceller;

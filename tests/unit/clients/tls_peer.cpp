@@ -6,6 +6,11 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <proton/connection_options.hpp>
+#include <proton/io/connection_driver.hpp>
+#include <proton/messaging_handler.hpp>
+#include <proton/receiver.hpp>
+#include <proton/receiver_options.hpp>
 
 #include <array>
 #include <cstdio>
@@ -64,12 +69,47 @@ const Identity& identity() {
   return made;
 }
 
+struct Mute : proton::messaging_handler {
+  void on_receiver_open(proton::receiver& receiver) override {
+    receiver.open(proton::receiver_options{}.auto_accept(false));
+  }
+};
+
+// Until the client goes or `more` says that it is over. Proton opens by itself what the client
+// opens.
+template <class More>
+void serve_amqp(SSL& tls, More more) {
+  Mute opens_everything;
+  proton::io::connection_driver driver{"peer"};
+  driver.accept(proton::connection_options{}.handler(opens_everything).sasl_enabled(false));
+  while (driver.dispatch()) {
+    for (auto out = driver.write_buffer(); out.size > 0; out = driver.write_buffer()) {
+      const int count = SSL_write(&tls, out.data, static_cast<int>(out.size));
+      if (count <= 0) return;
+      driver.write_done(static_cast<std::size_t>(count));
+      driver.dispatch();
+    }
+    const auto in = driver.read_buffer();
+    if (in.size == 0 || !more()) return;
+    const int count = SSL_read(&tls, in.data, static_cast<int>(in.size));
+    if (count <= 0) return;
+    driver.read_done(static_cast<std::size_t>(count));
+  }
+}
+
 }  // namespace
 
 TlsPeer::TlsPeer(GoesTo goes_to) : goes_to_(goes_to) {
-  ca_file_ = std::filesystem::temp_directory_path() / ("iothub-peer-" + make_uuid() + ".pem");
+  const auto name = std::filesystem::temp_directory_path() / ("iothub-peer-" + make_uuid());
+  ca_file_ = name.string() + ".pem";
+  key_file_ = name.string() + ".key";
   std::FILE* file = std::fopen(ca_file_.c_str(), "w");
   require(file != nullptr && PEM_write_X509(file, identity().certificate.get()) == 1, "no CA file");
+  std::fclose(file);
+  file = std::fopen(key_file_.c_str(), "w");
+  require(file != nullptr && PEM_write_PrivateKey(file, identity().key.get(), nullptr, nullptr, 0,
+                                                  nullptr, nullptr) == 1,
+          "no key file");
   std::fclose(file);
 
   listener_ = socket(AF_INET, SOCK_STREAM, 0);
@@ -95,6 +135,7 @@ TlsPeer::~TlsPeer() {
   close(listener_);
   close(stop_read_);
   std::filesystem::remove(ca_file_);
+  std::filesystem::remove(key_file_);
 }
 
 void TlsPeer::serve() {
@@ -122,6 +163,9 @@ void TlsPeer::serve() {
       if (going && SSL_read(tls.get(), in.data(), in.size()) > 0) {
         SSL_write(tls.get(), suback.data(), suback.size());
       }
+    }
+    if (goes_to_ == GoesTo::attached && going) {
+      serve_amqp(*tls, [&] { return SSL_pending(tls.get()) > 0 || !until_stopped(connection); });
     }
     until_stopped(-1);
   }

@@ -1,7 +1,7 @@
 #pragma once
 // A TLS server on a loopback port that goes so far and then says nothing: what a client must be
 // able to walk away from. One connection, in a thread of its own; its certificate, good for
-// localhost and 127.0.0.1, is in a file of its own.
+// localhost and 127.0.0.1, and its key are in files of their own.
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -15,7 +15,8 @@ class TlsPeer {
     listening,  // takes no connection: further ones hang once the backlog is full
     accepted,   // no handshake
     handshake,
-    connack,  // answers an MQTT CONNECT, and a SUBSCRIBE after it
+    connack,   // answers an MQTT CONNECT, and a SUBSCRIBE after it
+    attached,  // AMQP without SASL: opens what the client opens, gives credit, settles nothing
   };
 
   explicit TlsPeer(GoesTo goes_to);
@@ -25,6 +26,7 @@ class TlsPeer {
 
   std::uint16_t port() const { return port_; }
   std::string ca_file() const { return ca_file_.string(); }
+  std::string key_file() const { return key_file_.string(); }
 
  private:
   void serve();
@@ -32,7 +34,7 @@ class TlsPeer {
   GoesTo goes_to_;
   std::uint16_t port_ = 0;
   int listener_ = -1, stop_read_ = -1, stop_write_ = -1;
-  std::filesystem::path ca_file_;
+  std::filesystem::path ca_file_, key_file_;
   std::thread thread_;
 };
 
