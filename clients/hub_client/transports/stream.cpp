@@ -59,6 +59,14 @@ ssl::context make_context(const TlsOptions& tls) {
   return context;
 }
 
+// The connection ended, whatever was under way on it.
+bool is_cut(error_code ec) {
+  return ec == asio::error::eof || ec == asio::error::connection_reset ||
+         ec == asio::error::broken_pipe || ec == ssl::error::stream_truncated ||
+         ec == beast::http::error::end_of_stream || ec == beast::http::error::partial_message ||
+         ec == websocket::error::closed;
+}
+
 // Sets what the certificate must name, and SNI (which has no IP addresses).
 void expect_host(TlsStream& stream, const std::string& host) {
   X509_VERIFY_PARAM* param = SSL_get0_param(stream.native_handle());
@@ -221,9 +229,7 @@ class AsioStream : public ByteStream {
                                               " is not trusted (" +
                                               X509_verify_cert_error_string(verdict) + ")"};
     }
-    const bool cut = ec == asio::error::eof || ec == asio::error::connection_reset ||
-                     ec == ssl::error::stream_truncated;
-    throw Error{cut ? ErrorKind::connection_lost : ErrorKind::protocol_error,
+    throw Error{is_cut(ec) ? ErrorKind::connection_lost : ErrorKind::protocol_error,
                 "the TLS handshake with " + name_of(endpoint_) + " failed (" + ec.message() + ")"};
   }
 
@@ -243,10 +249,8 @@ class AsioStream : public ByteStream {
     if constexpr (std::is_same_v<Stream, WsStream>) {
       if (!stream_.reason().reason.empty()) why = stream_.reason().reason.c_str();
     }
-    const bool plain = ec == asio::error::eof || ec == ssl::error::stream_truncated ||
-                       ec == asio::error::connection_reset || ec == websocket::error::closed;
-    throw Error{ErrorKind::connection_lost,
-                name_of(endpoint_) + " closed the connection" + (plain ? "" : " (" + why + ")")};
+    throw Error{ErrorKind::connection_lost, name_of(endpoint_) + " closed the connection" +
+                                                (is_cut(ec) ? "" : " (" + why + ")")};
   }
 
   // Closes the socket and lets pending handlers run, so that none refers to us later.
@@ -287,6 +291,10 @@ class WebSocketStream : public AsioStream<WsStream> {
     const auto ec = run(deadline, "upgrade to WebSocket at", [&](auto handler) {
       stream().async_handshake(response, host_header, path, handler);
     });
+    if (is_cut(ec)) {
+      throw Error{ErrorKind::connection_lost,
+                  name_of(endpoint()) + " closed the connection during the WebSocket upgrade"};
+    }
     if (ec) {
       throw Error{ErrorKind::protocol_error,
                   name_of(endpoint()) + " refused the WebSocket upgrade (HTTP " +
