@@ -24,7 +24,7 @@ BUILD_PACKAGES=(
 # enough wherever it came from; Node above all is often installed by other means.
 TEST_TOOLS=(
   node:nodejs npm:npm python3:python3 mosquitto_pub:mosquitto-clients curl:curl openssl:openssl
-  ip:iproute2 unshare:util-linux docker-compose:docker-compose
+  ip:iproute2 unshare:util-linux docker-compose:docker-compose mosquitto:mosquitto
 )
 # ... and what is no command: the root certificates npm needs, Proton's Python binding.
 TEST_PACKAGES=(ca-certificates python3-qpid-proton)
@@ -32,8 +32,7 @@ TEST_PACKAGES=(ca-certificates python3-qpid-proton)
 # What scripts/run needs beside the build.
 RUN_TOOLS=(jq:jq)
 
-# What bench/compare needs beside the build. The mosquitto broker is here and not above because
-# Debian's package starts a broker as a service.
+# What bench/compare needs beside the build.
 BENCH_TOOLS=(mosquitto:mosquitto python3:python3 openssl:openssl taskset:util-linux make:make)
 BENCH_PACKAGES=(libqpid-proton11-dev-examples)
 
@@ -83,14 +82,19 @@ install_missing() {
   local options=(-y -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300) refreshed=yes
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" \
     -o APT::Update::Error-Mode=any update || refreshed=no
+  # The mosquitto broker comes with a service, which nobody asked for. RUNLEVEL keeps it from being
+  # started where there is no systemd; where there is, it is stopped.
   # shellcheck disable=SC2086  # a list of package names
-  if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" \
+  if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get "${options[@]}" \
     install --no-install-recommends $missing >/dev/null; then
     if [ $refreshed = no ]; then
       die "apt-get cannot reach its servers and these packages are missing: $missing(go online, then run this again)"
     fi
     die "apt-get could not install: $missing"
   fi
+  case " $missing" in
+    *" mosquitto "*) [ ! -d /run/systemd/system ] || "${as_root[@]}" systemctl disable --quiet --now mosquitto ;;
+  esac
 }
 
 # As many compilers as cores, but not more than memory allows: one of ours takes up to 1.5 GB.
