@@ -304,6 +304,9 @@ class BackEndExchange {
 };
 
 void back_end_cut(Bench& bench) {
+  if (!bench.target().emulator() && !bench.target().takes_long) {
+    throw Skip{"each cut waits for the hub's feedback window of 15 s; --long does so"};
+  }
   BackEndExchange exchange{bench};
   cut_at_each_step(bench, exchange);
 }
