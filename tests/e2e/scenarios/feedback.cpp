@@ -8,32 +8,6 @@ using namespace iothub;
 
 constexpr unsigned kDeliveryCountMax = 100;  // the largest that a hub can be set to
 
-struct Listener {
-  explicit Listener(Bench& of)
-      : bench(of), identity(of.make_device()), device(of.options(identity)) {
-    device.open(true);
-  }
-
-  std::string send(const std::string& ack) {
-    const auto id = bench.new_message_id();
-    bench.back_end().send(identity.device_id, message_of(id, "feedback, please", ack));
-    return id;
-  }
-
-  void expect_record(const std::string& id, const std::string& status) {
-    const auto record = bench.back_end().record(id);
-    expect_equal(record.status_code, status, "status");
-    expect_equal(record.device_id, identity.device_id, "device id");
-    expect_equal(record.device_generation_id, identity.generation_id, "generation id");
-    expect(!record.description.empty(), "a description");
-    expect(parse_time(record.enqueued_time_utc).has_value(), "a time: " + record.enqueued_time_utc);
-  }
-
-  Bench& bench;
-  DeviceIdentity identity;
-  DeviceClient device;
-};
-
 void success(Bench& bench) {
   Listener listener{bench};
   bench.back_end().abandon_next_batch();  // and it comes again
@@ -75,7 +49,7 @@ void rejected(Bench& bench) {
     expect_error(ErrorKind::not_supported, "reject over MQTT",
                  [&] { listener.device.reject(held); });
     listener.device.complete(held);
-    bench.expect_depth(listener.device, listener.identity.device_id, 0);
+    listener.expect_depth(0);
     return;
   }
   listener.device.reject(held);

@@ -2,6 +2,7 @@
 #include "tests/e2e/scenarios/scenario.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 namespace scenarios {
 namespace {

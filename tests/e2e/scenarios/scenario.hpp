@@ -9,6 +9,22 @@
 
 namespace scenarios {
 
+// A device that listens, and messages for it.
+struct Listener {
+  explicit Listener(Bench& of);
+
+  // Returns the id of the message.
+  std::string send(const std::string& ack = "none");
+
+  // The record about it came, and says `status`.
+  void expect_record(const std::string& message_id, const std::string& status);
+  void expect_depth(std::uint64_t depth);
+
+  Bench& bench;
+  iothub::DeviceIdentity identity;
+  iothub::DeviceClient device;
+};
+
 struct Scenario {
   std::string_view name;
   void (*run)(Bench& bench);

@@ -8,119 +8,95 @@ using namespace iothub;
 
 constexpr std::uint64_t kDepthMax = 50;
 
-// A device that listens, and a message for it.
-struct Exchange {
-  explicit Exchange(Bench& of)
-      : bench(of), identity(of.make_device()), device(of.options(identity)) {
-    device.open(true);
-  }
-
-  std::string send(const std::string& ack = "none") {
-    const auto id = bench.new_message_id();
-    bench.back_end().send(identity.device_id, message_of(id, "body of " + id, ack));
-    return id;
-  }
-
-  // After this the hub has seen everything that the device sent before. MQTT's PUBACK has no
-  // answer of its own, the acknowledgement of what follows it stands for it.
-  void settled() { device.send_event({}); }
-
-  void expect_depth(std::uint64_t depth) { bench.expect_depth(device, identity.device_id, depth); }
-
-  Bench& bench;
-  DeviceIdentity identity;
-  DeviceClient device;
-};
-
 void complete(Bench& bench) {
-  Exchange exchange{bench};
-  const auto first = exchange.send();
-  const auto second = exchange.send();
-  exchange.device.complete(bench.receive(exchange.device, first));
-  exchange.device.complete(bench.receive(exchange.device, second));
-  exchange.expect_depth(0);
+  Listener listener{bench};
+  const auto first = listener.send();
+  const auto second = listener.send();
+  listener.device.complete(bench.receive(listener.device, first));
+  listener.device.complete(bench.receive(listener.device, second));
+  listener.expect_depth(0);
 }
 
 // MQTT has neither abandon nor reject: the library says so, and the message stays held.
-void expect_refused_over_mqtt(Exchange& exchange, Disposition disposition) {
-  auto& device = exchange.device;
+void expect_refused_over_mqtt(Listener& listener, Disposition disposition) {
+  auto& device = listener.device;
   expect(!device.can(disposition), "MQTT cannot " + std::string{to_string(disposition)});
-  const auto id = exchange.send();
-  const auto held = exchange.bench.receive(device, id);
+  const auto id = listener.send();
+  const auto held = listener.bench.receive(device, id);
   expect_error(ErrorKind::not_supported, std::string{to_string(disposition)} + " over MQTT",
                [&] { device.settle(held, disposition); });
-  exchange.expect_depth(1);
+  listener.expect_depth(1);
   device.complete(held);
-  exchange.expect_depth(0);
+  listener.expect_depth(0);
 }
 
 void reject(Bench& bench) {
-  Exchange exchange{bench};
-  if (bench.mqtt()) return expect_refused_over_mqtt(exchange, Disposition::reject);
-  const auto first = exchange.send();
-  const auto second = exchange.send();
-  exchange.device.reject(bench.receive(exchange.device, first));
-  exchange.device.complete(bench.receive(exchange.device, second));
-  exchange.expect_depth(0);
+  Listener listener{bench};
+  if (bench.mqtt()) return expect_refused_over_mqtt(listener, Disposition::reject);
+  const auto first = listener.send();
+  const auto second = listener.send();
+  listener.device.reject(bench.receive(listener.device, first));
+  listener.device.complete(bench.receive(listener.device, second));
+  listener.expect_depth(0);
 }
 
 void abandon_then_complete(Bench& bench) {
-  Exchange exchange{bench};
-  if (bench.mqtt()) return expect_refused_over_mqtt(exchange, Disposition::abandon);
-  const auto id = exchange.send();
-  const auto first = bench.receive(exchange.device, id);
-  exchange.device.abandon(first);
-  const auto again = bench.receive(exchange.device, id);
+  Listener listener{bench};
+  if (bench.mqtt()) return expect_refused_over_mqtt(listener, Disposition::abandon);
+  const auto id = listener.send();
+  const auto first = bench.receive(listener.device, id);
+  listener.device.abandon(first);
+  const auto again = bench.receive(listener.device, id);
   expect_equal(again.body, first.body, "the body that came again");
   expect(again.lock_token != first.lock_token, "a new lock token");
   // The real hub was seen to show 0 each time.
   if (bench.target().emulator()) {
     expect(first.delivery_count == 0U && again.delivery_count == 1U, "delivery counts 0 and 1");
   }
-  exchange.device.complete(again);
-  exchange.expect_depth(0);
+  listener.device.complete(again);
+  listener.expect_depth(0);
 }
 
 // A message that expired unread is not delivered: the one after it comes first.
 void expiry(Bench& bench) {
-  Exchange exchange{bench};
-  auto& device = exchange.device;
+  Listener listener{bench};
+  auto& device = listener.device;
   device.close();
   auto message = message_of(bench.new_message_id(), "too late", "negative");
   message.expires_at = now() + Duration{bench.target().emulator() ? 300 : 3'000};
-  bench.back_end().send(exchange.identity.device_id, message);
-  expect_equal(bench.back_end().record(*message.message_id).status_code, "Expired", "feedback");
-  const auto next = exchange.send();
-  DeviceClient later{bench.options(exchange.identity)};
+  bench.back_end().send(listener.identity.device_id, message);
+  listener.expect_record(*message.message_id, "Expired");
+  const auto next = listener.send();
+  DeviceClient later{bench.options(listener.identity)};
   later.open(true);
   later.complete(bench.receive(later, next));
-  bench.expect_depth(later, exchange.identity.device_id, 0);
+  bench.expect_depth(later, listener.identity.device_id, 0);
 }
 
 void queue_full(Bench& bench) {
-  Exchange exchange{bench};
-  auto& device = exchange.device;
-  const auto first = exchange.send();
-  for (std::uint64_t sent = 1; sent < kDepthMax; ++sent) exchange.send();
-  const auto refused = expect_error(ErrorKind::queue_full, "message 51", [&] { exchange.send(); });
+  Listener listener{bench};
+  auto& device = listener.device;
+  const auto first = listener.send();
+  for (std::uint64_t sent = 1; sent < kDepthMax; ++sent) listener.send();
+  const auto refused = expect_error(ErrorKind::queue_full, "message 51", [&] { listener.send(); });
   // AMQP's text carries the number.
   expect(refused.hub_code().value_or(403004) == 403004, "the hub's number 403004");
   expect(!is_transient(refused.kind()), "no retry before the device has emptied its queue");
-  exchange.expect_depth(kDepthMax);
+  listener.expect_depth(kDepthMax);
   // One place is free as soon as one message is complete.
   device.complete(bench.receive(device, first));
-  exchange.expect_depth(kDepthMax - 1);
-  exchange.send();
-  expect_equal(std::to_string(bench.registry().purge(exchange.identity.device_id)),
+  listener.expect_depth(kDepthMax - 1);
+  listener.send();
+  expect_equal(std::to_string(bench.registry().purge(listener.identity.device_id)),
                std::to_string(kDepthMax), "messages purged");
 }
 
 // A lock ends with the connection over MQTT and AMQP, where the message comes again at once; over
 // HTTPS it has no connection, and ends with the first settlement.
 void lock_lost(Bench& bench) {
-  Exchange exchange{bench};
-  auto& device = exchange.device;
-  const auto id = exchange.send("full");
+  Listener listener{bench};
+  auto& device = listener.device;
+  const auto id = listener.send("full");
   const auto held = bench.receive(device, id);
   if (bench.https()) {
     device.complete(held);
@@ -134,36 +110,35 @@ void lock_lost(Bench& bench) {
                  [&] { device.complete(held); });
     device.complete(bench.receive(device, id));
   }
-  expect_equal(bench.back_end().record(id).status_code, "Success", "feedback");
-  exchange.expect_depth(0);
+  listener.expect_record(id, "Success");
+  listener.expect_depth(0);
 }
 
 // Settling what the hub has taken away meanwhile. MQTT's acknowledgement has no answer.
 void settled_after_purge(Bench& bench) {
-  Exchange exchange{bench};
-  auto& device = exchange.device;
-  const auto id = exchange.send("full");
+  Listener listener{bench};
+  auto& device = listener.device;
+  const auto id = listener.send("full");
   const auto held = bench.receive(device, id);
-  expect_equal(std::to_string(bench.registry().purge(exchange.identity.device_id)), "1",
+  expect_equal(std::to_string(bench.registry().purge(listener.identity.device_id)), "1",
                "messages purged, a held one counts");
   if (bench.mqtt()) {
     device.complete(held);
-    exchange.settled();
   } else {
     expect_error(ErrorKind::lock_lost, "complete after a purge", [&] { device.complete(held); });
   }
-  expect_equal(bench.back_end().record(id).status_code, "Purged", "feedback");
+  listener.expect_record(id, "Purged");
   // The connection goes on.
-  const auto next = exchange.send();
+  const auto next = listener.send();
   device.complete(bench.receive(device, next));
-  exchange.expect_depth(0);
+  listener.expect_depth(0);
 }
 
 void lock_times_out(Bench& bench) {
   if (!bench.target().takes_long) throw Skip{"a lock lasts a minute; --long waits for it"};
-  Exchange exchange{bench};
-  auto& device = exchange.device;
-  const auto id = exchange.send("full");
+  Listener listener{bench};
+  auto& device = listener.device;
+  const auto id = listener.send("full");
   const auto held = bench.receive(device, id);
   device.wait(Duration{61'000});
   if (bench.mqtt()) {  // the same packet id once more, on the same connection
@@ -174,20 +149,20 @@ void lock_times_out(Bench& bench) {
     expect_error(ErrorKind::lock_lost, "complete after a minute", [&] { device.complete(held); });
     device.complete(bench.receive(device, id));
   }
-  expect_equal(bench.back_end().record(id).status_code, "Success", "feedback");
-  exchange.expect_depth(0);
+  listener.expect_record(id, "Success");
+  listener.expect_depth(0);
 }
 
 void purge(Bench& bench) {
-  Exchange exchange{bench};
+  Listener listener{bench};
   auto& registry = bench.registry();
-  const auto& device_id = exchange.identity.device_id;
-  exchange.device.close();
+  const auto& device_id = listener.identity.device_id;
+  listener.device.close();
   expect_equal(std::to_string(registry.purge(device_id)), "0", "messages purged of none");
-  for (int i = 0; i < 3; ++i) exchange.send();
+  for (int i = 0; i < 3; ++i) listener.send();
   expect_equal(std::to_string(registry.purge(device_id)), "3", "messages purged");
-  const auto next = exchange.send();
-  DeviceClient later{bench.options(exchange.identity)};
+  const auto next = listener.send();
+  DeviceClient later{bench.options(listener.identity)};
   later.open(true);
   later.complete(bench.receive(later, next));
   bench.expect_depth(later, device_id, 0);
