@@ -73,7 +73,10 @@ std::optional<ReceivedMessage> DeviceClient::receive(Duration timeout) {
   for (;;) {
     try {
       if (!ready(deadline)) return std::nullopt;
-      auto message = transport_->receive(deadline.remaining());
+      const auto left = deadline.remaining();
+      const auto wait = until_renewal(left);
+      auto message = transport_->receive(wait);
+      if (!message && wait < left) continue;
       if (message) {
         ++held_;
         message->delivery |= connections_ << kConnectionShift;
@@ -122,7 +125,7 @@ void DeviceClient::wait(Duration duration) {
   while (!deadline.passed()) {
     try {
       if (!ready(deadline)) return;
-      transport_->keep_alive(deadline.remaining());
+      transport_->keep_alive(until_renewal(deadline.remaining()));
     } catch (const Error& error) {
       if (is_cancellation(error)) return;
       if (!connected_ || !ends_connection(error)) throw;
@@ -219,6 +222,13 @@ void DeviceClient::lose(const Error& error) {
   if (!backoff_.may_retry()) throw error;
   next_attempt_ = at + backoff_.next(random_number());
   notify(ConnectionEvent::lost, error.what());
+}
+
+// A wait ends early when the token has to be renewed meanwhile. One that is overdue, because a
+// message is held, does not end it.
+Duration DeviceClient::until_renewal(Duration wait) const {
+  const auto left = renew_at_ - now();
+  return left > Duration::zero() ? std::min(wait, left) : wait;
 }
 
 void DeviceClient::notify(ConnectionEvent event, std::string_view cause) {

@@ -86,6 +86,7 @@ class DeviceClient {
   void drop();
   void release();
   void renew_if_due();
+  Duration until_renewal(Duration wait) const;
   void notify(ConnectionEvent event, std::string_view cause = {});
 
   ClientOptions options_;

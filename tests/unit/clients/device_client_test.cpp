@@ -183,6 +183,19 @@ TEST_CASE("a token due is renewed by a new connection, but not while a message i
   CHECK(due.made == 3);
 }
 
+TEST_CASE("a token is renewed in the middle of a long receive") {
+  Script before, after{.messages = {"hello"}};
+  auto with = options();
+  with.token_ttl = 1500ms;
+  int made = 0;
+  DeviceClient device{with, [&](const ClientOptions&) {
+                        return std::make_unique<FakeTransport>(++made == 1 ? before : after);
+                      }};
+  device.open(true);
+  REQUIRE(device.receive(1h));
+  CHECK(made == 2);
+}
+
 TEST_CASE("with a certificate there is no token") {
   Script script;
   auto with = options();
