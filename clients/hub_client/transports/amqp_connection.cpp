@@ -192,10 +192,13 @@ void AmqpConnection::settle(std::uint64_t delivery, Disposition disposition, Dur
   }
   // The hub's answer takes it out of the map, and leaves its state.
   await(deadline, doing, [&] { return !unsettled_.contains(delivery); });
-  if (pn_delivery_remote_state(raw) != PN_REJECTED) return;
   const auto why = condition_of(raw);
-  throw Error{ErrorKind::lock_lost, doing + ": " + why.condition + " (" + why.description + ")",
-              find_hub_code(why.description).value_or(412002)};
+  // A rejection that we asked for comes back without a reason.
+  if (pn_delivery_remote_state(raw) != PN_REJECTED || why.condition.empty()) return;
+  const auto error = error_from_amqp(why.condition, why.description, doing);
+  // Of a delivery that it does not know any more the hub says "not found".
+  if (error.kind() != ErrorKind::not_found) throw error;
+  throw Error{ErrorKind::lock_lost, error.what(), error.hub_code()};
 }
 
 void AmqpConnection::keep_alive(Duration duration) {
