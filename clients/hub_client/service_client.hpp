@@ -2,14 +2,18 @@
 // The back end's messages: sends to devices, receives the feedback about them.
 //
 // Not safe for concurrent use; no threads inside. Makes one connection when first used and a new
-// one before its token expires. A failed call is not repeated, since a message could be sent twice;
-// the next call connects again. From outside only ClientOptions::cancelled ends a call. Destroying
-// it says goodbye for at most a second. Throws Error.
+// one before its token expires, or when it lay idle. A failed call is not repeated, since a message
+// could be sent twice; the next call connects again. From outside only ClientOptions::cancelled
+// ends a call. Destroying it says goodbye for at most a second. Throws Error.
 #include "clients/hub_client/error.hpp"
 #include "clients/hub_client/message.hpp"
 #include "clients/hub_client/options.hpp"
 #include "clients/hub_client/transport.hpp"
 
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,7 +22,10 @@ namespace iothub {
 
 class ServiceClient {
  public:
-  explicit ServiceClient(ClientOptions options);
+  using TransportFactory = std::function<std::unique_ptr<ServiceTransport>(const ClientOptions&)>;
+
+  // Tests give a factory of their own.
+  explicit ServiceClient(ClientOptions options, TransportFactory factory = make_service_transport);
   ~ServiceClient();
 
   ServiceClient(const ServiceClient&) = delete;
@@ -45,9 +52,12 @@ class ServiceClient {
   auto guard(Call call);
 
   ClientOptions options_;
+  TransportFactory factory_;
   std::unique_ptr<ServiceTransport> transport_;
+  std::chrono::steady_clock::time_point last_used_{};
   TimePoint renew_at_ = TimePoint::max();
   std::size_t held_ = 0;
+  std::uint64_t connections_ = 0;
 };
 
 }  // namespace iothub
