@@ -224,11 +224,12 @@ void DeviceClient::lose(const Error& error) {
   notify(ConnectionEvent::lost, error.what());
 }
 
-// A wait ends early when the token has to be renewed meanwhile. One that is overdue, because a
-// message is held, does not end it.
+// A wait ends early when the token has to be renewed meanwhile. One that is overdue because a
+// message is held does not end it.
 Duration DeviceClient::until_renewal(Duration wait) const {
   const auto left = renew_at_ - now();
-  return left > Duration::zero() ? std::min(wait, left) : wait;
+  if (left <= Duration::zero() && held_ > 0) return wait;
+  return std::min(wait, std::max<Duration>(left, Duration{1}));
 }
 
 void DeviceClient::notify(ConnectionEvent event, std::string_view cause) {
