@@ -71,14 +71,13 @@ void Auditor::require(bool holds, int number, const std::string& text) {
   if (!holds) violation(number, text);
 }
 
-void Auditor::begin(std::string, TimePoint now) {
+void Auditor::begin(TimePoint now) {
   now_ = now;
   model_.run_timers(now);
   line_ = nullptr;
   restarted_ = connection_ended_ = refused_settlement_ = https_ended_ = false;
   touched_.clear();
   abandoned_.clear();
-  purged_.clear();
 }
 
 bool Auditor::usable(const std::string& device) const {
@@ -117,8 +116,7 @@ void Auditor::send(Op& op) {
   const auto key = op.queue + "/" + queue.generation;
   require(queue.last > acknowledged_[key], 7, "a sequence number that was given out before");
   auto& info = edit(op.body);
-  info = {op.queue, queue.generation, op.message_id, before + 1, now_, expires, 0, 0, {}, false,
-          false};
+  info = {op.queue, queue.generation, op.message_id, before + 1, now_, expires, {}, false, false};
   bodies_[{key, info.sequence}] = op.body;
 }
 
@@ -178,7 +176,6 @@ void Auditor::set_enabled(const std::string& device, bool enabled) {
 std::size_t Auditor::purge(const std::string& device) {
   for (auto& message : model_.queues[device].messages) edit(message.body).ended_by = "a purge";
   touched_.insert(device);
-  purged_ = device;
   return model_.purge(device, now_);
 }
 
@@ -260,10 +257,7 @@ bool Auditor::settle(const std::string& queue, const hub::LockToken& token, hub:
   if (queue.empty()) return true;
   auto& info = edit(body);
   if (verb == Verb::complete || verb == Verb::reject) info.ended_by = text_of(verb);
-  if (verb == Verb::abandon) {
-    ++info.abandons;
-    abandoned_ = body;
-  }
+  if (verb == Verb::abandon) abandoned_ = body;
   return true;
 }
 

@@ -78,7 +78,7 @@ class Auditor {
   Auditor(const hub::Settings& settings, const hub::Limits& limits, TimePoint now);
 
   // ---- steps
-  void begin(std::string what, TimePoint now);
+  void begin(TimePoint now);
   // `output`: what the hub wrote in this step. Before compare().
   void apply(Line& line, Op& op, std::string_view output);
   void send(Op& op);  // in process; the hub should do as op.expected says
@@ -111,7 +111,6 @@ class Auditor {
     std::string device, generation, message_id;
     hub::SequenceNumber sequence = 0;
     TimePoint enqueued{}, expires{};
-    std::uint64_t locks = 0, abandons = 0;
     std::string ended_by;
     bool acknowledged = false;  // its sender was told
     bool committed = false;
@@ -172,7 +171,6 @@ class Auditor {
   bool https_ended_ = false;
   std::set<std::string> touched_;  // queues that this step may change
   std::string abandoned_;          // body
-  std::string purged_;
 };
 
 }  // namespace simulation

@@ -60,10 +60,7 @@ hub::LockToken Auditor::lock(Line& line, const std::string& queue, ModelMessage&
   message.lock =
       model_test::ModelLock{token, receiver == nullptr ? 0 : receiver->holder, now_ + duration};
   if (line.protocol == Protocol::mqtt) message.published = true;
-  if (!queue.empty()) {
-    ++model_.counts.delivered;
-    ++edit(message.body).locks;
-  }
+  if (!queue.empty()) ++model_.counts.delivered;
   line.sent[queue].push_back({message.sequence, token, message.delivery_count});
   return token;
 }

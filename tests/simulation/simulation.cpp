@@ -226,7 +226,7 @@ std::string Simulation::trace() const {
 void Simulation::audited(Wire& wire, const std::string& what, const std::function<void()>& call,
                          const std::vector<OpPtr>& ops) {
   note(wire.line.name + " " + what);
-  auditor_.begin(what, now_);
+  auditor_.begin(now_);
   const std::size_t before = wire.session->output().size();
   call();
   std::string written;
@@ -242,7 +242,7 @@ void Simulation::audited(Wire& wire, const std::string& what, const std::functio
 
 void Simulation::audited(const std::string& what, const std::function<void()>& call) {
   note(what);
-  auditor_.begin(what, now_);
+  auditor_.begin(now_);
   call();
   finish_step(nullptr);
 }
@@ -440,7 +440,6 @@ void Simulation::cut(Wire& wire) {
 void Simulation::commit() {
   auto [changes, sequence] = hub_->take_changes();
   note("commit of " + std::to_string(changes.size()));
-  ++tally_.commits;
   if (sabotage_.changes) sabotage_.changes(changes);
   if (durable_ && !changes.empty()) store_->apply(changes);
   committed_ = sequence;
@@ -462,7 +461,6 @@ void Simulation::advance() {
     by = random_.one_of<hub::Duration>({5s, 15s, 30s, 60s, 61s, 10min});
     if (random_.chance(20)) by = 2h;
   }
-  if (by > 1min) ++tally_.jumps;
   // In strides, so that no feedback message is born and dead between two looks.
   for (const hub::Duration stride = settings_.feedback_ttl / 2; by > 0ms;
        by -= std::min(by, stride)) {
@@ -490,7 +488,6 @@ void Simulation::send_in_process() {
 }
 
 void Simulation::administer() {
-  ++tally_.administration;
   const std::string device = steps_ <= 3 ? std::string(1, "abc"[steps_ - 1]) : world_.some_device();
   const bool known = auditor_.model().queues.contains(device);
   hub::DeviceSpec spec;

@@ -41,8 +41,7 @@ class Simulation {
   const std::string& profile() const { return profile_; }
   // How often each kind of thing has happened, so that a test can see that it did.
   struct Tally {
-    std::uint64_t sends = 0, connections = 0, cuts = 0, restarts = 0, commits = 0, jumps = 0,
-                  settlements = 0, deliveries = 0, batches = 0, administration = 0;
+    std::uint64_t sends = 0, settlements = 0, connections = 0, cuts = 0, restarts = 0;
   };
   const Tally& tally() const { return tally_; }
 

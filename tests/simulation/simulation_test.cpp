@@ -46,7 +46,7 @@ void play(std::uint64_t seed, std::uint64_t steps, Totals& totals) {
 }  // namespace
 
 TEST_CASE("SIM-01 devices and services over all protocols keep every invariant") {
-  const auto total = number_from("SIM_STEPS", 100'000);
+  const auto total = number_from("SIM_STEPS", 60'000);
   const auto first = number_from("SIM_SEED", number_from("SIM_FIRST_SEED", 1));
   Totals totals;
   if (std::getenv("SIM_SEED") != nullptr) {
