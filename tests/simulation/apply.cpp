@@ -75,7 +75,7 @@ void Auditor::begin(TimePoint now) {
   now_ = now;
   model_.run_timers(now);
   line_ = nullptr;
-  restarted_ = connection_ended_ = refused_settlement_ = https_ended_ = false;
+  restarted_ = connection_ended_ = refused_settlement_ = https_ended_ = puback_ = false;
   touched_.clear();
   abandoned_.clear();
 }
@@ -391,6 +391,7 @@ void Auditor::apply_mqtt(Line& line, Op& op, std::string_view output) {
   }
   if (!line.connected || line.ended) return;
   if (op.kind == Op::Kind::puback) {
+    puback_ = true;
     Receiving* receiver = line.find(line.device);
     if (receiver == nullptr) return;
     auto& entries = receiver->in_flight;

@@ -168,7 +168,7 @@ class Auditor {
   // Of the current step: what it was, and what helps to name a difference.
   Line* line_ = nullptr;
   bool restarted_ = false, connection_ended_ = false, refused_settlement_ = false;
-  bool https_ended_ = false;
+  bool https_ended_ = false, puback_ = false;
   std::set<std::string> touched_;  // queues that this step may change
   std::string abandoned_;          // body
 };

@@ -84,7 +84,7 @@ void Auditor::absorb(Line& line, Receiving& receiver, const View::Messages& mess
       entry = ends ? entries.erase(entry) : entry + 1;
     }
   };
-  if (line.protocol == Protocol::mqtt) complete_acked();
+  if (puback_) complete_acked();  // at once; else only after what is locked anew
 
   std::vector<hub::SequenceNumber> waiting;
   for (const auto& message : found->second.messages) {
