@@ -30,5 +30,5 @@ install(EXPORT iothub_client NAMESPACE iothub:: FILE iothub_client-targets.cmake
   DESTINATION ${package_dir} COMPONENT iothub_client)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/iothub_client-config.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/iothub_client-config-version.cmake
-  ${CMAKE_SOURCE_DIR}/cmake/FindProton.cmake
+  ${CMAKE_CURRENT_SOURCE_DIR}/FindProton.cmake
   DESTINATION ${package_dir} COMPONENT iothub_client)
