@@ -17,7 +17,6 @@ using hub::HubErrc;
 
 namespace {
 
-constexpr std::uint64_t max_message_size = 1024 * 1024;
 constexpr std::size_t logged_address_bytes = 256;
 
 hub::HubError wrong_role() {
@@ -43,12 +42,13 @@ void echo(pn_link_t* pn) {
   pn_terminus_copy(pn_link_target(pn), pn_link_remote_target(pn));
   pn_link_set_snd_settle_mode(pn, pn_link_remote_snd_settle_mode(pn));
   pn_link_set_rcv_settle_mode(pn, pn_link_remote_rcv_settle_mode(pn));
-  pn_link_set_max_message_size(pn, max_message_size);
+  pn_link_set_max_message_size(pn, FrameGuard::message_bytes_max);
 }
 
 }  // namespace
 
 void Connection::on_attach(pn_link_t* pn) {
+  if (!may_have_more_links()) return;
   const std::string_view text = address_of(pn);
   auto made = pn_terminus_get_type(pn_link_remote_target(pn)) == PN_COORDINATOR
                   ? LinkResult(hub::fail(HubErrc::feature_not_supported, "transactions"))

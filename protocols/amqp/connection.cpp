@@ -16,7 +16,6 @@ namespace amqp {
 
 namespace {
 
-constexpr std::size_t message_bytes_max = 1024 * 1024;  // above it the link is closed
 constexpr hub::Duration open_timeout = std::chrono::seconds{60};
 constexpr pn_millis_t idle_timeout_min_ms = 5000;
 
@@ -147,7 +146,7 @@ void Connection::dispatch(pn_event_t* event) {
   switch (pn_event_type(event)) {
     case PN_CONNECTION_REMOTE_OPEN: return on_remote_open();
     case PN_CONNECTION_REMOTE_CLOSE: drop_all(); return engine_.close_after_peer();
-    case PN_SESSION_REMOTE_OPEN: return pn_session_open(pn_event_session(event));
+    case PN_SESSION_REMOTE_OPEN: return on_begin(pn_event_session(event));
     case PN_SESSION_REMOTE_CLOSE: return on_session_closed(pn_event_session(event));
     case PN_LINK_REMOTE_OPEN: return on_attach(pn_event_link(event));
     case PN_LINK_REMOTE_CLOSE: return on_link_closed(pn_event_link(event), true);
@@ -170,6 +169,24 @@ void Connection::on_remote_open() {
   engine_.encode();  // our open is out, whatever comes behind the client's
 }
 
+void Connection::on_begin(pn_session_t* session) {
+  if (!may_have_more_links()) return;
+  pn_session_open(session);
+}
+
+// who has not said who it is needs a pair of links for $cbs, and may be anybody.
+bool Connection::may_have_more_links() {
+  if (!credentials_.empty() || (guard_.session_count() <= anonymous_sessions_max &&
+                                guard_.link_count() <= anonymous_links_max)) {
+    return true;
+  }
+  if (!closing_) {
+    close_connection({"amqp:resource-limit-exceeded",
+                      "too many sessions or links without a token on this connection"});
+  }
+  return false;
+}
+
 void Connection::on_delivery(pn_delivery_t* delivery) {
   pn_link_t* pn = pn_delivery_link(delivery);
   Link* link = link_of(pn);
@@ -180,7 +197,7 @@ void Connection::on_delivery(pn_delivery_t* delivery) {
   if (!pn_delivery_readable(delivery)) return;
   if (link == nullptr || pn_delivery_aborted(delivery)) return pn_delivery_settle(delivery);
   const std::size_t size = pn_delivery_pending(delivery);
-  if (size > message_bytes_max) {
+  if (size > FrameGuard::message_bytes_max) {
     return detach(*link, to_wire(hub::fail(hub::HubErrc::message_too_large,
                                            "a message has at most 1048576 bytes")));
   }
@@ -298,11 +315,11 @@ void Connection::detach_closed(Link& link, hub::CloseReason reason) {
 }
 
 void Connection::close_connection(const WireError& error) {
+  closing_ = true;
   drop_all();
   engine_.close(error);
   do engine_.encode();
   while (dispatch_events());
-  closing_ = true;
 }
 
 void Connection::drop(Link& link) {

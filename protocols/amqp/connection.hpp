@@ -56,6 +56,8 @@ class Connection {
 
  private:
   static constexpr std::size_t output_bytes_max = 1024 * 1024;
+  static constexpr std::size_t anonymous_sessions_max = 1024;  // pools begin one for each device
+  static constexpr std::size_t anonymous_links_max = 64;
 
   // A device with links on this connection, be they one or five.
   struct DevicePeer {
@@ -69,6 +71,8 @@ class Connection {
   bool dispatch_events();  // false: there were none
   void dispatch(pn_event_t* event);
   void on_remote_open();
+  void on_begin(pn_session_t* session);
+  bool may_have_more_links();  // false: the connection is closed
   void on_delivery(pn_delivery_t* delivery);
   void on_credit(pn_link_t* link);
   void on_link_closed(pn_link_t* link, bool closed);

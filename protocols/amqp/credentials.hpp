@@ -27,6 +27,8 @@ class Credentials {
 
   bool add(hub::Principal principal);  // false: there are credentials_max already
 
+  bool empty() const { return devices_.empty() && policies_.empty(); }
+
   struct DeviceGrant {
     CredentialPtr credential;
     hub::DeviceIdentity identity;

@@ -29,10 +29,10 @@ class FrameGuard::Fields {
   explicit Fields(const Value& list) : reader_(list.bytes), left_(list.count) {}
 
   std::optional<std::uint32_t> number(Type type) {
+    Reader ahead = reader_;  // a described value is no number, and is passed by all the same
+    skip();
     Value value;
-    if (left_ == 0) return std::nullopt;
-    --left_;
-    if (!reader_.read(value) || value.type != type) return std::nullopt;
+    if (!ahead.read(value) || value.type != type) return std::nullopt;
     return static_cast<std::uint32_t>(value.bits);
   }
   bool flag() { return number(Type::boolean).value_or(0) != 0; }
@@ -149,11 +149,14 @@ bool FrameGuard::check_performative(std::uint16_t channel, std::string_view body
     case Descriptor::open: open_seen_ = true; return true;
     case Descriptor::begin: return on_begin(channel, fields);
     case Descriptor::attach: return on_attach(channel, fields);
-    case Descriptor::transfer: return on_transfer(channel, fields);
+    case Descriptor::transfer: return on_transfer(channel, fields, whole.rest().size());
     case Descriptor::detach: return on_detach(channel, fields);
     case Descriptor::end:
       if (const auto found = channels_.find(channel); found != channels_.end()) {
         link_count_ -= found->second.links.size();
+        for (const auto& [handle, link] : found->second.links) {
+          unfinished_bytes_ -= link.unfinished_bytes;
+        }
         channels_.erase(found);
       }
       return true;
@@ -177,6 +180,7 @@ bool FrameGuard::on_begin(std::uint16_t channel, Fields& fields) {
 bool FrameGuard::on_attach(std::uint16_t channel, Fields& fields) {
   fields.skip();  // name
   const auto handle = fields.number(Type::uint);
+  const bool peer_receives = fields.flag();  // role
   const auto found = channels_.find(channel);
   if (!handle || found == channels_.end()) {
     return fail("amqp:not-allowed", "an attach without a handle or outside a session");
@@ -185,14 +189,16 @@ bool FrameGuard::on_attach(std::uint16_t channel, Fields& fields) {
     return fail("amqp:resource-limit-exceeded",
                 "more than " + std::to_string(links_max) + " links on one connection");
   }
-  if (!found->second.links.try_emplace(*handle).second) {
+  const auto [link, is_new] = found->second.links.try_emplace(*handle);
+  if (!is_new) {
     return fail("amqp:session:handle-in-use", "handle " + std::to_string(*handle) + " is in use");
   }
+  link->second.peer_receives = peer_receives;
   ++link_count_;
   return true;
 }
 
-bool FrameGuard::on_transfer(std::uint16_t channel, Fields& fields) {
+bool FrameGuard::on_transfer(std::uint16_t channel, Fields& fields, std::size_t payload_bytes) {
   const auto handle = fields.number(Type::uint);
   const auto session = channels_.find(channel);
   if (!handle || session == channels_.end()) {
@@ -204,6 +210,9 @@ bool FrameGuard::on_transfer(std::uint16_t channel, Fields& fields) {
                 "a transfer on handle " + std::to_string(*handle) + ", which is not attached");
   }
   IncomingLink& link = found->second;
+  if (link.peer_receives) {
+    return fail("amqp:not-allowed", "a transfer on a link whose sender is the hub");
+  }
   const auto delivery_id = fields.number(Type::uint);
   fields.skip();  // delivery-tag
   const auto message_format = fields.number(Type::uint);
@@ -219,15 +228,26 @@ bool FrameGuard::on_transfer(std::uint16_t channel, Fields& fields) {
   }
   link.more = more && !aborted;
   message_format_ = link.message_format;
+  unfinished_bytes_ -= link.unfinished_bytes;
+  link.unfinished_bytes =
+      link.more ? std::min(link.unfinished_bytes + payload_bytes, message_bytes_max) : 0;
+  unfinished_bytes_ += link.unfinished_bytes;
+  if (unfinished_bytes_ > unfinished_bytes_max) {
+    return fail("amqp:resource-limit-exceeded",
+                "more than 16 MiB of messages that have begun and not ended");
+  }
   return true;
 }
 
 bool FrameGuard::on_detach(std::uint16_t channel, Fields& fields) {
   const auto handle = fields.number(Type::uint);
   const auto found = channels_.find(channel);
-  if (!handle || found == channels_.end() || found->second.links.erase(*handle) == 0) {
+  if (!handle || found == channels_.end() || !found->second.links.contains(*handle)) {
     return fail("amqp:session:unattached-handle", "a detach of a link that is not attached");
   }
+  const auto link = found->second.links.find(*handle);
+  unfinished_bytes_ -= link->second.unfinished_bytes;
+  found->second.links.erase(link);
   --link_count_;
   return true;
 }

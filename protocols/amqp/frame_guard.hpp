@@ -2,7 +2,8 @@
 // Looks at every frame before Proton does, for two reasons: Proton 0.37 hides the message format of
 // a transfer, and it asserts, or keeps pointers to freed sessions and links, when a peer
 // breaks certain rules (a second begin on a channel, a handle attached twice, a first transfer
-// without delivery-id). Here those are errors of the peer.
+// without delivery-id, a transfer on a link that the hub sends on). Here those are errors of the
+// peer.
 //
 //   stream = header [1*frame(type 1) header] *frame(type 0)     header = "AMQP" id 1 0 0
 //   frame  = size:u32 doff:u8 type:u8 channel:u16 ext* [performative payload]
@@ -20,7 +21,10 @@ namespace amqp {
 class FrameGuard {
  public:
   static constexpr std::size_t frame_bytes_max = 65'536;  // what our open announces
-  static constexpr std::size_t links_max = 16'384;  // a bound on what one peer can make us keep
+  static constexpr std::size_t message_bytes_max = 1024 * 1024;  // then its link is closed
+  // Bounds on what one peer can make us keep: links, and messages that have begun.
+  static constexpr std::size_t links_max = 16'384;
+  static constexpr std::size_t unfinished_bytes_max = 16 * 1024 * 1024;
   static constexpr std::uint32_t batch_format = 0x80013700;
 
   // Takes from the front of `input`. A header or frame, whole; empty: more is needed, or fault() is
@@ -34,14 +38,18 @@ class FrameGuard {
   };
   const Fault& fault() const { return fault_; }
 
+  std::size_t link_count() const { return link_count_; }  // that the peer has not detached
+  std::size_t session_count() const { return channels_.size(); }
   bool in_sasl() const { return phase_ == Phase::sasl; }
   // Of the delivery that the transfer just handed out belongs to.
   std::uint32_t message_format() const { return message_format_; }
 
  private:
   struct IncomingLink {
+    bool peer_receives = false;
     bool more = false;  // a delivery has begun and goes on in the next transfer
     std::uint32_t message_format = 0;
+    std::size_t unfinished_bytes = 0;  // of that delivery; at most message_bytes_max are kept
   };
   struct Channel {
     std::unordered_map<std::uint32_t, IncomingLink> links;  // by the peer's handle
@@ -54,7 +62,7 @@ class FrameGuard {
   bool check_performative(std::uint16_t channel, std::string_view body);
   bool on_begin(std::uint16_t channel, Fields& fields);
   bool on_attach(std::uint16_t channel, Fields& fields);
-  bool on_transfer(std::uint16_t channel, Fields& fields);
+  bool on_transfer(std::uint16_t channel, Fields& fields, std::size_t payload_bytes);
   bool on_detach(std::uint16_t channel, Fields& fields);
   bool fail(const char* condition, std::string description);
 
@@ -65,6 +73,7 @@ class FrameGuard {
   std::string whole_;  // a frame that came in pieces, while it is handed out
   std::unordered_map<std::uint16_t, Channel> channels_;
   std::size_t link_count_ = 0;
+  std::size_t unfinished_bytes_ = 0;  // of all links
   std::uint32_t message_format_ = 0;
   Fault fault_;
 };

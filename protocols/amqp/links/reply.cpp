@@ -12,11 +12,13 @@ namespace amqp {
 namespace {
 
 constexpr std::size_t pending_max = 1000;
+constexpr std::size_t pending_bytes_max = 1024 * 1024;  // a request's id, which comes back, is long
 
 }  // namespace
 
 bool ReplyNode::send(pn_session_t* session, std::string message) {
-  if (pending_.size() >= pending_max) return false;
+  if (pending_.size() >= pending_max || pending_bytes_ > pending_bytes_max) return false;
+  pending_bytes_ += message.size();
   pending_.push_back({session, std::move(message)});
   pump();
   return true;
@@ -41,6 +43,7 @@ void ReplyNode::pump() {
     ++next_tag_;
     const bool settled = pn_link_remote_snd_settle_mode(link->pn()) == PN_SND_SETTLED;
     amqp::send(link->pn(), {tag.data(), tag.size()}, pending_.front().message, settled);
+    pending_bytes_ -= pending_.front().message.size();
     pending_.pop_front();
   }
 }

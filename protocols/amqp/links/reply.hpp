@@ -27,6 +27,7 @@ class ReplyNode {
   ReplyLink* link_for(pn_session_t* session) const;
 
   std::deque<Pending> pending_;
+  std::size_t pending_bytes_ = 0;
   std::vector<ReplyLink*> links_;
   std::uint32_t next_tag_ = 0;
 };

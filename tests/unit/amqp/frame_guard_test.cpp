@@ -92,8 +92,19 @@ TEST_CASE("A-20 what Proton 0.37 cannot stand is refused before it") {
   CHECK(fault_of(amqp_header + open_frame() + attach_sender_frame(0, 0, "a", "x")) ==
         "amqp:not-allowed");  // no session
   CHECK(fault_of(prologue() + transfer_frame({}, "")) == "amqp:session:unattached-handle");
+  CHECK(fault_of(prologue() + attach_receiver_frame(0, 0, "a", "x") + transfer_frame({}, "")) ==
+        "amqp:not-allowed");  // the hub is this link's sender
   const std::string begin_reply = raw_frame(0, 1, hex("00 53 11 d0 00000007 00000001 60 0000"));
   CHECK(fault_of(prologue() + begin_reply) == "amqp:not-allowed");
+}
+
+TEST_CASE("A-20 a described value where a number belongs shifts no field behind it") {
+  // transfer: handle, delivery-id, tag, format (described), settled, not more; then one that would
+  // be its continuation, had `more` been read one field off.
+  const std::string transfer = raw_frame(
+      0, 0, hex("00 53 14 d0 00000013 00000006 52 00 52 00 a0 01 74 00 a1 01 78 52 00 41 42"));
+  CHECK(fault_of(prologue() + attach_sender_frame(0, 0, "a", "x") + transfer +
+                 transfer_frame({0, 0, std::nullopt, 0, false, false}, "")) == "amqp:invalid-field");
 }
 
 TEST_CASE("A-20 malformed frames") {
