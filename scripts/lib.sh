@@ -20,6 +20,9 @@ BUILD_PACKAGES=(
   libsqlite3-dev libssl-dev libspdlog-dev libcli11-dev doctest-dev
 )
 
+# What the fuzzers need beside that.
+FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)
+
 # What the tests need beside that, as command:package. A command that is already there is good
 # enough wherever it came from; Node above all is often installed by other means.
 TEST_TOOLS=(
@@ -38,17 +41,18 @@ BENCH_PACKAGES=(libqpid-proton11-dev-examples)
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# missing_packages SET...: the packages that `build`, `run`, `test` or `bench` still lack, one a line.
+# missing_packages SET...: the packages that `build`, `fuzz`, `run`, `test` or `bench` still lack, one a line.
 missing_packages() {
   local set tool package tools packages
   for set in "$@"; do
     tools=() packages=()
     case $set in
       build) packages=("${BUILD_PACKAGES[@]}") ;;
+      fuzz) packages=("${FUZZ_PACKAGES[@]}") ;;
       run) tools=("${RUN_TOOLS[@]}") ;;
       test) tools=("${TEST_TOOLS[@]}") packages=("${TEST_PACKAGES[@]}") ;;
       bench) tools=("${BENCH_TOOLS[@]}") packages=("${BENCH_PACKAGES[@]}") ;;
-      *) die "unknown set of packages: $set (build, run, test, bench)" ;;
+      *) die "unknown set of packages: $set (build, fuzz, run, test, bench)" ;;
     esac
     for tool in "${tools[@]}"; do
       command -v "${tool%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${tool%%:*}" ] || printf '%s\n' "${tool#*:}"

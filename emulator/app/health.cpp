@@ -19,7 +19,6 @@ bool is_healthy(const Config& config) {
   // An address that means "any" is answered on loopback as well as on any other.
   const auto& address = config.control_listen;
   const bool local = is_loopback(address) || address == "0.0.0.0" || address == "::";
-  boost::system::error_code error;
   asio::io_context context;
   boost::beast::tcp_stream stream(context);
   stream.expires_after(std::chrono::seconds{2});

@@ -1,6 +1,6 @@
 #include "protocols/net/tls.hpp"
 
-#include "emulator/core/encoding.hpp"
+#include "protocols/net/client_certificate.hpp"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -88,26 +88,6 @@ int choose_http11(SSL*, const unsigned char** out, unsigned char* out_size,
   if (found != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_NOACK;
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
-}
-
-std::string digest_hex(X509* certificate, const EVP_MD* digest) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
-  unsigned int size = 0;
-  if (X509_digest(certificate, digest, bytes.data(), &size) != 1) return {};
-  return hub::hex_encode({reinterpret_cast<const char*>(bytes.data()), size});
-}
-
-std::string common_name(X509* certificate) {
-  X509_NAME* subject = X509_get_subject_name(certificate);
-  const int index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-  if (index < 0) return {};
-  unsigned char* text = nullptr;
-  const int size =
-      ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index)));
-  if (size < 0) return {};
-  std::string name(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
-  OPENSSL_free(text);
-  return name;
 }
 
 }  // namespace
@@ -223,10 +203,8 @@ protocols::PeerInfo TlsStream::peer() const {
   peer.encrypted = true;
   if (const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name)) peer.server_name = name;
   if (X509* certificate = SSL_get0_peer_certificate(ssl_)) {
-    peer.certificate = hub::ClientCertificate{digest_hex(certificate, EVP_sha1()),
-                                              digest_hex(certificate, EVP_sha256()),
-                                              common_name(certificate),
-                                              context_->trusts_peer_of(ssl_)};
+    peer.certificate = read_client_certificate(certificate);
+    peer.certificate->chain_trusted = context_->trusts_peer_of(ssl_);
     ERR_clear_error();
   }
   return peer;

@@ -1,0 +1,10 @@
+#include "tests/fuzz/support/target.hpp"
+
+namespace fuzz {
+
+std::vector<Target>& targets() {
+  static std::vector<Target> all;
+  return all;
+}
+
+}  // namespace fuzz
