@@ -211,6 +211,80 @@ TEST_CASE("N-01 a message above the bound is refused with 1009, which arrives th
   CHECK(server.log().has("WebSocket peer breaks the protocol"));
 }
 
+TEST_CASE("M-03 a flood of empty and one-byte fragments is one message, and holds up nobody") {
+  TestServer server(upgrading());
+  const auto port = server.listen();
+  TcpClient client(port), other(port);
+  for (TcpClient* each : {&client, &other}) {
+    each->send(request);
+    read_head(*each);
+  }
+  constexpr int fragments = 5000;
+  std::string flood = frame(2, "", false);
+  for (int i = 0; i < fragments; ++i) flood += frame(0, "", false) + frame(0, "x", false);
+  client.send(flood);
+  other.send(frame(2, "me too"));
+  CHECK(other.receive(8) == std::string("\x82\x06me too"));
+  client.send(frame(0, "", true));
+  // What is echoed is one byte for each fragment that had one, in whatever frames.
+  std::size_t echoed = 0;
+  while (echoed < fragments) {
+    const std::string head = client.receive(2);
+    REQUIRE(head.size() == 2);
+    std::size_t size = static_cast<std::uint8_t>(head[1]);
+    if (size == 126) {
+      const std::string more = client.receive(2);
+      size = static_cast<std::size_t>(static_cast<std::uint8_t>(more[0])) * 256 +
+             static_cast<std::uint8_t>(more[1]);
+    }
+    REQUIRE(size < 65'536);
+    CHECK(client.receive(size) == std::string(size, 'x'));
+    echoed += size;
+  }
+  CHECK(echoed == fragments);
+}
+
+TEST_CASE("M-02 a frame that claims to be compressed is refused with 1002: nothing was negotiated") {
+  TestServer server(upgrading());
+  TcpClient client(server.listen());
+  client.send(request);  // offers permessage-deflate
+  read_head(client);
+  std::string compressed = frame(2, "x");
+  compressed[0] = static_cast<char>(compressed[0] | 0x40);
+  client.send(compressed);
+  const std::string answer = client.receive(4);
+  CHECK(answer == std::string("\x88\x02\x03\xea", 4));
+}
+
+TEST_CASE("M-03 a flood of pings from a peer that does not read stops being read") {
+  TestServer server(upgrading());
+  const auto port = server.listen();
+  TcpClient client(port), other(port);
+  for (TcpClient* each : {&client, &other}) {
+    each->send(request);
+    read_head(*each);
+  }
+  // Its pongs fill the sockets' buffers, then the server no longer takes its pings: what the client
+  // can send is bounded by buffers, the server's memory by one pong.
+  client.socket().non_blocking(true);
+  std::string flood;
+  for (int i = 0; i < 500; ++i) flood += frame(9, std::string(120, 'p'));
+  std::size_t sent = 0;
+  constexpr std::size_t enough = 256u * 1024 * 1024;
+  int refused = 0;
+  while (refused < 200 && sent < enough) {
+    error_code error;
+    sent += client.socket().write_some(boost::asio::buffer(flood), error);
+    // A turn of the server between two tries, so that this is no matter of time.
+    if (error) {
+      ++refused;
+      other.send(frame(2, "x"));
+      CHECK(other.receive(3) == std::string("\x82\x01x"));
+    }
+  }
+  CHECK(sent < enough);
+}
+
 TEST_CASE("M-03 bytes that came with the upgrade request are not lost") {
   TestServer server(upgrading());
   TcpClient client(server.listen());

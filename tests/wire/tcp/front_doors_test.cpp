@@ -1,11 +1,5 @@
 // The real sessions behind real sockets: every way in that an SDK takes, on one running server.
-#include "emulator/app/server.hpp"
-
-#include <doctest/doctest.h>
-
-#include "emulator/app/file_io.hpp"
-#include "emulator/core/auth.hpp"
-#include "tests/unit/net/tls_client.hpp"
+#include "tests/wire/tcp/front_doors.hpp"
 
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -17,60 +11,6 @@ namespace beast = boost::beast;
 namespace websocket = beast::websocket;
 
 namespace {
-
-constexpr auto device_key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
-const std::string amqp_sasl_header("AMQP\x03\x01\x00\x00", 8);
-const std::string connack_accepted("\x20\x02\x00\x00", 4);
-
-class FrontDoors {
- public:
-  FrontDoors() : server_(config(), log_, clock_), thread_([this] { server_.run(); }) {}
-  ~FrontDoors() {
-    server_.request_stop();
-    thread_.join();
-  }
-  std::uint16_t port(const char* name) const { return server_.report().port(name); }
-  ClientOptions tls() const {
-    ClientOptions options;
-    options.ca = app::read_file(server_.report().ca_path).value();
-    return options;
-  }
-  std::string token(const std::string& resource, const std::string& key, const std::string& policy = {}) {
-    return hub::make_sas_token(resource, key, clock_.now() + std::chrono::hours{1}, policy);
-  }
-  std::string mqtt_connect() {
-    const auto field = [](const std::string& text) {
-      return std::string{static_cast<char>(text.size() >> 8), static_cast<char>(text.size() & 0xff)} + text;
-    };
-    const std::string body = field("MQTT") + std::string("\x04\xc2\x00\x3c", 4) + field("d1") +
-                             field("localhost/d1/?api-version=2021-04-12") +
-                             field(token("localhost/devices/d1", device_key));
-    REQUIRE(body.size() >= 128);
-    return "\x10" + std::string{static_cast<char>(body.size() % 128 | 128), static_cast<char>(body.size() / 128)} +
-           body;
-  }
-
- private:
-  app::Config config() {
-    app::write_file_atomically(folder_.path() / "seed.json",
-                               std::string(R"({"devices": [{"id": "d1", "primaryKey": ")") + device_key +
-                                   "\"}]}",
-                               0600);
-    app::Config config;
-    config.mqtts_port = config.amqps_port = config.https_port = config.control_port = 0;
-    config.mqtt_port = config.amqp_port = config.http_port = 0;
-    config.tls_dir = folder_.path() / "tls";
-    config.seed = folder_.path() / "seed.json";
-    return config;
-  }
-
-  Watchdog watchdog_;
-  TemporaryFolder folder_;
-  CollectingLog log_;
-  app::SystemClock clock_;
-  app::Server server_;
-  std::thread thread_;
-};
 
 template <class Stream>
 std::string exchange(Stream& stream, const std::string& request, std::size_t size) {
