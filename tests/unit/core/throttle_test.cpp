@@ -111,7 +111,7 @@ TEST_CASE("THR-01 new connections and telemetry are counted, a batch by its mess
   CHECK(t.hub.send_telemetry(telemetry(1), t.now));
 }
 
-TEST_CASE("THR-02 a refused send has used its share of the minute, but none of the quota") {
+TEST_CASE("THR-02 INV-35 a refused send has used its share of the minute, but none of the quota") {
   TestHub t(tier("S1", 1000));
   t.create("d");
   for (int i = 0; i < 50; ++i) REQUIRE(t.send("d"));
@@ -123,7 +123,7 @@ TEST_CASE("THR-02 a refused send has used its share of the minute, but none of t
   CHECK(t.hub.metrics().daily_message_quota_used == 50);
 }
 
-TEST_CASE("THR-03 a message costs one unit for each 4 KB begun, 512 bytes on the free tier") {
+TEST_CASE("THR-03 INV-35 a message costs one unit for each 4 KB begun, 512 bytes on the free tier") {
   CHECK(DailyQuota::cost(0, Sku::s1) == 1);
   CHECK(DailyQuota::cost(4096, Sku::s1) == 1);
   CHECK(DailyQuota::cost(4097, Sku::s1) == 2);
@@ -132,7 +132,7 @@ TEST_CASE("THR-03 a message costs one unit for each 4 KB begun, 512 bytes on the
   CHECK(DailyQuota::cost(513, Sku::f1) == 2);
 }
 
-TEST_CASE("THR-03 beyond the day's quota sends and telemetry are 403002 until 00:00 UTC") {
+TEST_CASE("THR-03 INV-35 beyond the day's quota sends and telemetry are 403002 until 00:00 UTC") {
   TestHub t(tier("none", 3));
   t.create("d");
   t.now = hub::from_unix_seconds(1'800'000'000 / 86'400 * 86'400 + 86'399);
