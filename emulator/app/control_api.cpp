@@ -213,7 +213,7 @@ std::string metrics_text(const hub::Metrics& metrics) {
        metrics.authentication_failures},
       {"iothub_emulator_throttled", "counter", "Operations refused by the tier's throttles",
        metrics.throttled},
-      {"dailyMessageQuotaUsed", "gauge", "dailyMessageQuotaUsed: messages charged since 00:00 UTC",
+      {"dailyMessageQuotaUsed", "gauge", "dailyMessageQuotaUsed: messages charged that day, as of the last one",
        metrics.daily_message_quota_used},
   };
   std::ostringstream out;

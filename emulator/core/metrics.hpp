@@ -25,7 +25,7 @@ struct Metrics {
   Counter connections_open{0};
   Counter authentication_failures{0};
   Counter throttled{0};                     // refused by THR-01
-  Counter daily_message_quota_used{0};      // dailyMessageQuotaUsed; falls back to 0 each day
+  Counter daily_message_quota_used{0};      // dailyMessageQuotaUsed, as of the last message
 };
 
 }  // namespace hub

@@ -24,6 +24,8 @@ constexpr std::uint64_t a_minute = 60;  // of a figure per second
 Rate rate_of(Operation operation, Sku sku) {
   const bool s2 = sku == Sku::s2, s3 = sku == Sku::s3;
   switch (operation) {
+    case Operation::query:
+      return {s3 ? 1000u : 20u};
     case Operation::c2d_send:
     case Operation::registry:
       return {s3 ? 5000u : 100u};

@@ -18,8 +18,9 @@ enum class Operation : std::uint8_t {
   registry,  // a bulk call counts each device
   twin_read,
   twin_update,
+  query,
 };
-constexpr std::size_t operation_count = 7;
+constexpr std::size_t operation_count = 8;
 
 // THR-01: a figure of the documents holds for each whole minute of the hub's clock, a figure per
 // second times 60. What the real hub delays first ("traffic shaping") is refused here at once.

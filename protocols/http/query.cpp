@@ -62,6 +62,9 @@ std::size_t page_size(std::string_view asked, std::size_t most) {
 
 hub::Result<void> query_devices(Exchange& exchange) {
   if (auto known = check_query(exchange.body); !known) return known;
+  if (auto admitted = exchange.hub.admit(hub::Operation::query, 1, exchange.now); !admitted) {
+    return admitted;
+  }
   // The token is the last id of the page before, which may be gone meanwhile: nothing is skipped.
   const auto after = hub::base64_decode(exchange.head.find("x-ms-continuation").value_or(""));
   if (!after)

@@ -13,6 +13,19 @@
 namespace model_test {
 
 enum class Verb { complete, reject, abandon, release };
+inline std::string name_of(Verb verb) {
+  switch (verb) {
+    case Verb::complete:
+      return "complete";
+    case Verb::reject:
+      return "reject";
+    case Verb::abandon:
+      return "abandon";
+    case Verb::release:
+      return "release";
+  }
+  return {};
+}
 
 struct ModelLock {
   hub::LockToken token;

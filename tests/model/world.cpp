@@ -14,20 +14,6 @@ namespace {
 
 std::string short_token(const hub::LockToken& token) { return token.to_text().substr(0, 8); }
 
-std::string name_of(Verb verb) {
-  switch (verb) {
-    case Verb::complete:
-      return "complete";
-    case Verb::reject:
-      return "reject";
-    case Verb::abandon:
-      return "abandon";
-    case Verb::release:
-      return "release";
-  }
-  return {};
-}
-
 bool loses(Transport older, std::optional<Transport> newcomer) {
   return !newcomer || *newcomer == Transport::mqtt || older == Transport::mqtt;
 }

@@ -32,7 +32,7 @@ std::string text_of(const Op& op) {
                                           "close", "connect", "subscribe", "unsubscribe", "puback",
                                           "get",   "purge",   "other"};
   std::string text = names[static_cast<int>(op.kind)];
-  if (op.kind == Op::Kind::settle) text = text_of(op.verb);
+  if (op.kind == Op::Kind::settle) text = name_of(op.verb);
   if (!op.queue.empty()) text += " " + op.queue;
   if (op.kind == Op::Kind::send) {
     text += " " + op.body + " ack=" + std::string(to_text(op.ack));
@@ -256,7 +256,7 @@ bool Auditor::settle(const std::string& queue, const hub::LockToken& token, hub:
   require(settled_.insert(token).second, 9, "one lock settled twice");
   if (queue.empty()) return true;
   auto& info = edit(body);
-  if (verb == Verb::complete || verb == Verb::reject) info.ended_by = text_of(verb);
+  if (verb == Verb::complete || verb == Verb::reject) info.ended_by = name_of(verb);
   if (verb == Verb::abandon) abandoned_ = body;
   return true;
 }

@@ -54,20 +54,6 @@ struct Op {
 };
 using OpPtr = std::shared_ptr<Op>;
 
-inline std::string text_of(Verb verb) {
-  switch (verb) {
-    case Verb::complete:
-      return "complete";
-    case Verb::reject:
-      return "reject";
-    case Verb::abandon:
-      return "abandon";
-    case Verb::release:
-      return "release";
-  }
-  return {};
-}
-
 std::string text_of(const Op& op);
 
 // A delivery as a client read it. What its protocol does not show is left out.

@@ -6,28 +6,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 
+import { Authority } from '../lib/certificates.mjs';
 import { Emulator, WORK } from '../lib/emulator.mjs';
 import { BackEnd, createDevice, Device, refused } from '../lib/sdk.mjs';
 import { CA, run } from '../lib/tools.mjs';
 
 let emulator;
 let backEnd;
-let made = 0;
-// A CA, an intermediate CA under it, and devices' certificates under that.
-function openssl(...args) { execFileSync('openssl', args, { stdio: 'ignore' }); }
-function issue(name, { issuer = null, ca = false, days = 1 } = {}) {
-  const base = path.join(WORK, `issued-${++made}`);
-  openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`,
-    '-keyout', `${base}.key`, '-out', `${base}.csr`);
-  fs.writeFileSync(`${base}.ext`, `basicConstraints=critical,CA:${ca ? 'TRUE' : 'FALSE'}\n`);
-  openssl('x509', '-req', '-in', `${base}.csr`, '-days', String(days), '-extfile', `${base}.ext`, '-out', `${base}.pem`,
-    ...(issuer ? ['-CA', issuer.file, '-CAkey', issuer.keyFile, '-CAcreateserial'] : ['-signkey', `${base}.key`]));
-  const cert = fs.readFileSync(`${base}.pem`, 'utf8');
-  return { file: `${base}.pem`, keyFile: `${base}.key`, cert, key: fs.readFileSync(`${base}.key`, 'utf8') };
-}
-
-const root = issue('Root of the tests', { ca: true });
-const intermediate = issue('Intermediate', { issuer: root, ca: true });
+const root = new Authority('root');
+const intermediate = new Authority('intermediate', root);
 before(async () => {
   emulator = await Emulator.start('--device-ca', root.file);
   backEnd = await BackEnd.open();
@@ -37,6 +24,7 @@ after(async () => {
   await emulator.stop();
 });
 
+let made = 0;
 function certificate() {
   const base = path.join(WORK, `x509-${++made}`);
   execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1',
@@ -111,11 +99,16 @@ test('mosquitto_pub with a certificate and no password', { timeout: 60_000 }, as
 
 const registerByCa = (name) => createDevice(name, { authentication: { type: 'certificateAuthority' } });
 
+// What a device shows: its certificate, and those between it and the root.
+function shown(leaf, chain = [intermediate]) {
+  const read = (file) => fs.readFileSync(file, 'utf8');
+  return { cert: [leaf.cert, ...chain.map((ca) => ca.file)].map(read).join(''), key: read(leaf.key) };
+}
+
 for (const transport of ['mqtt', 'mqtt-ws', 'amqp', 'amqp-ws', 'http']) {
   test(`a certificate under the registered CA is good over ${transport}`, { timeout: 60_000 }, async () => {
     const identity = await registerByCa(`ca-${transport}`);
-    const leaf = issue(identity.deviceId, { issuer: intermediate });
-    const device = await connect(identity, transport, { cert: leaf.cert + intermediate.cert, key: leaf.key });
+    const device = await connect(identity, transport, shown(intermediate.issue({ host: identity.deviceId })));
     await device.open();
     await backEnd.send(identity.deviceId, 'to a CA device', { messageId: 'x', ack: 'full' });
     assert.equal((await device.inbox.next()).data.toString(), 'to a CA device');
@@ -125,16 +118,14 @@ for (const transport of ['mqtt', 'mqtt-ws', 'amqp', 'amqp-ws', 'http']) {
 }
 
 for (const [what, make] of [
-  ['another name', (id) => ({ leaf: issue(`${id}x`, { issuer: intermediate }), chain: intermediate })],
-  ['another CA', (id) => ({ leaf: issue(id, { issuer: issue('Stranger', { ca: true }) }), chain: null })],
-  ['its intermediate left out', (id) => ({ leaf: issue(id, { issuer: intermediate }), chain: null })],
-  ['no validity any more', (id) => ({ leaf: issue(id, { issuer: intermediate, days: 0 }), chain: intermediate })],
+  ['another name', (host) => shown(intermediate.issue({ host: `${host}x` }))],
+  ['another CA', (host) => shown(new Authority('stranger').issue({ host }), [])],
+  ['its intermediate left out', (host) => shown(intermediate.issue({ host }), [])],
+  ['no validity any more', (host) => shown(intermediate.issue({ host, days: -1 }))],
 ]) {
   test(`a certificate with ${what} is refused`, { timeout: 60_000 }, async () => {
     const identity = await registerByCa(`ca-${what.replaceAll(' ', '-')}`);
-    const { leaf, chain } = make(identity.deviceId);
-    if (what.startsWith('no validity')) await new Promise((resolve) => { setTimeout(resolve, 1100); });
-    const device = await connect(identity, 'mqtt', { cert: leaf.cert + (chain?.cert ?? ''), key: leaf.key });
+    const device = await connect(identity, 'mqtt', make(identity.deviceId));
     assert.equal((await refused(device.open())).name, 'UnauthorizedError');
     await device.close();
   });

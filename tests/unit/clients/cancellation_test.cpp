@@ -5,6 +5,7 @@
 #include "clients/hub_client/service_client.hpp"
 #include "clients/hub_client/transports/name_lookup.hpp"
 #include "tests/unit/clients/tls_peer.hpp"
+#include "tests/unit/clients/kind_of.hpp"
 
 #include <doctest/doctest.h>
 
@@ -63,16 +64,6 @@ ClientOptions options(const TlsPeer& peer, TransportKind transport, Cancelled ca
   out.operation_timeout = 1h;
   out.cancelled = std::move(cancelled);
   return out;
-}
-
-ErrorKind kind_of(const auto& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  FAIL("no error");
-  return ErrorKind::protocol_error;
 }
 
 constexpr std::array kTransports{TransportKind::mqtt, TransportKind::mqtt_ws, TransportKind::amqp,

@@ -1,4 +1,5 @@
 #include "clients/hub_client/device_client.hpp"
+#include "tests/unit/clients/kind_of.hpp"
 
 #include <doctest/doctest.h>
 
@@ -79,16 +80,6 @@ ClientOptions options() {
 DeviceClient client(Script& script, const ClientOptions& with = options()) {
   return DeviceClient{
       with, [&script](const ClientOptions&) { return std::make_unique<FakeTransport>(script); }};
-}
-
-ErrorKind kind_of(const auto& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  FAIL("no error");
-  return ErrorKind::protocol_error;
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include "clients/hub_client/service_client.hpp"
+#include "tests/unit/clients/kind_of.hpp"
 
 #include <doctest/doctest.h>
 
@@ -60,16 +61,6 @@ ClientOptions options() {
 ServiceClient client(Script& script, const ClientOptions& with = options()) {
   return ServiceClient{
       with, [&script](const ClientOptions&) { return std::make_unique<FakeTransport>(script); }};
-}
-
-ErrorKind kind_of(const auto& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  FAIL("no error");
-  return ErrorKind::protocol_error;
 }
 
 using Log = std::vector<std::string>;

@@ -44,6 +44,7 @@ TEST_CASE("THR-01 the figures of each tier are those of the documents") {
       Row{Operation::registry, 100, 2000, 100, 5000},
       Row{Operation::twin_read, 6000, 6000, 6000, 30'000},
       Row{Operation::twin_update, 3000, 3000, 3000, 15'000},
+      Row{Operation::query, 20, 400, 20, 1000},
   };
   CHECK(rows.size() == hub::operation_count);
   for (const Row& row : rows) {

@@ -423,7 +423,13 @@ TEST_CASE("THR-01 registry calls of a tier are 429001 in Form A, a bulk call cou
   const auto refused = t.call({"GET", "/devices/d1?api-version=2021-04-12", token, {}, {}});
   CHECK(refused.status == 429);
   CHECK(refused.error() == "ThrottlingException");
-  // Messaging has shares of its own.
+  // Queries and messaging have shares of their own.
+  const auto query = [&] {
+    return t.call({"POST", "/devices/query?api-version=2021-04-12", token, {},
+                   R"({"query":"SELECT * FROM devices"})"}).status;
+  };
+  for (int i = 0; i < 20; ++i) REQUIRE(query() == 200);
+  CHECK(query() == 429);
   CHECK(t.call({"GET", "/devices/d1/messages/devicebound?api-version=2021-04-12", token, {}, {}})
             .status == 204);
 }
