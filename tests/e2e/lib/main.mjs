@@ -17,6 +17,7 @@ const files = fs.readdirSync(SUITE)
   .sort();
 
 const total = { passed: 0, failed: 0, skipped: 0 };
+const failures = []; // said once more at the end: the log above is long
 
 // The certificates are made on first start and kept; Node reads its extra CA once, at its own start.
 async function firstStart() {
@@ -47,8 +48,10 @@ async function runFile(file, ca) {
   }, FILE_LIMIT_MS);
   const code = await new Promise((resolve) => child.on('exit', resolve));
   clearTimeout(limit);
-  const counts = tally(fs.existsSync(tapFile) ? fs.readFileSync(tapFile, 'utf8') : '', code);
-  if (counts.died) console.log(`${name}: ended before its last test (exit ${code})`);
+  const tap = fs.existsSync(tapFile) ? fs.readFileSync(tapFile, 'utf8') : '';
+  const counts = tally(tap, code);
+  for (const [, test] of tap.matchAll(/^ *not ok \d+ - (.*)/gm)) failures.push(`${file}: ${test}`);
+  if (counts.died) failures.push(`${file}: ended before its last test (exit ${code})`);
   counts.failed += sanitizerReports(name);
   return counts;
 }
@@ -63,6 +66,7 @@ function sanitizerReports(name) {
     if (found) {
       ++reports;
       console.log(`${file}: ${found[0]}`);
+      failures.push(`${file}: a sanitizer's report`);
     }
   }
   return reports;
@@ -88,6 +92,7 @@ report(total);
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
 
 function report({ passed, failed, skipped }) {
+  for (const failure of failures) console.log(`failed: ${failure}`);
   console.log(`\ne2e: ${passed} passed, ${failed} failed, ${skipped} skipped`);
   if (process.env.E2E_RESULT) fs.writeFileSync(process.env.E2E_RESULT, `${passed} ${failed} ${skipped}\n`);
 }

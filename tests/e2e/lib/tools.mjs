@@ -1,10 +1,15 @@
 // Command-line clients as child processes: mosquitto_pub, mosquitto_sub, curl, Python with Proton.
 import { spawn } from 'node:child_process';
+import { after } from 'node:test';
 
 import { deviceToken } from './sas.mjs';
-import { until } from './wait.mjs';
+import { until, within } from './wait.mjs';
 
 export const CA = process.env.E2E_CA;
+
+// A test that fails leaves its tools running, and Node waits for them: the file would hang to its limit.
+const running = new Set();
+after(() => running.forEach((tool) => tool.process.kill('SIGKILL')));
 
 export class Tool {
   output = '';
@@ -14,9 +19,11 @@ export class Tool {
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream.on('data', (data) => { this.output += data.toString(); });
     }
+    running.add(this);
     this.exited = new Promise((resolve, reject) => {
       this.process.on('error', reject);
       this.process.on('close', (code, signal) => {
+        running.delete(this);
         this.ended = true;
         this.code = code;
         resolve({ code, signal, output: this.output });
@@ -25,17 +32,22 @@ export class Tool {
     this.process.stdin.end();
   }
 
-  shows(pattern, limitMs = 10_000) {
+  // Waits until the output has `pattern` so many times.
+  shows(pattern, times = 1) {
     return until(() => {
-      if (pattern.test(this.output)) return true;
-      if (this.ended) throw new Error(`ended with ${this.code} before ${pattern}:\n${this.output}`);
+      if (this.output.split(pattern).length > times) return true;
+      if (this.ended) throw new Error(`ended with ${this.code}`);
       return false;
-    }, `${pattern} in the output`, limitMs).catch((error) => { throw new Error(`${error.message}\n${this.output}`); });
+    }, `${pattern} in the output`).catch((error) => this.#tell(error));
   }
 
   async stop(signal = 'SIGTERM') {
     if (!this.ended) this.process.kill(signal);
-    return this.exited;
+    return within(this.exited, `the end after ${signal}`).catch((error) => this.#tell(error));
+  }
+
+  #tell(error) {
+    throw new Error(`${error.message}; what it said:\n${this.output}`);
   }
 }
 
