@@ -6,11 +6,10 @@
 #include "emulator/core/metrics.hpp"
 #include "emulator/core/time.hpp"
 #include "protocols/net/commit_gate.hpp"
+#include "protocols/net/poller.hpp"
 
-#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/intrusive/list.hpp>
 
 #include <atomic>
@@ -22,9 +21,6 @@
 
 namespace net {
 
-namespace asio = boost::asio;
-using Executor = asio::io_context::executor_type;
-using Socket = asio::basic_stream_socket<asio::ip::tcp, Executor>;
 using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
                                          asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
@@ -60,6 +56,7 @@ class IoThread {
 
   asio::io_context& context() { return context_; }
   Executor executor() { return context_.get_executor(); }
+  Poller& poller() { return poller_; }
   hub::Clock& clock() { return clock_; }
   hub::Log& log() { return log_; }
   hub::Metrics& metrics() { return metrics_; }
@@ -82,6 +79,7 @@ class IoThread {
   void for_each(Action action);
 
   asio::io_context context_{1};
+  Poller poller_{context_};
   hub::Clock& clock_;
   hub::Log& log_;
   hub::Metrics& metrics_;

@@ -4,7 +4,10 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 
+#include <cerrno>
 #include <chrono>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 
 namespace net {
@@ -16,6 +19,7 @@ using boost::system::system_error;
 
 constexpr auto accept_pause = std::chrono::seconds{1};
 constexpr int any_port_attempts = 16;
+constexpr int accepts_per_turn = 64;  // then the connections have theirs
 
 }  // namespace
 
@@ -35,6 +39,10 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
     if (endpoint.address().is_v6()) {
       acceptor_.set_option(asio::ip::v6_only(!endpoint.address().is_unspecified()));
     }
+    // What is accepted has these from the start.
+    acceptor_.set_option(tcp::no_delay(true));
+    acceptor_.set_option(asio::socket_base::keep_alive(true));
+    acceptor_.non_blocking(true);
     acceptor_.bind(endpoint);
     acceptor_.listen(asio::socket_base::max_listen_connections);
   }
@@ -44,10 +52,10 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
 
   void accept() {
     accepting_ = true;
-    acceptor_.async_accept([self = shared_from_this()](error_code error, Socket socket) {
+    acceptor_.async_wait(tcp::acceptor::wait_read, [self = shared_from_this()](error_code error) {
       if (!self->acceptor_.is_open()) return;
+      if (!error) error = self->accept_batch();
       if (error) return self->on_error(error);
-      self->welcome(std::move(socket));
       self->accept();
     });
   }
@@ -60,27 +68,46 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
   }
 
  private:
-  void welcome(Socket socket) {
+  // One wait for many: in a storm of connections the queue is never empty.
+  error_code accept_batch() {
+    for (int i = 0; i < accepts_per_turn && acceptor_.is_open(); ++i) {
+      tcp::endpoint peer;
+      auto size = static_cast<socklen_t>(peer.capacity());
+      const int descriptor =
+          ::accept4(acceptor_.native_handle(), peer.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (descriptor >= 0) {
+        peer.resize(size);
+        welcome(descriptor, peer);
+      } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        break;
+      } else if (errno != ECONNABORTED && errno != EINTR) {  // gone before it was accepted
+        return {errno, boost::system::system_category()};
+      }
+    }
+    return {};
+  }
+
+  void welcome(int descriptor, const tcp::endpoint& peer) {
     if (thread_.connection_count() >= service_->limits.connections_max) {
       if (!std::exchange(full_, true)) {
         thread_.log().warn("connection refused: too many are open",
                            {{"listener", service_->protocol},
                             {"limit", std::to_string(service_->limits.connections_max)}});
       }
+      ::close(descriptor);
       return;
     }
     full_ = false;
     std::shared_ptr<Stream> stream;
     if (tls_) {
-      stream = std::make_shared<TlsStream>(std::move(socket), tls_);
+      stream = std::make_shared<TlsStream>(thread_.poller(), descriptor, peer, tls_);
     } else {
-      stream = std::make_shared<TcpStream>(std::move(socket));
+      stream = std::make_shared<TcpStream>(thread_.poller(), descriptor, peer);
     }
     Connection::start(thread_, std::move(stream), service_);
   }
 
   void on_error(error_code error) {
-    if (error == asio::error::connection_aborted) return accept();  // gone before it was accepted
     accepting_ = false;
     thread_.log().warn("accept failed; trying again in a second",
                        {{"listener", service_->protocol},

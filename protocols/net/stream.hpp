@@ -5,8 +5,6 @@
 #include "protocols/net/io_thread.hpp"
 #include "protocols/session.hpp"
 
-#include <boost/asio/post.hpp>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,16 +31,6 @@ struct WriteResult {
   std::size_t size;
 };
 
-class StreamOwner {
- public:
-  virtual void on_readable() = 0;
-  virtual void on_writable() = 0;
-
- protected:
-  ~StreamOwner() = default;
-};
-using OwnerPtr = std::shared_ptr<StreamOwner>;
-
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -64,30 +52,19 @@ class Stream {
 // A stream on a descriptor, which a WebSocket can be put upon.
 class SocketStream : public Stream {
  public:
-  explicit SocketStream(Socket socket);
+  SocketStream(Poller& poller, int descriptor, const asio::ip::tcp::endpoint& peer)
+      : socket_(poller, descriptor, peer) {}
 
   void wait_readable(OwnerPtr owner) override;
   void wait_writable(OwnerPtr owner) override;
   void close() override;
   std::string error_text() const override { return error_; }
 
-  Socket& socket() { return socket_; }
-  // Completes with void(error_code) when a read is worth trying.
-  template <class Handler>
-  void async_wait_readable(Handler&& handler) {
-    if (may_have_more()) {
-      asio::post(socket_.get_executor(),
-                 [h = std::forward<Handler>(handler)]() mutable { h(boost::system::error_code{}); });
-    } else {
-      socket_.async_wait(Socket::wait_read, std::forward<Handler>(handler));
-    }
-  }
-
  protected:
   std::string address() const;
   IoStatus broken(int error_number);
 
-  Socket socket_;
+  PolledSocket socket_;
   std::string error_;
 };
 

@@ -127,10 +127,13 @@ bool TlsContext::trusts_peer_of(const SSL* ssl) const {
          X509_verify_cert(verification.get()) == 1;
 }
 
-TlsStream::TlsStream(Socket socket, std::shared_ptr<const TlsContext> context)
-    : SocketStream(std::move(socket)), context_(std::move(context)), ssl_(SSL_new(context_->native())) {
+TlsStream::TlsStream(Poller& poller, int descriptor, const asio::ip::tcp::endpoint& peer,
+                     std::shared_ptr<const TlsContext> context)
+    : SocketStream(poller, descriptor, peer),
+      context_(std::move(context)),
+      ssl_(SSL_new(context_->native())) {
   HUB_ASSERT(ssl_ != nullptr);
-  SSL_set_fd(ssl_, static_cast<int>(socket_.native_handle()));
+  SSL_set_fd(ssl_, socket_.descriptor());
   SSL_set_accept_state(ssl_);
 }
 
@@ -193,8 +196,7 @@ void TlsStream::say_goodbye(OwnerPtr) {
   ERR_clear_error();
   if (SSL_is_init_finished(ssl_)) SSL_shutdown(ssl_);  // close_notify; the peer's is not waited for
   ERR_clear_error();
-  boost::system::error_code ignored;
-  socket_.shutdown(Socket::shutdown_send, ignored);
+  socket_.shut_down_sending();
 }
 
 protocols::PeerInfo TlsStream::peer() const {

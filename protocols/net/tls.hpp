@@ -42,7 +42,8 @@ class TlsContext {
 
 class TlsStream final : public SocketStream {
  public:
-  TlsStream(Socket socket, std::shared_ptr<const TlsContext> context);
+  TlsStream(Poller& poller, int descriptor, const asio::ip::tcp::endpoint& peer,
+            std::shared_ptr<const TlsContext> context);
   ~TlsStream() override;
 
   IoStatus handshake() override;

@@ -20,6 +20,27 @@ namespace http = beast::http;
 namespace websocket = beast::websocket;
 using boost::system::error_code;
 
+// An operation of Beast's that waits in the place of a stream's owner.
+template <class Operation>
+class WaitingOperation final : public StreamOwner {
+ public:
+  explicit WaitingOperation(Operation&& operation) : operation_(std::move(operation)) {}
+  void on_readable() override { resume(); }
+  void on_writable() override { resume(); }
+
+ private:
+  void resume() {
+    Operation operation(std::move(operation_));
+    operation(error_code{});
+  }
+  Operation operation_;
+};
+
+template <class Operation>
+OwnerPtr waiting(Operation&& operation) {
+  return std::make_shared<WaitingOperation<Operation>>(std::move(operation));
+}
+
 // What Beast needs of a stream: two asynchronous operations over our own two that only try.
 class AsyncLower {
  public:
@@ -39,12 +60,12 @@ class AsyncLower {
           if (error) return self.complete(error, 0);
           if (!std::exchange(waited, true)) {
             if (!read_before_.empty()) return asio::post(get_executor(), std::move(self));
-            return stream_->async_wait_readable(std::move(self));
+            return stream_->wait_readable(waiting(std::move(self)));
           }
           std::size_t size = 0;
           const IoStatus status = try_read(buffers, size);
-          if (status == IoStatus::want_read) return wait(Socket::wait_read, std::move(self));
-          if (status == IoStatus::want_write) return wait(Socket::wait_write, std::move(self));
+          if (status == IoStatus::want_read) return stream_->wait_readable(waiting(std::move(self)));
+          if (status == IoStatus::want_write) return stream_->wait_writable(waiting(std::move(self)));
           self.complete(error_of(status), size);
         },
         token, get_executor());
@@ -61,8 +82,12 @@ class AsyncLower {
           const std::size_t size =
               asio::buffer_copy(asio::buffer(scratch.data(), scratch.size()), buffers);
           const WriteResult result = stream_->write({scratch.data(), size});
-          if (result.status == IoStatus::want_read) return wait(Socket::wait_read, std::move(self));
-          if (result.status == IoStatus::want_write) return wait(Socket::wait_write, std::move(self));
+          if (result.status == IoStatus::want_read) {
+            return stream_->wait_readable(waiting(std::move(self)));
+          }
+          if (result.status == IoStatus::want_write) {
+            return stream_->wait_writable(waiting(std::move(self)));
+          }
           written = result.size;
           done = true;
           asio::post(get_executor(), [s = std::move(self), e = error_of(result.status)]() mutable {
@@ -89,11 +114,6 @@ class AsyncLower {
       return result.status;
     }
     return IoStatus::ok;
-  }
-
-  template <class Handler>
-  void wait(Socket::wait_type type, Handler&& handler) {
-    stream_->socket().async_wait(type, std::forward<Handler>(handler));
   }
 
   static error_code error_of(IoStatus status) {
