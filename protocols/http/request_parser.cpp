@@ -45,7 +45,8 @@ class MessageParser final : public beast::http::basic_parser<true> {
  public:
   MessageParser(RequestHead& head, std::string& body) : head_(head), body_(body) {
     header_limit(head_bytes_max + 1);  // the scanner has measured it already
-    body_limit(drained_bytes_max);
+    // Beast's own count goes down again each time that it meets the same incomplete chunk line.
+    body_limit(boost::none);
   }
   bool body_too_large() const { return body_too_large_; }
   // A chunk's size line comes next, not its data.
@@ -63,7 +64,10 @@ class MessageParser final : public beast::http::basic_parser<true> {
                      error_code&) override {
     if (!head_done_) head_.headers.push_back({to_view(name), to_view(value)});
   }
-  void on_header_impl(error_code&) override { head_done_ = true; }
+  void on_header_impl(error_code& ec) override {
+    head_done_ = true;
+    announce(content_length().value_or(0), ec);
+  }
   void on_body_init_impl(boost::optional<std::uint64_t> const&, error_code&) override {}
   std::size_t on_body_impl(beast::string_view bytes, error_code&) override {
     if (body_.size() + bytes.size() > body_bytes_max) {
@@ -73,12 +77,20 @@ class MessageParser final : public beast::http::basic_parser<true> {
     if (!body_too_large_) body_.append(bytes.data(), bytes.size());
     return bytes.size();
   }
-  void on_chunk_header_impl(std::uint64_t size, beast::string_view, error_code&) override {
+  void on_chunk_header_impl(std::uint64_t size, beast::string_view, error_code& ec) override {
+    announce(size, ec);
     chunk_left_ = size;
   }
   std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view bytes, error_code& ec) override {
     chunk_left_ -= bytes.size();
     return on_body_impl(bytes, ec);
+  }
+  void announce(std::uint64_t size, error_code& ec) {
+    if (size > drained_bytes_max - announced_) {
+      ec = BeastError::body_limit;
+    } else {
+      announced_ += size;
+    }
   }
   void on_finish_impl(error_code&) override {}
   // Never called: this parser reads requests.
@@ -86,6 +98,7 @@ class MessageParser final : public beast::http::basic_parser<true> {
 
   RequestHead& head_;
   std::string& body_;
+  std::uint64_t announced_ = 0;  // bytes of the body, never more than drained_bytes_max
   std::uint64_t chunk_left_ = 0;
   bool head_done_ = false;
   bool body_too_large_ = false;
