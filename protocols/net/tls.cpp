@@ -36,6 +36,9 @@ struct Freer {
 using BioPtr = std::unique_ptr<BIO, Freer<BIO_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
 using CertificatePtr = std::unique_ptr<X509, Freer<X509_free>>;
+using CertificatesPtr = std::unique_ptr<STACK_OF(X509), Freer<[](STACK_OF(X509)* all) {
+  sk_X509_pop_free(all, X509_free);
+}>>;
 using StorePtr = std::unique_ptr<X509_STORE, Freer<X509_STORE_free>>;
 using VerificationPtr = std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>>;
 
@@ -43,17 +46,18 @@ BioPtr memory_bio(const std::string& text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
-void load(SSL_CTX* context, const std::string& chain, const std::string& key) {
-  const BioPtr chain_bio = memory_bio(chain);
-  const CertificatePtr leaf(PEM_read_bio_X509(chain_bio.get(), nullptr, nullptr, nullptr));
-  require(leaf && SSL_CTX_use_certificate(context, leaf.get()) == 1, "server certificate");
-  while (X509* issuer = PEM_read_bio_X509(chain_bio.get(), nullptr, nullptr, nullptr)) {
-    require(SSL_CTX_add0_chain_cert(context, issuer) == 1, "certificate chain");
+// Whether this client would be given the ECDSA certificate if it had the choice. TLS 1.2 asks for more
+// than this looks at, so there it has.
+bool prefers_ecdsa(SSL* ssl) {
+  if (SSL_version(ssl) != TLS1_3_VERSION) return false;
+  const int count = SSL_get_sigalgs(ssl, 0, nullptr, nullptr, nullptr, nullptr, nullptr);
+  for (int i = 0; i < count; ++i) {
+    int key = 0, hash = 0;
+    SSL_get_sigalgs(ssl, i, &key, &hash, nullptr, nullptr, nullptr);
+    if (key != EVP_PKEY_EC) return false;
+    if (hash == NID_sha256) return true;
   }
-  ERR_clear_error();  // the end of the PEM text is reported as an error
-  const KeyPtr private_key(PEM_read_bio_PrivateKey(memory_bio(key).get(), nullptr, nullptr, nullptr));
-  require(private_key && SSL_CTX_use_PrivateKey(context, private_key.get()) == 1, "server key");
-  require(SSL_CTX_check_private_key(context) == 1, "server key and certificate");
+  return false;
 }
 
 // An intermediate CA may be registered without its root: that is what partial chains are for.
@@ -92,13 +96,53 @@ int choose_http11(SSL*, const unsigned char** out, unsigned char* out_size,
 
 }  // namespace
 
+struct TlsContext::Pair {
+  Pair(const std::string& chain_pem, const std::string& key_pem) {
+    const BioPtr bio = memory_bio(chain_pem);
+    leaf.reset(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    require(leaf != nullptr, "server certificate");
+    issuers.reset(sk_X509_new_null());
+    while (X509* issuer = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
+      sk_X509_push(issuers.get(), issuer);
+    }
+    ERR_clear_error();  // the end of the PEM text is reported as an error
+    key.reset(PEM_read_bio_PrivateKey(memory_bio(key_pem).get(), nullptr, nullptr, nullptr));
+    require(key != nullptr, "server key");
+  }
+
+  CertificatePtr leaf;
+  CertificatesPtr issuers;
+  KeyPtr key;
+};
+
+// OpenSSL asks this for each handshake, the client's offer known.
+int TlsContext::choose_certificate(SSL* ssl, void* self) {
+  if (prefers_ecdsa(ssl)) return 1;
+  try {
+    const Pair& rsa = static_cast<const TlsContext*>(self)->rsa();
+    return SSL_use_cert_and_key(ssl, rsa.leaf.get(), rsa.key.get(), rsa.issuers.get(), 1);
+  } catch (const std::runtime_error&) {
+    return 0;  // the handshake fails and says so
+  }
+}
+
+const TlsContext::Pair& TlsContext::rsa() const {
+  std::call_once(rsa_once_, [this] { rsa_ = std::make_unique<Pair>(rsa_chain_, rsa_key_); });
+  return *rsa_;
+}
+
 TlsContext::TlsContext(const ServerCertificates& certificates, const std::string& device_cas)
-    : context_(SSL_CTX_new(TLS_server_method())), device_cas_(nullptr) {
+    : rsa_chain_(certificates.rsa_chain),
+      rsa_key_(certificates.rsa_key),
+      context_(SSL_CTX_new(TLS_server_method())),
+      device_cas_(nullptr) {
   require(context_ != nullptr, "TLS context");
   std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>> guard(context_);  // until all is well
   require(SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION) == 1, "TLS 1.2");
-  load(context_, certificates.rsa_chain, certificates.rsa_key);
-  load(context_, certificates.ecdsa_chain, certificates.ecdsa_key);
+  const Pair ecdsa(certificates.ecdsa_chain, certificates.ecdsa_key);
+  require(SSL_CTX_use_cert_and_key(context_, ecdsa.leaf.get(), ecdsa.key.get(), ecdsa.issuers.get(), 1) == 1,
+          "server key and certificate");
+  SSL_CTX_set_cert_cb(context_, choose_certificate, this);
   SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, accept_any_certificate);
   SSL_CTX_set_alpn_select_cb(context_, choose_http11, nullptr);
   // N-02: nothing is kept for a later resumption, no buffers while a connection is idle; reading

@@ -8,6 +8,7 @@
 #include "protocols/net/stream.hpp"
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 struct ssl_st;
@@ -16,7 +17,7 @@ struct x509_store_st;
 
 namespace net {
 
-// PEM texts. Both kinds are loaded and the client's offer decides (contract.md 6).
+// PEM texts. The client's offer decides between the two (contract.md 6).
 struct ServerCertificates {
   std::string rsa_chain, rsa_key;
   std::string ecdsa_chain, ecdsa_key;
@@ -36,6 +37,14 @@ class TlsContext {
   bool trusts_peer_of(const ssl_st* ssl) const;
 
  private:
+  struct Pair;
+  static int choose_certificate(ssl_st* ssl, void* self);
+  const Pair& rsa() const;
+
+  // Taken apart when the first client wants it: most do not, and it was a good part of the start.
+  const std::string rsa_chain_, rsa_key_;
+  mutable std::once_flag rsa_once_;
+  mutable std::unique_ptr<const Pair> rsa_;
   ssl_ctx_st* context_;
   x509_store_st* device_cas_;
 };
