@@ -38,10 +38,13 @@ RUN_TOOLS=(jq:jq)
 # What bench/compare needs beside the build.
 BENCH_TOOLS=(mosquitto:mosquitto python3:python3 openssl:openssl taskset:util-linux make:make)
 BENCH_PACKAGES=(libqpid-proton11-dev-examples)
+# Those that it compares with: Java, Erlang and npm's among them.
+PEER_TOOLS=(rabbitmq-server:rabbitmq-server nats-server:nats-server nginx:nginx-light npm:npm java:default-jre-headless)
+PEER_PACKAGES=(activemq libmqtt-client-java)
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# missing_packages SET...: the packages that `build`, `fuzz`, `run`, `test` or `bench` still lack, one a line.
+# missing_packages SET...: the packages that `build`, `fuzz`, `run`, `test`, `bench` or `peers` still lack, one a line.
 missing_packages() {
   local set tool package tools packages
   for set in "$@"; do
@@ -52,7 +55,8 @@ missing_packages() {
       run) tools=("${RUN_TOOLS[@]}") ;;
       test) tools=("${TEST_TOOLS[@]}") packages=("${TEST_PACKAGES[@]}") ;;
       bench) tools=("${BENCH_TOOLS[@]}") packages=("${BENCH_PACKAGES[@]}") ;;
-      *) die "unknown set of packages: $set (build, fuzz, run, test, bench)" ;;
+      peers) tools=("${PEER_TOOLS[@]}") packages=("${PEER_PACKAGES[@]}") ;;
+      *) die "unknown set of packages: $set (build, fuzz, run, test, bench, peers)" ;;
     esac
     for tool in "${tools[@]}"; do
       command -v "${tool%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${tool%%:*}" ] || printf '%s\n' "${tool#*:}"
@@ -86,8 +90,8 @@ install_missing() {
   local options=(-y -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300) refreshed=yes
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" \
     -o APT::Update::Error-Mode=any update || refreshed=no
-  # The mosquitto broker comes with a service, which nobody asked for. RUNLEVEL keeps it from being
-  # started where there is no systemd; where there is, it is stopped.
+  # The brokers come with services, which nobody asked for. RUNLEVEL keeps them from being started
+  # where there is no systemd; where there is, they are stopped.
   # shellcheck disable=SC2086  # a list of package names
   if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get "${options[@]}" \
     install --no-install-recommends $missing >/dev/null; then
@@ -96,9 +100,13 @@ install_missing() {
     fi
     die "apt-get could not install: $missing"
   fi
-  case " $missing" in
-    *" mosquitto "*) [ ! -d /run/systemd/system ] || "${as_root[@]}" systemctl disable --quiet --now mosquitto ;;
-  esac
+  [ -d /run/systemd/system ] || return 0
+  local service
+  for service in mosquitto rabbitmq-server nats-server nginx activemq; do
+    case " $missing" in
+      *" $service"[\ -]*) "${as_root[@]}" systemctl disable --quiet --now "$service" ;;
+    esac
+  done
 }
 
 # As many compilers as cores, but not more than memory allows: one of ours takes up to 1.5 GB.
