@@ -27,7 +27,7 @@ FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)
 # enough wherever it came from; Node above all is often installed by other means.
 TEST_TOOLS=(
   node:nodejs npm:npm python3:python3 mosquitto_pub:mosquitto-clients curl:curl openssl:openssl
-  ip:iproute2 unshare:util-linux docker-compose:docker-compose mosquitto:mosquitto
+  ip:iproute2 unshare:util-linux docker-compose:docker-compose mosquitto:mosquitto gcovr:gcovr
 )
 # ... and what is no command: the root certificates npm needs, Proton's Python binding.
 TEST_PACKAGES=(ca-certificates python3-qpid-proton)
