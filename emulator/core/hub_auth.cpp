@@ -181,6 +181,11 @@ Result<DeviceIdentity> Hub::authorize_device(const Principal& principal, const D
     if (principal.generation_id != identity->generation_id) {
       return refuse("device " + device.text + " was created anew since");
     }
+    // A proof by the former method is none, be it from before the change (SEC-12).
+    if (principal.by_certificate == (identity->authentication.type == AuthenticationType::sas)) {
+      return refuse("device " + device.text + " uses " +
+                    std::string(to_text(identity->authentication.type)) + " since");
+    }
   }
   return *identity;
 }

@@ -33,9 +33,10 @@ class CapturingLog : public hub::Log {
 };
 
 struct TestHub {
-  explicit TestHub(hub::Settings settings = {}, bool durable = false)
-      : hub({"localhost", hub::default_policies(well_known_key), settings, {}}, ids, log, now,
-            durable) {}
+  explicit TestHub(hub::Settings settings = {}, bool durable = false,
+                   std::vector<hub::SharedAccessPolicy> policies =
+                       hub::default_policies(well_known_key))
+      : hub({"localhost", std::move(policies), settings, {}}, ids, log, now, durable) {}
 
   hub::DeviceView create(std::string id) {
     hub::DeviceSpec spec;

@@ -44,7 +44,7 @@ std::string to_wire(const Call& call);
 // The hub of all tests, reached over HTTPS.
 class HttpHub : public ::test::TestHub {
  public:
-  explicit HttpHub(hub::Settings settings = {}) : TestHub(settings) {}
+  using TestHub::TestHub;
 
   std::string policy_token(const std::string& policy = "iothubowner") const;
   std::string device_token(const std::string& id) const;

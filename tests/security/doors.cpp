@@ -1,0 +1,87 @@
+#include "tests/security/doors.hpp"
+
+#include <variant>
+
+namespace security {
+
+Mqtt::Mqtt(::test::TestHub& hub, const Login& login) : hub_(hub) {
+  protocols::PeerInfo peer;
+  peer.address = "127.0.0.1:1234";
+  peer.certificate = login.certificate;
+  session_ = std::make_unique<mqtt::Session>(hub.hub, std::move(peer), [w = wakes_] { ++*w; }, hub.now);
+  const std::string username = "localhost/" + login.device + "/?api-version=2021-04-12";
+  mqtt::Connect packet;
+  packet.keep_alive_s = 0;
+  packet.client_id = login.device;
+  packet.username = username;
+  if (login.password) packet.password = *login.password;
+  send(packet);
+}
+
+Mqtt& Mqtt::publish(std::string_view topic, std::string_view payload) {
+  mqtt::Publish packet;
+  packet.topic = topic;
+  packet.payload = payload;
+  packet.qos = 1;
+  packet.packet_id = 9;
+  return send(packet);
+}
+
+Mqtt& Mqtt::run() {
+  for (int round = 0; round < 20; ++round) {
+    std::string_view bytes = session_->output();
+    mqtt::Decoder decoder(1 << 20);
+    while (decoder.next(bytes) == mqtt::Decoder::Status::packet) {
+      const mqtt::Packet& packet = decoder.packet();
+      if (const auto* connack = std::get_if<mqtt::Connack>(&packet)) {
+        accepted_ = connack->code == mqtt::ConnectReturn::accepted;
+      } else if (const auto* publish = std::get_if<mqtt::Publish>(&packet)) {
+        seen_.emplace_back(publish->topic);
+      } else if (std::holds_alternative<mqtt::Puback>(packet)) {
+        seen_.emplace_back("PUBACK");
+      } else if (std::holds_alternative<mqtt::Suback>(packet)) {
+        seen_.emplace_back("SUBACK");
+      }
+    }
+    session_->consume_output(session_->output().size());
+    if (std::exchange(*wakes_, 0) > 0) {
+      session_->on_wake(hub_.now);
+    } else if (const auto due = session_->next_deadline(); due && *due <= hub_.now) {
+      session_->on_time(hub_.now);
+    } else if (session_->output().empty()) {
+      return *this;
+    }
+  }
+  FAIL("the session never comes to rest");
+  return *this;
+}
+
+std::vector<std::string> Mqtt::take() {
+  run();
+  return std::exchange(seen_, {});
+}
+
+pn_link_t* Amqp::kept(pn_link_t* link) {
+  if (Client::is_attached(link)) return link;
+  condition = Client::condition_of(link);
+  client_.close(link);
+  return nullptr;
+}
+
+int https(HttpHub& hub, const std::string& method, const std::string& path, const std::string& token,
+          const std::string& body) {
+  return hub.call({method, path + api_version, token, {}, body}).status;
+}
+
+std::string devicebound(const std::string& device) { return "/devices/" + device + "/messages/devicebound"; }
+std::string events(const std::string& device) { return "/devices/" + device + "/messages/events"; }
+
+hub::DeviceSpec keys(const std::string& id, std::string_view primary, std::string_view secondary) {
+  hub::DeviceSpec spec;
+  spec.id = {id};
+  spec.primary_key = primary;
+  spec.secondary_key = secondary;
+  return spec;
+}
+
+}  // namespace security
