@@ -9,7 +9,10 @@ using namespace security;
 
 namespace {
 
-const hub::ClientCertificate certificate_of_a{std::string(40, 'a'), std::string(64, 'a'), "a"};
+// Of the thumbprint that the identity names, and signed by a CA of the hub.
+hub::ClientCertificate certificate_of(char device) {
+  return {std::string(40, device), std::string(64, device), std::string(1, device), true};
+}
 
 struct Credential {
   std::string name;
@@ -21,14 +24,21 @@ struct Credential {
 // HTTPS, a third waits for the window. Its identity has been read, so that a changed etag shows.
 struct Bench : HttpHub {
   explicit Bench(hub::AuthenticationType type) : HttpHub(one_in_flight()) {
-    hub::DeviceSpec a = keys("a", type == hub::AuthenticationType::sas ? device_key : "");
-    a.authentication_type = type;
-    if (type == hub::AuthenticationType::self_signed) a.primary_thumbprint = std::string(40, 'a');
-    REQUIRE(hub.create_device(a, now));
-    REQUIRE(hub.create_device(keys("b", key_of_b), now));
+    for (const char id : {'a', 'b'}) {
+      hub::DeviceSpec spec = keys(std::string(1, id), id == 'a' ? device_key : key_of_b);
+      spec.authentication_type = type;
+      if (type == hub::AuthenticationType::self_signed) spec.primary_thumbprint = std::string(40, id);
+      REQUIRE(hub.create_device(spec, now));
+    }
+    if (type == hub::AuthenticationType::sas) {
+      credential_of_b.token = hub::make_sas_token("localhost/devices/b", key_of_b, now + 10h);
+    } else {
+      credential_of_b.certificate = certificate_of('b');
+    }
     REQUIRE(send("b", "locked"));
     lock = get("b", 300s)->lock_token.to_text();
-    b.emplace(*this, Mqtt::Login{.device = "b", .password = token_of_b()});
+    b.emplace(*this, Mqtt::Login{.device = "b", .password = credential_of_b.token,
+                                 .certificate = credential_of_b.certificate});
     b->subscribe("devices/b/messages/devicebound/#").take();
     REQUIRE(send("b", "in flight"));
     REQUIRE(send("b", "waiting"));
@@ -39,8 +49,6 @@ struct Bench : HttpHub {
     settings.mqtt_in_flight_max = 1;
     return settings;
   }
-  std::string token_of_b() { return hub::make_sas_token("localhost/devices/b", key_of_b, now + 10h); }
-
   // Everything of b that somebody else could have changed or seen.
   std::string state() {
     const auto view = *hub.get_device({"b"}, now);
@@ -58,6 +66,7 @@ struct Bench : HttpHub {
   }
 
   const std::string key_of_b = hub::base64_encode("the key of b, of 32 bytes ------");
+  Credential credential_of_b{"b's own", {}};
   std::string lock;  // of b's message, over HTTPS
   std::optional<Mqtt> b;
 };
@@ -73,12 +82,12 @@ std::vector<Credential> credentials(Bench& bench, hub::AuthenticationType type) 
                            "localhost", "localhost/devices/a/messages/devicebound/../../../b", "/devices/b"}) {
       all.push_back({std::string("a's key over ") + sr, hub::make_sas_token(sr, device_key, bench.now + 1h)});
     }
-    all.push_back({"a's certificate, which its identity does not have", {}, certificate_of_a});
-  } else {
-    all.push_back({"a's certificate", {}, certificate_of_a});
-    all.push_back({"a's certificate, its name b", {},
-                   hub::ClientCertificate{std::string(40, 'a'), std::string(64, 'a'), "b", true}});
   }
+  auto named_b = certificate_of('a');
+  named_b.common_name = "b";  // and signed by nobody
+  named_b.chain_trusted = false;
+  all.push_back({"a's certificate", {}, certificate_of('a')});
+  all.push_back({"a certificate that a made itself, with the name of b", {}, named_b});
   return all;
 }
 
@@ -203,7 +212,10 @@ TEST_CASE("SEC-20 nothing that a device sends reaches another device's queue, id
       CHECK(bench.state() == before);
     }
     // b has its service: the message in flight, the one that waits, the one locked over HTTPS.
-    CHECK(https(bench, "DELETE", "/devices/b/messages/deviceBound/" + bench.lock, bench.token_of_b()) == 204);
+    const auto answer = bench.call({"DELETE", "/devices/b/messages/deviceBound/" + bench.lock + api_version,
+                                    bench.credential_of_b.token.value_or(""), {}, {}},
+                                   bench.credential_of_b.certificate);
+    CHECK(answer.status == 204);
     bench.b->send(mqtt::Puback{3});  // M-38: the second message's
     CHECK(bench.b->take().size() == 1);
     CHECK(bench.depth("b") == 1);
