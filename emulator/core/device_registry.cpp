@@ -8,7 +8,6 @@ namespace hub {
 
 namespace {
 
-constexpr std::size_t devices_max = 1'000'000;
 constexpr std::size_t status_reason_chars_max = 128;
 
 Result<void> check_key(std::string_view key) {
@@ -122,8 +121,8 @@ Result<DeviceIdentity> DeviceRegistry::create(const DeviceSpec& spec, TimePoint 
   if (devices_.contains(spec.id.text)) {
     return fail(HubErrc::device_already_exists, "Conflict: device " + spec.id.text);
   }
-  if (devices_.size() >= devices_max) {
-    return fail(HubErrc::too_many_devices, "a hub holds 1,000,000 devices");
+  if (devices_.size() >= devices_max_) {
+    return fail(HubErrc::too_many_devices, "a hub holds " + std::to_string(devices_max_) + " devices");
   }
   if (spec.status_reason && spec.status_reason->size() > status_reason_chars_max) {
     return fail(HubErrc::argument_invalid, "statusReason has at most 128 characters");

@@ -61,7 +61,8 @@ using IfMatch = std::optional<std::string>;
 
 class DeviceRegistry {
  public:
-  explicit DeviceRegistry(IdSource& ids) : ids_(ids) {}
+  explicit DeviceRegistry(IdSource& ids, std::size_t devices_max = 1'000'000)
+      : ids_(ids), devices_max_(devices_max) {}
 
   // device_already_exists; argument_invalid for a bad id, key or thumbprint; too_many_devices.
   Result<DeviceIdentity> create(const DeviceSpec& spec, TimePoint now);
@@ -82,6 +83,7 @@ class DeviceRegistry {
   std::string next_generation_id(TimePoint now);
 
   IdSource& ids_;
+  const std::size_t devices_max_;
   std::map<std::string, DeviceIdentity, std::less<>> devices_;
   std::uint64_t last_generation_ = 0;
 };

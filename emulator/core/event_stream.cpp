@@ -53,12 +53,4 @@ std::vector<TelemetryPtr> EventStream::read(std::uint32_t partition, std::uint64
   return out;
 }
 
-EventStream::PartitionInfo EventStream::info(std::uint32_t partition) const {
-  HUB_ASSERT(partition < partitions_.size());
-  const Partition& p = partitions_[partition];
-  const std::uint64_t first =
-      p.events.empty() ? p.next_sequence : p.events.front()->sequence_number;
-  return {first, p.next_sequence, p.next_offset};
-}
-
 }  // namespace hub

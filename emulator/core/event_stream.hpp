@@ -28,13 +28,6 @@ class EventStream {
   // Events of `partition` with a sequence number >= `from`, at most `count`.
   std::vector<TelemetryPtr> read(std::uint32_t partition, std::uint64_t from,
                                  std::size_t count) const;
-  struct PartitionInfo {
-    std::uint64_t first_sequence = 0;
-    std::uint64_t next_sequence = 0;
-    std::uint64_t next_offset = 0;
-  };
-  PartitionInfo info(std::uint32_t partition) const;
-  std::uint32_t partition_count() const { return static_cast<std::uint32_t>(partitions_.size()); }
 
   void restore(std::uint32_t partition, TelemetryPtr event);
 

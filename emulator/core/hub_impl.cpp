@@ -6,7 +6,7 @@ Hub::Impl::Impl(Hub& owner, TimePoint start, bool is_durable)
     : hub(owner),
       durable(is_durable),
       latest(start),
-      registry(owner.ids_),
+      registry(owner.ids_, owner.config_.limits.devices_max),
       device_queue_limits(device_limits()),
       feedback_queue_limits(feedback_limits()),
       feedback(QueueId{}, &feedback_queue_limits),
