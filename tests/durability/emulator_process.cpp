@@ -26,8 +26,8 @@ std::string bytes_of(const std::filesystem::path& file) {
 }
 
 std::vector<std::string> arguments_of(const Start& start, const std::filesystem::path& ready) {
-  std::vector<std::string> out{start.program, "--data", start.data, "--ready-file", ready,
-                               "--tls-dir",   start.work / "tls"};
+  std::vector<std::string> out{start.program, "--data",    start.data,        "--ready-file",
+                               ready,         "--tls-dir", start.work / "tls"};
   for (const auto* port : {"--mqtts-port", "--amqps-port", "--https-port", "--control-port"}) {
     out.insert(out.end(), {port, "0"});
   }

@@ -1,6 +1,8 @@
-// A library to be preloaded (LD_PRELOAD) into the emulator: kill -9 at a chosen write of a chosen file.
+// A library to be preloaded (LD_PRELOAD) into the emulator: kill -9 at a chosen write of a chosen
+// file.
 //
-//   KILL_AT_WRITE=hub.db-wal:53:half   at the 53rd write, truncation, sync or removal of a file of this
+//   KILL_AT_WRITE=hub.db-wal:53:half   at the 53rd write, truncation, sync or removal of a file of
+//   this
 //                                      name: before it, half of it written, or after it
 //   KILL_AT_WRITE=hub.*:1:after        of any file whose name begins so
 //
@@ -48,8 +50,8 @@ bool is_due(std::string_view path) {
   static std::atomic<std::uint64_t> count{0};
   if (order.number == 0) return false;
   const auto name = path.substr(path.rfind('/') + 1);
-  const bool begins = order.file.ends_with('*') &&
-                      name.starts_with(order.file.substr(0, order.file.size() - 1));
+  const bool begins =
+      order.file.ends_with('*') && name.starts_with(order.file.substr(0, order.file.size() - 1));
   return (begins || name == order.file) && ++count == order.number;
 }
 

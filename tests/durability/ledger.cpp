@@ -269,9 +269,8 @@ void Ledger::telemetry_begins(const std::vector<std::string>& message_ids) {
 void Ledger::telemetry_acknowledged(const std::vector<std::string>& message_ids) {
   const Lock lock{mutex_};
   acknowledged_["telemetry"] += message_ids.size();
-  const auto sent = std::find_if(telemetry_.rbegin(), telemetry_.rend(), [&](const Send& send) {
-    return send.message_ids == message_ids;
-  });
+  const auto sent = std::find_if(telemetry_.rbegin(), telemetry_.rend(),
+                                 [&](const Send& send) { return send.message_ids == message_ids; });
   sent->acknowledged = true;
 }
 
@@ -484,7 +483,8 @@ void Ledger::check_telemetry(const Stored& stored) {
     for (const auto& id : send.message_ids) {
       if (times(id) > 1) problem("telemetry " + id + " is there twice");
       if (times(id) == 0 && send.acknowledged) problem("telemetry " + id + " is lost");
-      if (times(id) != first) problem("telemetry " + id + " is part of a batch that is there by halves");
+      if (times(id) != first)
+        problem("telemetry " + id + " is part of a batch that is there by halves");
     }
   }
 }

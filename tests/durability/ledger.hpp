@@ -1,8 +1,8 @@
 #pragma once
 // What the hub has acknowledged, what is in doubt because the answer never came, and what follows
-// from both for the database that a kill leaves. Each operation is told before it goes out (*_begins)
-// and after its answer; what lies between the two when the kill comes may have happened or not, and
-// the check settles it: from then on it is certain again.
+// from both for the database that a kill leaves. Each operation is told before it goes out
+// (*_begins) and after its answer; what lies between the two when the kill comes may have happened
+// or not, and the check settles it: from then on it is certain again.
 //
 // Evidence counts as an acknowledgement: a delivery proves its send, a feedback record its outcome,
 // for the hub lets neither out before it is stored. Thread-safe.
@@ -81,7 +81,7 @@ class Ledger {
     Certainty stored = Certainty::in_doubt;
     unsigned abandons = 0, abandons_in_doubt = 0;
     Certainty settled = Certainty::no;
-    std::string outcome;  // of `settled`
+    std::string outcome;                 // of `settled`
     Certainty consumed = Certainty::no;  // its feedback record
     bool numbered = false;               // its sequence number was compared
     bool dead = false;                   // never to be in a queue again

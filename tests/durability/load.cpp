@@ -136,8 +136,8 @@ void settle(Worker& worker, DeviceClient& device, const ReceivedMessage& message
     return worker.ledger.settle_refused(id, disposition);
   }
   if (device.can(Disposition::abandon)) return worker.ledger.settle_acknowledged(id, disposition);
-  // A PUBACK has no answer. But what is answered on the same connection after it proves that the hub
-  // has seen it; not that it came in time, for one that expires.
+  // A PUBACK has no answer. But what is answered on the same connection after it proves that the
+  // hub has seen it; not that it came in time, for one that expires.
   if (message.expires_at || !worker.one_in(2)) return;
   send_telemetry(worker, device);
   worker.ledger.settle_acknowledged(id, disposition);
@@ -164,13 +164,17 @@ class RegistryWork {
       : worker_(worker), registry_(hub), service_(hub) {}
 
   void step() {
-    const auto id = worker_.name.substr(0, worker_.name.find('.')) + std::to_string(worker_.below(4));
+    const auto id =
+        worker_.name.substr(0, worker_.name.find('.')) + std::to_string(worker_.below(4));
     const auto device = get(id);
     if (!device) return create(id);
     switch (worker_.below(6)) {
-      case 0: return remove(id);
-      case 1: return update(*device);
-      case 2: return purge(id);
+      case 0:
+        return remove(id);
+      case 1:
+        return update(*device);
+      case 2:
+        return purge(id);
       default:
         if (device->status == "enabled") send(worker_, service_, id, false);
     }

@@ -52,8 +52,8 @@ class Load {
   std::vector<std::thread> threads_;
 };
 
-// Nothing is sent any more: receives and completes until every queue is empty, and reads feedback until
-// every record that is owed has come.
+// Nothing is sent any more: receives and completes until every queue is empty, and reads feedback
+// until every record that is owed has come.
 void drain(const iothub::ClientOptions& hub, Ledger& ledger, iothub::Duration limit);
 
 // The registry's answers about all devices, and how many messages each has.

@@ -4,9 +4,9 @@
 //
 // Each round starts the emulator with --data, asks the registry about everything, loads it from 16
 // clients, and kills it: after some time, at a chosen write to the log or the database, or while it
-// starts. Then the database that is left is compared with the ledger. The seed chooses moments, files
-// and what each client does; what the clients get done in that time is the machine's.
-// Writes TAP; exit 0 when nothing was found. A folder in which something was found stays.
+// starts. Then the database that is left is compared with the ledger. The seed chooses moments,
+// files and what each client does; what the clients get done in that time is the machine's. Writes
+// TAP; exit 0 when nothing was found. A folder in which something was found stays.
 #include "tests/durability/emulator_process.hpp"
 #include "tests/durability/ledger.hpp"
 #include "tests/durability/load.hpp"
@@ -44,7 +44,8 @@ struct Plan {
 
 std::string to_text(const Plan& plan, bool came) {
   if (!plan.order.empty()) return "at " + plan.order + (came ? "" : ", which did not come");
-  return std::to_string(plan.after.count()) + " ms after " + (plan.at_start ? "its start" : "it was ready");
+  return std::to_string(plan.after.count()) + " ms after " +
+         (plan.at_start ? "its start" : "it was ready");
 }
 
 constexpr std::array whens{"before", "half", "after"};
@@ -137,9 +138,7 @@ class Run {
     check();
   }
 
-  void check() {
-    ledger_.check(read_stored(options_.start.data, options_.start.work / "copy"));
-  }
+  void check() { ledger_.check(read_stored(options_.start.data, options_.start.work / "copy")); }
 
   const Options& options_;
   Ledger ledger_;
@@ -200,7 +199,8 @@ std::vector<std::string> kill_first_start(const Options& options) {
     again.kill9();
     const auto verdict = read_stored(start.data, start.work / "copy").integrity;
     if (!ready || verdict != "ok") {
-      problems.push_back("killed at write " + std::to_string(write) + ": " + verdict + "\n" + again.log());
+      problems.push_back("killed at write " + std::to_string(write) + ": " + verdict + "\n" +
+                         again.log());
       break;
     }
   }
@@ -215,7 +215,8 @@ int main(int argc, char** argv) {
   Options options;
   auto& start = options.start;
   options.seed = std::random_device{}();
-  CLI::App app{"Kills the emulator with --data under load and compares what is left.", "durability"};
+  CLI::App app{"Kills the emulator with --data under load and compares what is left.",
+               "durability"};
   app.add_option("--emulator", start.program, "The program")->required();
   app.add_option("--work", start.work, "A folder to work in, empty or missing")->required();
   app.add_option("--kills", options.kills, "Under load, default 10");
@@ -225,13 +226,15 @@ int main(int argc, char** argv) {
   app.add_option("--seed", options.seed, "Chooses what happens; printed, default random");
   CLI11_PARSE(app, argc, argv);
   start.data = start.work / "data";
-  start.kill_at_write = std::filesystem::canonical("/proc/self/exe").replace_filename("libkill_at_write.so");
+  start.kill_at_write =
+      std::filesystem::canonical("/proc/self/exe").replace_filename("libkill_at_write.so");
   start.flags = {"--set", "cloudToDevice.maxDeliveryCount=" + std::to_string(max_delivery_count),
                  "--set", "cloudToDevice.feedback.maxDeliveryCount=100",
                  "--set", "feedback.window=PT0.1S"};
   std::cout << "TAP version 13\n# seed " << options.seed << std::endl;
   const auto under_load = kill_under_load(options);
-  report(1, "ST-10 kill -9 under load from all protocols: what was acknowledged is there, once", under_load);
+  report(1, "ST-10 kill -9 under load from all protocols: what was acknowledged is there, once",
+         under_load);
   const auto first_start = kill_first_start(options);
   report(2, "ST-11 kill -9 at each write of the first start: the next one works", first_start);
   std::cout << "1..2" << std::endl;

@@ -26,11 +26,11 @@ struct StoredMessage {
 struct Stored {
   std::string integrity;  // "ok", else what SQLite's integrity_check or foreign_key_check says
   std::map<std::string, StoredDevice> devices;
-  std::map<std::string, StoredMessage> messages;         // by message id
-  std::map<std::string, std::uint64_t> last_sequence;    // by device
-  std::multimap<std::string, std::string> records;       // message id, status: pending or in a batch
-  std::map<std::string, std::uint64_t> events;           // how often, by message id
-  std::vector<std::string> oddities;                     // two rows of one message id, gaps
+  std::map<std::string, StoredMessage> messages;       // by message id
+  std::map<std::string, std::uint64_t> last_sequence;  // by device
+  std::multimap<std::string, std::string> records;     // message id, status: pending or in a batch
+  std::map<std::string, std::uint64_t> events;         // how often, by message id
+  std::vector<std::string> oddities;                   // two rows of one message id, gaps
 };
 
 // `scratch` is made, and removed again.
