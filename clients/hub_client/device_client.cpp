@@ -42,8 +42,14 @@ void DeviceClient::open(bool receiving) {
 }
 
 void DeviceClient::send_events(std::span<const Message> messages) {
-  if (messages.empty()) return;
   const Deadline deadline{options_.operation_timeout};
+  if (messages.size() > 1 && can_batch()) return send(messages, deadline);
+  for (const auto& message : messages) send({&message, 1}, deadline);
+}
+
+// A batch, or one message.
+void DeviceClient::send(std::span<const Message> messages, const Deadline& deadline) {
+  SendAttempt attempt{.number = sends_++};
   std::optional<Error> lost;
   for (;;) {
     if (!ready(deadline)) {
@@ -53,7 +59,7 @@ void DeviceClient::send_events(std::span<const Message> messages) {
     }
     try {
       if (messages.size() == 1) {
-        transport_->send_event(messages.front(), deadline.remaining());
+        transport_->send_event(messages.front(), attempt, deadline.remaining());
       } else {
         transport_->send_batch(messages, deadline.remaining());
       }
@@ -63,6 +69,7 @@ void DeviceClient::send_events(std::span<const Message> messages) {
       if (is_cancellation(error)) drop();
       if (!ends_connection(error)) throw;
       lost = error;
+      attempt.again = true;
       lose(error);
     }
   }

@@ -79,6 +79,7 @@ class DeviceClient {
   void close() noexcept;
 
  private:
+  void send(std::span<const Message> messages, const Deadline& deadline);
   void connect();
   bool reconnect(const Deadline& deadline);
   bool ready(const Deadline& deadline);
@@ -98,6 +99,7 @@ class DeviceClient {
   Backoff backoff_;
   std::chrono::steady_clock::time_point connected_at_{};
   std::optional<std::chrono::steady_clock::time_point> next_attempt_;
+  std::uint64_t sends_ = 0;
   std::size_t held_ = 0;  // received and not settled on this connection
   std::uint64_t connections_ = 0;
 };

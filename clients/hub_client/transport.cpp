@@ -44,9 +44,8 @@ Endpoint ClientOptions::endpoint(TransportKind kind) const {
   return {host, ports.https.value_or(connection.port.value_or(443))};
 }
 
-void DeviceTransport::send_batch(std::span<const Message> messages, Duration timeout) {
-  const Deadline deadline{timeout};
-  for (const auto& message : messages) send_event(message, deadline.remaining());
+void DeviceTransport::send_batch(std::span<const Message>, Duration) {
+  throw Error{ErrorKind::not_supported, "this protocol has no batches"};
 }
 
 std::unique_ptr<DeviceTransport> make_device_transport(const ClientOptions& options) {

@@ -10,12 +10,20 @@
 #include "clients/hub_client/options.hpp"
 #include "clients/hub_client/time.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 
 namespace iothub {
+
+// One try to send telemetry. A message keeps its number when it is sent again: MQTT wants the
+// packet id of the first try, and a flag.
+struct SendAttempt {
+  std::uint64_t number = 0;
+  bool again = false;
+};
 
 // `password` is a SAS token, or empty when the client certificate is the proof.
 class DeviceTransport {
@@ -29,11 +37,10 @@ class DeviceTransport {
   virtual bool renew(const std::string& /*password*/) { return false; }
 
   // Returns when the hub has taken the message.
-  virtual void send_event(const Message& message, Duration timeout) = 0;
+  virtual void send_event(const Message& message, const SendAttempt& attempt, Duration timeout) = 0;
 
   // Whether the protocol takes several messages at once, all or none.
   virtual bool can_batch() const { return false; }
-  // As one batch where the protocol can, else one by one.
   virtual void send_batch(std::span<const Message> messages, Duration timeout);
 
   // The next message, or nullopt when none came in time.

@@ -30,7 +30,7 @@ class AmqpDevice : public DeviceTransport {
     if (receiving) connection_->open_receiver(address_ + "devicebound", deadline.remaining());
   }
 
-  void send_event(const Message& message, Duration timeout) override {
+  void send_event(const Message& message, const SendAttempt&, Duration timeout) override {
     const Deadline deadline{timeout};
     if (!open().has_sender()) open().open_sender(address_ + "events", timeout);
     open().send(to_amqp(message), "send telemetry of " + device_, deadline.remaining());

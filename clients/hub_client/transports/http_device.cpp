@@ -56,7 +56,7 @@ class HttpDevice : public DeviceTransport {
     return true;
   }
 
-  void send_event(const Message& message, Duration timeout) override {
+  void send_event(const Message& message, const SendAttempt&, Duration timeout) override {
     send({"POST", path_ + "events" + std::string{kApiVersion}, telemetry_headers(message),
           message.body},
          timeout, "send telemetry of " + device_);

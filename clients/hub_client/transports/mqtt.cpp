@@ -24,11 +24,17 @@ constexpr std::uint16_t kKeepAliveS = 240;
 constexpr auto kPingEvery = std::chrono::seconds{120};
 constexpr std::size_t kBodyMax = 256 * 1024;
 constexpr auto kPongWithin = std::chrono::seconds{30};
+constexpr auto kAckWithin = std::chrono::seconds{10};
+
+// Packet ids. One PUBLISH is under way at a time; when it is sent again it has the id it had.
+constexpr std::uint16_t kSubscribe = 1, kFirstPublish = 2;
+constexpr std::uint64_t kPublishIds = 65534;
 
 class MqttDevice : public DeviceTransport {
  public:
-  explicit MqttDevice(const ClientOptions& options)
+  MqttDevice(const ClientOptions& options, MqttBase base)
       : options_(options),
+        base_(std::move(base)),
         device_(options.connection.device_id),
         devicebound_("devices/" + device_ + "/messages/devicebound/") {}
 
@@ -36,10 +42,7 @@ class MqttDevice : public DeviceTransport {
 
   void open(const std::string& password, bool receiving, Duration timeout) override {
     const Deadline deadline{timeout};
-    const auto endpoint = options_.endpoint(options_.transport);
-    stream_ = options_.transport == TransportKind::mqtt
-                  ? connect_tls(endpoint, options_, timeout)
-                  : connect_websocket(endpoint, options_, "/$iothub/websocket", "mqtt", timeout);
+    stream_ = base_.connect(timeout);
     mqtt::Connect connect;
     connect.client_id = device_;
     connect.user_name = options_.connection.host_name + "/" + device_ +
@@ -54,17 +57,17 @@ class MqttDevice : public DeviceTransport {
     if (receiving) subscribe(deadline);
   }
 
-  void send_event(const Message& message, Duration timeout) override {
+  void send_event(const Message& message, const SendAttempt& attempt, Duration timeout) override {
     // The hub could only close the connection, which says nothing, and again the next time.
     if (message.body.size() > kBodyMax) {
       throw Error{ErrorKind::message_too_large,
                   "send telemetry of " + device_ + ": the body has more than 256 KB"};
     }
     const Deadline deadline{timeout};
-    const auto id = next_packet_id();
+    const auto id = static_cast<std::uint16_t>(kFirstPublish + attempt.number % kPublishIds);
     const auto topic = "devices/" + device_ + "/messages/events/" + encode_property_bag(message);
     acked_.reset();
-    write(mqtt::encode_publish(topic, message.body, id), deadline);
+    write(mqtt::encode_publish(topic, message.body, id, attempt.again), deadline);
     await(deadline, "send telemetry of " + device_, [&] { return acked_ == id; });
   }
 
@@ -111,10 +114,9 @@ class MqttDevice : public DeviceTransport {
 
  private:
   void subscribe(const Deadline& deadline) {
-    const auto id = next_packet_id();
-    write(mqtt::encode_subscribe(devicebound_ + "#", id), deadline);
+    write(mqtt::encode_subscribe(devicebound_ + "#", kSubscribe), deadline);
     await(deadline, "subscribe to " + devicebound_ + "#",
-          [&] { return suback_ && suback_->packet_id == id; });
+          [&] { return suback_ && suback_->packet_id == kSubscribe; });
     if (suback_->return_code > 1) {
       throw Error{ErrorKind::unauthorized, "the hub refused the subscription to " + devicebound_};
     }
@@ -133,18 +135,28 @@ class MqttDevice : public DeviceTransport {
   // Reads once, for at most `timeout`, and handles what came; false when nothing did.
   bool pump(Duration timeout) {
     if (!stream_) throw Error{ErrorKind::connection_lost, "the connection is closed"};
-    const auto until_ping = std::chrono::ceil<Duration>(last_write_ + kPingEvery - Steady::now());
+    const auto until_ping = std::chrono::ceil<Duration>(last_write_ + kPingEvery - base_.now());
     const auto wait = std::clamp(until_ping, Duration{1}, std::max(timeout, Duration{1}));
     std::array<char, 8 * 1024> chunk{};
     const auto count = stream_->read_some(chunk.data(), chunk.size(), wait);
     buffer_.append(chunk.data(), count);
-    while (auto packet = mqtt::take_packet(buffer_)) on_packet(std::move(*packet));
+    while (auto packet = next_packet()) on_packet(std::move(*packet));
     ping_when_due();
     return count > 0;
   }
 
+  std::optional<mqtt::Packet> next_packet() {
+    try {
+      return mqtt::take_packet(buffer_);
+    } catch (const Error&) {  // nothing behind it can be read
+      stream_->close();
+      stream_.reset();
+      throw;
+    }
+  }
+
   void ping_when_due() {
-    const auto at = Steady::now();
+    const auto at = base_.now();
     if (ping_sent_ && at - *ping_sent_ > kPongWithin) {
       throw Error{ErrorKind::connection_lost, "the hub did not answer a ping"};
     }
@@ -177,7 +189,10 @@ class MqttDevice : public DeviceTransport {
   }
 
   void on_publish(mqtt::Packet packet) {
-    if (!packet.topic.starts_with(devicebound_)) return;  // never asked for; the hub's business
+    if (!packet.topic.starts_with(devicebound_)) {  // never asked for: acknowledged all the same
+      if (packet.qos == 1) write(mqtt::encode_puback(packet.packet_id), Deadline{kAckWithin});
+      return;
+    }
     ReceivedMessage message;
     message.delivery = packet.qos == 0 ? 0 : packet.packet_id;
     message.redelivered = packet.duplicate;
@@ -189,15 +204,11 @@ class MqttDevice : public DeviceTransport {
   void write(const std::string& bytes, const Deadline& deadline) {
     if (!stream_) throw Error{ErrorKind::connection_lost, "the connection is closed"};
     stream_->write(bytes, deadline.remaining());
-    last_write_ = Steady::now();
-  }
-
-  std::uint16_t next_packet_id() {
-    if (++packet_id_ == 0) packet_id_ = 1;
-    return packet_id_;
+    last_write_ = base_.now();
   }
 
   ClientOptions options_;
+  MqttBase base_;
   std::string device_;
   std::string devicebound_;
   std::unique_ptr<ByteStream> stream_;
@@ -205,15 +216,24 @@ class MqttDevice : public DeviceTransport {
   std::deque<ReceivedMessage> inbox_;  // bounded by the hub's in-flight window
   std::optional<mqtt::Packet> connack_, suback_;
   std::optional<std::uint16_t> acked_;
-  std::uint16_t packet_id_ = 0;
-  Steady::time_point last_write_ = Steady::now();
+  Steady::time_point last_write_{};
   std::optional<Steady::time_point> ping_sent_;
 };
 
 }  // namespace
 
+std::unique_ptr<DeviceTransport> make_mqtt_device(const ClientOptions& options, MqttBase base) {
+  return std::make_unique<MqttDevice>(options, std::move(base));
+}
+
 std::unique_ptr<DeviceTransport> make_mqtt_device(const ClientOptions& options) {
-  return std::make_unique<MqttDevice>(options);
+  return make_mqtt_device(options, {.connect = [options](Duration timeout) {
+                            const auto endpoint = options.endpoint(options.transport);
+                            return options.transport == TransportKind::mqtt
+                                       ? connect_tls(endpoint, options, timeout)
+                                       : connect_websocket(endpoint, options, "/$iothub/websocket",
+                                                           "mqtt", timeout);
+                          }});
 }
 
 }  // namespace iothub

@@ -1,5 +1,6 @@
 #include "clients/hub_client/transports/mqtt_codec.hpp"
 
+#include "clients/hub_client/encoding.hpp"
 #include "clients/hub_client/error.hpp"
 
 namespace iothub::mqtt {
@@ -59,6 +60,7 @@ class Reader {
     const std::size_t size = u16();
     if (size > rest_.size()) malformed("a string ends outside");
     std::string text{rest_.substr(0, size)};
+    if (!is_utf8(text) || text.find('\0') != std::string::npos) malformed("a string is no text");
     rest_.remove_prefix(size);
     return text;
   }
@@ -74,6 +76,7 @@ class Reader {
 Packet decode(std::uint8_t first, std::string_view body) {
   Packet out;
   out.type = static_cast<PacketType>(first >> 4);
+  if (out.type != PacketType::publish && (first & 0x0F) != 0) malformed("reserved flags");
   Reader in{body};
   switch (out.type) {
     case PacketType::connack:
@@ -85,6 +88,9 @@ Packet decode(std::uint8_t first, std::string_view body) {
       out.qos = (first >> 1) & 3;
       out.duplicate = (first & 8) != 0;
       out.topic = in.string();
+      if (out.topic.empty() || out.topic.find_first_of("+#") != std::string::npos) {
+        malformed("a topic that is empty or has a wildcard");
+      }
       if (out.qos > 1) malformed("a PUBLISH above QoS 1");
       if (out.qos == 1) {
         out.packet_id = in.u16();
@@ -137,12 +143,12 @@ std::string encode_connect(const Connect& connect) {
 }
 
 std::string encode_publish(std::string_view topic, std::string_view payload,
-                           std::uint16_t packet_id) {
+                           std::uint16_t packet_id, bool duplicate) {
   std::string body;
   put_string(body, topic);
   put_u16(body, packet_id);
   body += payload;
-  return packet(PacketType::publish, 0x02, body);
+  return packet(PacketType::publish, duplicate ? 0x0A : 0x02, body);
 }
 
 std::string encode_subscribe(std::string_view filter, std::uint16_t packet_id) {

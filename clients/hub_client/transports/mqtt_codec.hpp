@@ -52,7 +52,7 @@ struct Packet {
 // Error invalid_argument when a string is longer than 65535 bytes.
 std::string encode_connect(const Connect& connect);
 std::string encode_publish(std::string_view topic, std::string_view payload,
-                           std::uint16_t packet_id);                             // QoS 1
+                           std::uint16_t packet_id, bool duplicate = false);     // QoS 1
 std::string encode_subscribe(std::string_view filter, std::uint16_t packet_id);  // QoS 1
 std::string encode_puback(std::uint16_t packet_id);
 std::string encode_pingreq();

@@ -17,6 +17,7 @@ struct Script {
   std::deque<ErrorKind> open_errors{}, send_errors{}, receive_errors{};
   std::deque<std::string> messages{};
   std::vector<std::string> log{};
+  std::vector<SendAttempt> attempts{};
   int made = 0;
   bool renews = false, batches = false;
 };
@@ -35,7 +36,8 @@ class FakeTransport : public DeviceTransport {
     throw_next(script_.open_errors);
     script_.log.push_back(password.empty() ? "open without password" : "open");
   }
-  void send_event(const Message& message, Duration) override {
+  void send_event(const Message& message, const SendAttempt& attempt, Duration) override {
+    script_.attempts.push_back(attempt);
     throw_next(script_.send_errors);
     script_.log.push_back("send " + message.body);
   }
@@ -45,7 +47,7 @@ class FakeTransport : public DeviceTransport {
   }
   bool can_batch() const override { return script_.batches; }
   void send_batch(std::span<const Message> messages, Duration timeout) override {
-    if (!script_.batches) return DeviceTransport::send_batch(messages, timeout);
+    if (!script_.batches) return DeviceTransport::send_batch(messages, timeout);  // throws
     throw_next(script_.send_errors);
     script_.log.push_back("batch of " + std::to_string(messages.size()));
   }
@@ -115,6 +117,25 @@ TEST_CASE("telemetry is sent again after a lost connection") {
   message.body = "t";
   device.send_event(message);
   CHECK(script.log == std::vector<std::string>{"open", "open", "send t"});
+}
+
+TEST_CASE("a message that is sent again keeps its number; those before it are not repeated") {
+  Script script;
+  auto device = client(script);
+  device.open(false);
+  device.send_event({.body = "a"});
+  script.send_errors = {ErrorKind::connection_lost};
+  const std::vector<Message> messages{{.body = "b"}, {.body = "c"}};
+  device.send_events(messages);
+  CHECK(script.log == std::vector<std::string>{"open", "send a", "open", "send b", "send c"});
+  REQUIRE(script.attempts.size() == 4);
+  const auto is = [&](std::size_t i, std::uint64_t number, bool again) {
+    return script.attempts[i].number == number && script.attempts[i].again == again;
+  };
+  CHECK(is(0, 0, false));
+  CHECK(is(1, 1, false));
+  CHECK(is(2, 1, true));
+  CHECK(is(3, 2, false));
 }
 
 TEST_CASE("a message held over a reconnection has lost its lock") {

@@ -26,6 +26,7 @@ TEST_CASE("CONNECT without a password leaves its flag out, for X.509") {
 
 TEST_CASE("PUBLISH, SUBSCRIBE and PUBACK are QoS 1") {
   CHECK(encode_publish("t", "hi", 7) == "\x32\x07\x00\x01t\x00\x07hi"s);
+  CHECK(encode_publish("t", "hi", 7, true) == "\x3A\x07\x00\x01t\x00\x07hi"s);
   CHECK(encode_subscribe("t/#", 8) == "\x82\x08\x00\x08\x00\x03t/#\x01"s);
   CHECK(encode_puback(9) == "\x40\x02\x00\x09"s);
   CHECK(encode_pingreq() == "\xC0\x00"s);
@@ -81,6 +82,18 @@ TEST_CASE("bytes that no server may send are a protocol error") {
        {"\x10\x00"s, "\x00\x00"s, "\xF0\x00"s, "\x20\x01\x00"s, "\x20\x03\x00\x00\x00"s,
         "\x30\x02\x00\x05"s, "\x34\x05\x00\x01t\x00\x01"s, "\x32\x05\x00\x01t\x00\x00"s,
         "\x30\xFF\xFF\xFF\xFF\x01"s, "\x40\x01\x00"s}) {
+    auto buffer = bytes;
+    CHECK_THROWS_AS(take_packet(buffer), Error);
+  }
+}
+
+TEST_CASE(
+    "[MQTT-1.5.3-1] [MQTT-1.5.3-2] [MQTT-2.2.2-2] [MQTT-3.3.1-4] [MQTT-3.3.2-2] the client refuses "
+    "it too") {
+  for (const auto& bytes :
+       {"\x30\x04\x00\x02\xC3\x28"s, "\x30\x05\x00\x03\xED\xA0\x80"s, "\x30\x04\x00\x02t\x00"s,
+        "\x30\x02\x00\x00"s, "\x30\x05\x00\x03t/#"s, "\x30\x03\x00\x01+"s, "\x21\x02\x00\x00"s,
+        "\x42\x02\x00\x01"s, "\x92\x03\x00\x01\x00"s, "\xD1\x00"s, "\x36\x05\x00\x01t\x00\x01"s}) {
     auto buffer = bytes;
     CHECK_THROWS_AS(take_packet(buffer), Error);
   }
