@@ -1,4 +1,5 @@
 // Connection's part that answers attaches: spec/amqp.md 3.1, 3.3, 5.1, 6.1.
+#include <proton/codec.h>
 #include <proton/condition.h>
 #include <proton/link.h>
 #include <proton/terminus.h>
@@ -39,6 +40,7 @@ std::string_view address_of(pn_link_t* pn) {
 // what the client proposed comes back, settle modes included.
 void echo(pn_link_t* pn) {
   pn_terminus_copy(pn_link_source(pn), pn_link_remote_source(pn));
+  pn_data_clear(pn_terminus_filter(pn_link_source(pn)));  // none is in place
   pn_terminus_copy(pn_link_target(pn), pn_link_remote_target(pn));
   pn_link_set_snd_settle_mode(pn, pn_link_remote_snd_settle_mode(pn));
   pn_link_set_rcv_settle_mode(pn, pn_link_remote_rcv_settle_mode(pn));

@@ -14,6 +14,7 @@ constexpr std::string_view magic = "AMQP";
 
 constexpr const char* framing_error = "amqp:connection:framing-error";
 constexpr const char* decode_error = "amqp:decode-error";
+constexpr const char* invalid_field = "amqp:invalid-field";
 
 std::uint32_t big_endian(std::string_view bytes) {
   std::uint32_t value = 0;
@@ -36,6 +37,18 @@ class FrameGuard::Fields {
     return static_cast<std::uint32_t>(value.bits);
   }
   bool flag() { return number(Type::boolean).value_or(0) != 0; }
+  // Whether the next `wanted` fields are there: neither left out nor null.
+  bool given(std::uint32_t wanted) const {
+    if (left_ < wanted) return false;
+    Reader ahead = reader_;
+    for (; wanted > 0; --wanted) {
+      Reader field = ahead;
+      Value value;
+      if (field.read(value) && value.is_null()) return false;
+      (void)ahead.skip();
+    }
+    return true;
+  }
   void skip() {
     if (left_ == 0) return;
     --left_;
@@ -146,7 +159,9 @@ bool FrameGuard::check_performative(std::uint16_t channel, std::string_view body
   }
   Fields fields(list);
   switch (performative) {
-    case Descriptor::open: open_seen_ = true; return true;
+    case Descriptor::open:
+      open_seen_ = true;
+      return fields.given(1) || fail(invalid_field, "an open without a container-id");
     case Descriptor::begin: return on_begin(channel, fields);
     case Descriptor::attach: return on_attach(channel, fields);
     case Descriptor::transfer: return on_transfer(channel, fields, whole.rest().size());
@@ -161,8 +176,11 @@ bool FrameGuard::check_performative(std::uint16_t channel, std::string_view body
       }
       return true;
     case Descriptor::flow:
+      fields.skip();  // next-incoming-id
+      return fields.given(3) || fail(invalid_field, "a flow without the session's windows");
     case Descriptor::disposition:
-    case Descriptor::close: return true;  // Proton checks them well
+      return fields.given(2) || fail(invalid_field, "a disposition without role or first");
+    case Descriptor::close: return true;  // Proton checks it well, and what else these have
     default: return fail(decode_error, "an unknown performative");
   }
 }
@@ -171,6 +189,7 @@ bool FrameGuard::on_begin(std::uint16_t channel, Fields& fields) {
   if (fields.number(Type::ushort)) {
     return fail("amqp:not-allowed", "a begin that answers one the hub never sent");
   }
+  if (!fields.given(3)) return fail(invalid_field, "a begin without next-outgoing-id or windows");
   if (!channels_.try_emplace(channel).second) {
     return fail("amqp:not-allowed", "channel " + std::to_string(channel) + " is in use");
   }
@@ -178,7 +197,8 @@ bool FrameGuard::on_begin(std::uint16_t channel, Fields& fields) {
 }
 
 bool FrameGuard::on_attach(std::uint16_t channel, Fields& fields) {
-  fields.skip();  // name
+  if (!fields.given(1)) return fail(invalid_field, "an attach without a name");
+  fields.skip();
   const auto handle = fields.number(Type::uint);
   const bool peer_receives = fields.flag();  // role
   const auto found = channels_.find(channel);
@@ -223,7 +243,7 @@ bool FrameGuard::on_transfer(std::uint16_t channel, Fields& fields, std::size_t 
   fields.skip();  // resume
   const bool aborted = fields.flag();
   if (!link.more) {
-    if (!delivery_id) return fail("amqp:invalid-field", "a delivery without a delivery-id");
+    if (!delivery_id) return fail(invalid_field, "a delivery without a delivery-id");
     link.message_format = message_format.value_or(0);
   }
   link.more = more && !aborted;

@@ -93,7 +93,7 @@ TEST_CASE("A-20 transcript: garbage behind the header closes with a condition") 
            Row{"second header", amqp_header, "amqp:connection:framing-error"},
            Row{"unknown performative", open_frame() + raw_frame(0, 0, hex("00 53 30 45")),
                "amqp:decode-error"},
-           Row{"flow without session", open_frame() + raw_frame(0, 5, hex("00 53 13 45")),
+           Row{"flow without session", open_frame() + raw_frame(0, 5, hex("00 53 13 c0 05 04 43 43 43 43")),
                "amqp:not-allowed"},
            Row{"end without session", open_frame() + raw_frame(0, 5, hex("00 53 17 45")),
                "amqp:not-allowed"},
