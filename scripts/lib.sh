@@ -28,6 +28,7 @@ FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)
 TEST_TOOLS=(
   node:nodejs npm:npm python3:python3 mosquitto_pub:mosquitto-clients curl:curl openssl:openssl
   ip:iproute2 unshare:util-linux docker-compose:docker-compose mosquitto:mosquitto gcovr:gcovr
+  tshark:tshark
 )
 # ... and what is no command: the root certificates npm needs, Proton's Python binding.
 TEST_PACKAGES=(ca-certificates python3-qpid-proton)

@@ -6,6 +6,7 @@
 #include <map>
 #include <sstream>
 
+#include "tests/support/conversation.hpp"
 #include "tests/unit/mqtt/fixture.hpp"
 
 namespace {
@@ -170,6 +171,7 @@ class Run {
   struct Connection {
     explicit Connection(World& world) : client(world) {}
     Client client;
+    test::Conversation heard{"mqtt"};
     std::string input, written, expected;
   };
 
@@ -231,6 +233,7 @@ class Run {
 
   void finish_input() {
     std::string_view rest = current_->input;
+    current_->heard.client(rest);
     while (!rest.empty()) {
       current_->client.send_bytes(rest.substr(0, step_));
       rest.remove_prefix(std::min(step_, rest.size()));
@@ -245,6 +248,7 @@ class Run {
       Client& client = connection.client;
       client.run();
       connection.written += client.session->output();
+      connection.heard.hub(client.session->output());
       client.session->consume_output(client.session->output().size());
       client.run();
     }

@@ -80,9 +80,13 @@ Server::Server(test::TestHub& test_hub, protocols::PeerInfo peer)
       session(std::make_unique<amqp::Session>(
           test_hub.hub, std::move(peer), [count = wakes] { ++*count; }, test_hub.now)) {}
 
-void Server::bytes(std::string_view input) { session->on_bytes(input, hub.now); }
+void Server::bytes(std::string_view input) {
+  heard.client(input);
+  session->on_bytes(input, hub.now);
+}
 
 void Server::bytes_one_by_one(std::string_view input) {
+  heard.client(input);
   for (std::size_t i = 0; i < input.size(); ++i) session->on_bytes(input.substr(i, 1), hub.now);
 }
 
@@ -91,6 +95,7 @@ std::string Server::take_output() {
   for (int i = 0; i < 1000; ++i) {
     while (!session->output().empty()) {
       out.append(session->output());
+      heard.hub(session->output());
       session->consume_output(session->output().size());
     }
     if (std::exchange(*wakes, 0) != 0) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "protocols/amqp/session.hpp"
+#include "tests/support/conversation.hpp"
 #include "tests/support/test_hub.hpp"
 #include "tests/unit/amqp/support/frames.hpp"
 
@@ -34,6 +35,7 @@ class Server {
   test::TestHub& hub;
   std::shared_ptr<int> wakes = std::make_shared<int>(0);
   std::unique_ptr<amqp::Session> session;
+  test::Conversation heard{"amqp"};
 };
 
 // A message as a test writes or reads it, over Proton's pn_message_t.
