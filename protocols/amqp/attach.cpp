@@ -54,7 +54,7 @@ void Connection::on_attach(pn_link_t* pn) {
   const std::string_view text = address_of(pn);
   auto made = pn_terminus_get_type(pn_link_remote_target(pn)) == PN_COORDINATOR
                   ? LinkResult(hub::fail(HubErrc::feature_not_supported, "transactions"))
-                  : make_link(pn, parse_address(text));
+                  : make_link(pn, text);
   if (!made) {
     hub_.log().warn("AMQP link refused", {{"peer", peer_.address},
                                           {"address", text.substr(0, logged_address_bytes)},
@@ -83,8 +83,13 @@ void Connection::refuse(pn_link_t* pn, const WireError& error) {
   pn_link_close(pn);
 }
 
-Connection::LinkResult Connection::make_link(pn_link_t* pn, const Address& address) {
+Connection::LinkResult Connection::make_link(pn_link_t* pn, std::string_view text) {
+  if (nodes_ != nullptr) {
+    const WakeId id = next_id();
+    return nodes_->attach(*this, pn, id, wakes_->waker_for(id), text);
+  }
   using Kind = Address::Kind;
+  const Address address = parse_address(text);
   const bool hub_sends = pn_link_is_sender(pn);
   switch (address.kind) {
     case Kind::cbs:

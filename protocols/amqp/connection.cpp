@@ -31,8 +31,10 @@ Link* link_of(pn_link_t* pn) { return static_cast<Link*>(pn_link_get_context(pn)
 
 }  // namespace
 
-Connection::Connection(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, TimePoint now)
+Connection::Connection(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, TimePoint now,
+                       Nodes* nodes)
     : hub_(hub),
+      nodes_(nodes),
       peer_(std::move(peer)),
       now_(now),
       wakes_(std::make_shared<WakeList>(std::move(waker))),

@@ -15,6 +15,7 @@
 #include "protocols/amqp/engine.hpp"
 #include "protocols/amqp/frame_guard.hpp"
 #include "protocols/amqp/links/reply.hpp"
+#include "protocols/amqp/nodes.hpp"
 #include "protocols/amqp/sasl.hpp"
 #include "protocols/amqp/wake_list.hpp"
 #include "protocols/session.hpp"
@@ -25,7 +26,8 @@ using hub::TimePoint;
 
 class Connection {
  public:
-  Connection(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, TimePoint now);
+  Connection(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, TimePoint now,
+             Nodes* nodes);
   ~Connection();
 
   // ---- as protocols::Session has them
@@ -87,7 +89,7 @@ class Connection {
   // ---- attach: attach.cpp
   using LinkResult = hub::Result<std::unique_ptr<Link>>;
   void on_attach(pn_link_t* link);
-  LinkResult make_link(pn_link_t* link, const Address& address);
+  LinkResult make_link(pn_link_t* link, std::string_view address);
   LinkResult make_device_link(pn_link_t* link, const Address& address);
   LinkResult make_service_link(pn_link_t* link, const Address& address);
   hub::Result<Credentials::DeviceGrant> grant_for(const Target& target);
@@ -98,6 +100,7 @@ class Connection {
   WakeId next_id() { return next_id_++; }
 
   hub::Hub& hub_;
+  Nodes* const nodes_;  // nullptr: the hub's own
   const protocols::PeerInfo peer_;
   TimePoint now_;
   std::shared_ptr<WakeList> wakes_;

@@ -9,7 +9,6 @@ namespace amqp {
 namespace {
 
 // Proton encodes the list as an array, which uamqp insists on.
-constexpr const char* mechanisms = "MSSBCBS ANONYMOUS PLAIN EXTERNAL";
 
 Sasl& self(pn_transport_t* transport) {
   return *static_cast<Sasl*>(pnx_sasl_get_context(transport));
@@ -37,7 +36,7 @@ void process_response(pn_transport_t* transport, const pn_bytes_t*) {
 
 constexpr pnx_sasl_implementation plugin = {
     .free = [](pn_transport_t*) {},
-    .list_mechanisms = [](pn_transport_t*) { return mechanisms; },
+    .list_mechanisms = [](pn_transport_t* transport) { return self(transport).mechanisms(); },
     .init_server =
         [](pn_transport_t* transport) {
           pnx_sasl_set_desired_state(transport, SASL_POSTED_MECHANISMS);
@@ -61,6 +60,11 @@ constexpr pnx_sasl_implementation plugin = {
 void Sasl::install(pn_transport_t* transport) {
   pn_sasl(transport);
   pnx_sasl_set_implementation(transport, &plugin, this);
+}
+
+// Clients like Proton take EXTERNAL wherever it is offered, and without a certificate it fails.
+const char* Sasl::mechanisms() const {
+  return peer_.certificate ? "MSSBCBS ANONYMOUS PLAIN EXTERNAL" : "MSSBCBS ANONYMOUS PLAIN";
 }
 
 bool Sasl::on_init(std::string_view mechanism, std::string_view response) {

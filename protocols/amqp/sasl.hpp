@@ -21,7 +21,9 @@ class Sasl {
   void install(pn_transport_t* transport);
   void set_now(hub::TimePoint now) { now_ = now; }  // before bytes are fed
 
-  // Called by the plugin. True: authenticated.
+  // Called by the plugin.
+  const char* mechanisms() const;
+  // True: authenticated.
   bool on_init(std::string_view mechanism, std::string_view response);
   const std::string& user() const { return user_; }
 

@@ -8,8 +8,10 @@ namespace amqp {
 
 using protocols::TimePoint;
 
-Session::Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, TimePoint now)
-    : connection_(std::make_unique<Connection>(hub, std::move(peer), std::move(waker), now)) {}
+Session::Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, TimePoint now,
+                 Nodes* nodes)
+    : connection_(std::make_unique<Connection>(hub, std::move(peer), std::move(waker), now, nodes)) {
+}
 Session::~Session() = default;
 
 void Session::on_bytes(std::string_view bytes, TimePoint now) { connection_->on_bytes(bytes, now); }

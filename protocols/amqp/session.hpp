@@ -9,11 +9,14 @@
 namespace amqp {
 
 class Connection;
+class Nodes;
 
 class Session : public protocols::Session {
  public:
   // `hub` outlives the session. `waker` only posts; it may run on any thread and after the session.
-  Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, protocols::TimePoint now);
+  // `nodes`, which outlives it too, takes the place of the hub's addresses.
+  Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, protocols::TimePoint now,
+          Nodes* nodes = nullptr);
   ~Session() override;
 
   void on_bytes(std::string_view bytes, protocols::TimePoint now) override;
