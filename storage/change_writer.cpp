@@ -22,6 +22,10 @@ std::optional<std::int64_t> ms_of(const std::optional<hub::TimePoint>& time) {
   return time ? std::optional{hub::to_unix_ms(*time)} : std::nullopt;
 }
 
+Statement& put_id(Statement& statement, const hub::DeviceId& id) {
+  return statement.put_text(id.text).put_text(id.module);
+}
+
 void put_message_id(Statement& statement, const hub::MessageId& id) {
   statement.put(code_of(id.type)).put_blob(id.text);
 }
@@ -64,11 +68,12 @@ std::vector<bool> undone(std::span<const hub::Change> changes) {
 
 ChangeWriter::ChangeWriter(Database& database)
     : put_device_(database,
-                  "INSERT OR REPLACE INTO device (id, generation_id, etag, status, status_reason,"
-                  " status_updated_time, authentication_type, primary_key, secondary_key,"
-                  " primary_thumbprint, secondary_thumbprint, iot_edge, device_scope, created_time)"
-                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-      delete_device_(database, "DELETE FROM device WHERE id = ?"),
+                  "INSERT OR REPLACE INTO device (id, module, managed_by, generation_id, etag,"
+                  " status, status_reason, status_updated_time, authentication_type, primary_key,"
+                  " secondary_key, primary_thumbprint, secondary_thumbprint, iot_edge,"
+                  " device_scope, created_time)"
+                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      delete_device_(database, "DELETE FROM device WHERE id = ? AND module = ?"),
       delete_queue_(database, "DELETE FROM message WHERE queue = ?"),
       delete_counter_(database, "DELETE FROM sequence_counter WHERE queue = ?"),
       delete_device_records_(database, "DELETE FROM feedback_record WHERE device = ?"),
@@ -88,12 +93,13 @@ ChangeWriter::ChangeWriter(Database& database)
                      " enqueued_time, status, device, device_generation_id)"
                      " VALUES (?, ?, ?, ?, ?, ?, ?)"),
       delete_record_(database, "DELETE FROM feedback_record WHERE record_id = ?"),
-      put_session_(database, "INSERT OR REPLACE INTO mqtt_session (device) VALUES (?)"),
-      delete_session_(database, "DELETE FROM mqtt_session WHERE device = ?"),
+      put_session_(database, "INSERT OR REPLACE INTO mqtt_session (device, module) VALUES (?, ?)"),
+      delete_session_(database, "DELETE FROM mqtt_session WHERE device = ? AND module = ?"),
       insert_subscription_(database,
-                           "INSERT INTO mqtt_subscription (device, position, filter, qos,"
-                           " first_sequence) VALUES (?, ?, ?, ?, ?)"),
-      delete_subscriptions_(database, "DELETE FROM mqtt_subscription WHERE device = ?"),
+                           "INSERT INTO mqtt_subscription (device, module, position, filter, qos,"
+                           " first_sequence) VALUES (?, ?, ?, ?, ?, ?)"),
+      delete_subscriptions_(database,
+                            "DELETE FROM mqtt_subscription WHERE device = ? AND module = ?"),
       insert_event_(database,
                     "INSERT INTO event (partition, sequence_number, byte_offset, enqueued_time,"
                     " connection_device_id, connection_module_id, auth_generation_id, auth_method,"
@@ -118,7 +124,8 @@ void ChangeWriter::write(std::span<const hub::Change> changes) {
 
 void ChangeWriter::write_one(const hub::change::DevicePut& change) {
   const auto& identity = change.identity;
-  put_device_.put_text(identity.id.text)
+  put_id(put_device_, identity.id)
+      .put_text(identity.managed_by)
       .put_text(identity.generation_id)
       .put_text(identity.etag)
       .put(code_of(identity.status))
@@ -136,13 +143,14 @@ void ChangeWriter::write_one(const hub::change::DevicePut& change) {
 }
 
 void ChangeWriter::write_one(const hub::change::DeviceDeleted& change) {
+  put_id(delete_device_, change.id).run();
+  remove_mqtt_session(change.id);
+  if (change.id.is_module()) return;  // the queue is the device's
   const std::string_view device = change.id.text;
   counters_.erase(device);
-  for (auto* statement :
-       {&delete_device_, &delete_queue_, &delete_counter_, &delete_device_records_}) {
+  for (auto* statement : {&delete_queue_, &delete_counter_, &delete_device_records_}) {
     statement->put_text(device).run();
   }
-  remove_mqtt_session(device);
 }
 
 void ChangeWriter::write_one(const hub::change::MessageEnqueued& change) {
@@ -185,12 +193,11 @@ void ChangeWriter::write_one(const hub::change::FeedbackRecordsRemoved& change) 
 }
 
 void ChangeWriter::write_one(const hub::change::MqttSessionPut& change) {
-  const std::string_view device = change.device.text;
-  put_session_.put_text(device).run();
-  delete_subscriptions_.put_text(device).run();
+  put_id(put_session_, change.device).run();
+  put_id(delete_subscriptions_, change.device).run();
   int position = 0;
   for (const auto& subscription : change.state.subscriptions) {
-    insert_subscription_.put_text(device)
+    put_id(insert_subscription_, change.device)
         .put(position++)
         .put_blob(subscription.filter)
         .put(subscription.qos)
@@ -200,7 +207,7 @@ void ChangeWriter::write_one(const hub::change::MqttSessionPut& change) {
 }
 
 void ChangeWriter::write_one(const hub::change::MqttSessionRemoved& change) {
-  remove_mqtt_session(change.device.text);
+  remove_mqtt_session(change.device);
 }
 
 void ChangeWriter::write_one(const hub::change::EventAppended& change) {
@@ -232,9 +239,9 @@ void ChangeWriter::write_counters() {
   }
 }
 
-void ChangeWriter::remove_mqtt_session(std::string_view device) {
-  delete_session_.put_text(device).run();
-  delete_subscriptions_.put_text(device).run();
+void ChangeWriter::remove_mqtt_session(const hub::DeviceId& id) {
+  put_id(delete_session_, id).run();
+  put_id(delete_subscriptions_, id).run();
 }
 
 }  // namespace storage

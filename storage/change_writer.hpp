@@ -30,7 +30,7 @@ class ChangeWriter {
   void write_one(const hub::change::EventAppended& change);
   void write_one(const hub::change::EventsTrimmed& change);
   void write_counters();
-  void remove_mqtt_session(std::string_view device);
+  void remove_mqtt_session(const hub::DeviceId& id);
 
   // Counters moved by the changes being written: one row each, however many messages.
   std::unordered_map<std::string_view, hub::SequenceNumber> counters_;

@@ -27,13 +27,14 @@ class SnapshotReader {
  private:
   void read_devices(hub::Snapshot& snapshot) {
     Statement row{database_,
-                  "SELECT id, generation_id, etag, status, status_reason, status_updated_time,"
-                  " authentication_type, primary_key, secondary_key, primary_thumbprint,"
-                  " secondary_thumbprint, iot_edge, device_scope, created_time"
-                  " FROM device ORDER BY id"};
+                  "SELECT id, module, managed_by, generation_id, etag, status, status_reason,"
+                  " status_updated_time, authentication_type, primary_key, secondary_key,"
+                  " primary_thumbprint, secondary_thumbprint, iot_edge, device_scope, created_time"
+                  " FROM device ORDER BY id, module"};
     while (row.next()) {
       auto& device = snapshot.devices.emplace_back();
-      device.id.text = row.take_string();
+      device.id = take_id(row);
+      device.managed_by = row.take_string();
       device.generation_id = row.take_string();
       device.etag = row.take_string();
       device.status = take_name(row, hub::DeviceStatus::disabled);
@@ -97,14 +98,14 @@ class SnapshotReader {
   }
 
   void read_mqtt_sessions(hub::Snapshot& snapshot) {
-    Statement row{database_, "SELECT device FROM mqtt_session ORDER BY device"};
+    Statement row{database_, "SELECT device, module FROM mqtt_session ORDER BY device, module"};
     Statement subscription_row{database_,
                                "SELECT filter, qos, first_sequence FROM mqtt_subscription"
-                               " WHERE device = ? ORDER BY position"};
+                               " WHERE device = ? AND module = ? ORDER BY position"};
     while (row.next()) {
       auto& session = snapshot.mqtt_sessions.emplace_back();
-      session.device.text = row.take_string();
-      subscription_row.put_text(session.device.text);
+      session.device = take_id(row);
+      subscription_row.put_text(session.device.text).put_text(session.device.module);
       while (subscription_row.next()) {
         auto& subscription = session.state.subscriptions.emplace_back();
         subscription.filter = subscription_row.take_string();
@@ -156,6 +157,11 @@ class SnapshotReader {
     if (!properties) throw database_.damaged("application properties cannot be read");
     content.properties = std::move(*properties);
     content.body = row.take_string();
+  }
+
+  static hub::DeviceId take_id(Statement& row) {
+    auto device = row.take_string();
+    return {std::move(device), row.take_string()};
   }
 
   hub::MessageId take_message_id(Statement& row) {

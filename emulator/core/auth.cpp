@@ -115,10 +115,29 @@ std::string make_sas_token(std::string_view resource, std::string_view key_base6
   return token;
 }
 
+std::string_view auth_method_of(const Principal& principal) {
+  switch (principal.kind) {
+    case Principal::Kind::policy:
+      return R"({"scope":"hub","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})";
+    case Principal::Kind::device:
+      return principal.by_certificate
+                 ? R"({"scope":"device","type":"x509","issuer":"iothub","acceptingIpFilterRule":null})"
+                 : R"({"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})";
+    case Principal::Kind::module:
+      return principal.by_certificate
+                 ? R"({"scope":"module","type":"x509","issuer":"iothub","acceptingIpFilterRule":null})"
+                 : R"({"scope":"module","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})";
+  }
+  assertion_failed("unknown Principal::Kind", __FILE__, __LINE__);
+}
+
 bool scope_covers(const std::vector<std::string>& scope, const std::vector<std::string>& resource) {
   std::size_t depth = scope.size();
   // One vendor tool signs `devices/{id}/api-version=…` (M-13).
-  if (depth == 3 && iequals(scope[0], "devices") && scope[2].starts_with("api-version=")) depth = 2;
+  if ((depth == 3 || depth == 5) && iequals(scope[0], "devices") &&
+      scope[depth - 1].starts_with("api-version=")) {
+    --depth;
+  }
   if (depth > resource.size()) return false;
   for (std::size_t i = 0; i < depth; ++i) {
     if (!same_segment(scope[i], resource[i])) return false;

@@ -57,19 +57,22 @@ struct ClientCertificate {
 };
 
 struct Principal {
-  enum class Kind : std::uint8_t { policy, device };
+  enum class Kind : std::uint8_t { policy, device, module };
   Kind kind = Kind::device;
-  std::string name;           // policy name, or device id
-  std::string generation_id;  // device only
+  std::string name;           // of the policy, or DeviceId::name
+  std::string generation_id;  // device or module
   Rights rights = 0;
   std::vector<std::string> scope;       // decoded path segments of sr behind the host; empty: all
   std::optional<TimePoint> expires_at;  // nullopt: X.509
   bool by_certificate = false;
 };
 
+// What the hub stamps on telemetry as iothub-connection-auth-method: JSON (spec/amqp.md 6.4).
+std::string_view auth_method_of(const Principal& principal);
+
 // True if `scope` is a whole-segment prefix of `resource` (`/a/b` covers `/a/b/c`, not `/a/bc`).
 // Fixed words compare case-insensitively; ids literally, also after one further decode. A deeper
-// scope `devices/{id}/api-version=…` is accepted for that device (M-13).
+// scope `devices/{id}[/modules/{id}]/api-version=…` is accepted for that identity (M-13).
 bool scope_covers(const std::vector<std::string>& scope, const std::vector<std::string>& resource);
 
 }  // namespace hub

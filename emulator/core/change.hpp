@@ -33,7 +33,8 @@ struct QueueId {
 
 namespace change {
 struct DevicePut { DeviceIdentity identity; };
-// The identity with its queue, MQTT session and pending feedback records.
+// The identity with its queue, MQTT session and pending feedback records. The modules of a device
+// are deleted one by one before it.
 struct DeviceDeleted { DeviceId id; };
 // Also moves the queue's sequence counter: it must survive even when the message is gone (C2D-28).
 struct MessageEnqueued { QueueId queue; MessagePtr message; };
@@ -72,7 +73,7 @@ struct Snapshot {
     DeviceId device;
     MqttSessionState state;
   };
-  std::vector<DeviceIdentity> devices;
+  std::vector<DeviceIdentity> devices;     // each followed by its modules
   std::vector<QueuedMessage> messages;     // by queue, then sequence number
   std::vector<SequenceCounter> counters;
   std::vector<FeedbackRecord> feedback_records;  // pending, by record id

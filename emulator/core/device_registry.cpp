@@ -3,11 +3,13 @@
 #include <algorithm>
 
 #include "emulator/core/encoding.hpp"
+#include "emulator/core/limits.hpp"
 
 namespace hub {
 
 namespace {
 
+constexpr std::size_t managed_by_chars_max = 128;
 constexpr std::size_t status_reason_chars_max = 128;
 
 Result<void> check_key(std::string_view key) {
@@ -32,6 +34,16 @@ Result<std::string> normal_thumbprint(std::string_view text) {
     return fail(HubErrc::argument_invalid, "a thumbprint must be SHA-1 (40) or SHA-256 (64 digits)");
   }
   return hex;
+}
+
+Result<void> check_texts(const DeviceSpec& spec) {
+  if (spec.status_reason && spec.status_reason->size() > status_reason_chars_max) {
+    return fail(HubErrc::argument_invalid, "statusReason has at most 128 characters");
+  }
+  if (spec.managed_by && spec.managed_by->size() > managed_by_chars_max) {
+    return fail(HubErrc::argument_invalid, "managedBy has at most 128 characters");
+  }
+  return {};
 }
 
 template <class Enum>
@@ -65,6 +77,10 @@ std::optional<DeviceStatus> parse_device_status(std::string_view text) {
 std::optional<AuthenticationType> parse_authentication_type(std::string_view text) {
   return parse_enum(text, {AuthenticationType::sas, AuthenticationType::self_signed,
                            AuthenticationType::certificate_authority, AuthenticationType::none});
+}
+
+std::string described(const DeviceId& id) {
+  return id.is_module() ? "module " + id.module + " of device " + id.text : "device " + id.text;
 }
 
 Result<Authentication> DeviceRegistry::authentication_from(const DeviceSpec& spec,
@@ -112,21 +128,31 @@ std::string DeviceRegistry::next_generation_id(TimePoint now) {
   return std::to_string(last_generation_);
 }
 
-Result<DeviceIdentity> DeviceRegistry::create(const DeviceSpec& spec, TimePoint now) {
-  if (!is_valid_device_id(spec.id.text)) {
+Result<void> DeviceRegistry::check_new(const DeviceId& id) const {
+  if (!is_valid_device_id(id.text) || (id.is_module() && !is_valid_device_id(id.module))) {
     return fail(HubErrc::argument_invalid,
-                "a device id has 1 to 128 ASCII letters, digits and - : . + % _ # * ? ! ( ) , = @ "
-                "; $ '");
+                "the id of a device or module has 1 to 128 ASCII letters, digits and - : . + % _ # "
+                "* ? ! ( ) , = @ ; $ '");
   }
-  if (devices_.contains(spec.id.text)) {
-    return fail(HubErrc::device_already_exists, "Conflict: device " + spec.id.text);
+  if (id.is_module() && !devices_.contains(id.text)) return get(DeviceId{id.text}).error();
+  if (find(id) != nullptr) {
+    return fail(id.is_module() ? HubErrc::module_already_exists_on_device
+                               : HubErrc::device_already_exists,
+                "Conflict: " + described(id));
   }
-  if (devices_.size() >= devices_max_) {
-    return fail(HubErrc::too_many_devices, "a hub holds " + std::to_string(devices_max_) + " devices");
+  if (devices_.size() + modules_.size() >= devices_max_) {
+    return fail(HubErrc::too_many_devices,
+                "a hub holds " + std::to_string(devices_max_) + " devices and modules");
   }
-  if (spec.status_reason && spec.status_reason->size() > status_reason_chars_max) {
-    return fail(HubErrc::argument_invalid, "statusReason has at most 128 characters");
+  if (id.is_module() && modules_of(id.text).size() >= Limits{}.modules_per_device_max) {
+    return fail(HubErrc::too_many_modules_on_device, "a device has at most 50 modules");
   }
+  return {};
+}
+
+Result<DeviceIdentity> DeviceRegistry::create(const DeviceSpec& spec, TimePoint now) {
+  if (auto allowed = check_new(spec.id); !allowed) return allowed.error();
+  if (auto allowed = check_texts(spec); !allowed) return allowed.error();
   auto authentication = authentication_from(spec, nullptr);
   if (!authentication) return authentication.error();
 
@@ -134,32 +160,44 @@ Result<DeviceIdentity> DeviceRegistry::create(const DeviceSpec& spec, TimePoint 
   identity.id = spec.id;
   identity.generation_id = next_generation_id(now);
   identity.etag = ids_.next_etag();
+  identity.authentication = std::move(*authentication);
+  identity.created_time = now;
+  if (spec.id.is_module()) {
+    identity.managed_by = spec.managed_by.value_or("");
+    return modules_.emplace(spec.id, std::move(identity)).first->second;
+  }
   identity.status = spec.status.value_or(DeviceStatus::enabled);
   identity.status_reason = spec.status_reason.value_or("");
-  identity.authentication = std::move(*authentication);
   identity.iot_edge = spec.iot_edge.value_or(false);
   identity.device_scope = spec.device_scope;
-  identity.created_time = now;
   return devices_.emplace(spec.id.text, std::move(identity)).first->second;
+}
+
+Result<DeviceIdentity*> DeviceRegistry::match(const DeviceId& id, const IfMatch& if_match) {
+  if (auto known = get(id); !known) return known.error();
+  DeviceIdentity& identity =
+      id.is_module() ? modules_.find(id)->second : devices_.find(id.text)->second;
+  if (if_match && *if_match != "*" && *if_match != identity.etag) {
+    return fail(HubErrc::precondition_failed, described(id) + " has another etag");
+  }
+  return &identity;
 }
 
 Result<DeviceIdentity> DeviceRegistry::update(const DeviceSpec& spec, const IfMatch& if_match,
                                               TimePoint now) {
-  const auto found = devices_.find(spec.id.text);
-  if (found == devices_.end()) {
-    return fail(HubErrc::device_not_found, "device " + spec.id.text + " is not registered");
-  }
-  DeviceIdentity& identity = found->second;
-  if (if_match && *if_match != "*" && *if_match != identity.etag) {
-    return fail(HubErrc::precondition_failed, "the device identity has another etag");
-  }
-  if (spec.status_reason && spec.status_reason->size() > status_reason_chars_max) {
-    return fail(HubErrc::argument_invalid, "statusReason has at most 128 characters");
-  }
+  const auto found = match(spec.id, if_match);
+  if (!found) return found.error();
+  DeviceIdentity& identity = **found;
+  if (auto allowed = check_texts(spec); !allowed) return allowed.error();
   auto authentication = authentication_from(spec, &identity.authentication);
   if (!authentication) return authentication.error();
 
   identity.authentication = std::move(*authentication);
+  identity.etag = ids_.next_etag();
+  if (spec.id.is_module()) {
+    if (spec.managed_by) identity.managed_by = *spec.managed_by;
+    return identity;
+  }
   if (spec.status && *spec.status != identity.status) {
     identity.status = *spec.status;
     identity.status_updated_time = now;
@@ -167,26 +205,54 @@ Result<DeviceIdentity> DeviceRegistry::update(const DeviceSpec& spec, const IfMa
   if (spec.status_reason) identity.status_reason = *spec.status_reason;
   if (spec.iot_edge) identity.iot_edge = *spec.iot_edge;
   if (!spec.device_scope.empty()) identity.device_scope = spec.device_scope;
-  identity.etag = ids_.next_etag();
   return identity;
 }
 
 Result<DeviceIdentity> DeviceRegistry::remove(const DeviceId& id, const IfMatch& if_match) {
-  const auto found = devices_.find(id.text);
-  if (found == devices_.end()) {
-    return fail(HubErrc::device_not_found, "device " + id.text + " is not registered");
+  const auto found = match(id, if_match);
+  if (!found) return found.error();
+  DeviceIdentity removed = std::move(**found);
+  if (id.is_module()) {
+    modules_.erase(id);
+  } else {
+    for (const DeviceIdentity* module : modules_of(id.text)) modules_.erase(DeviceId{module->id});
+    devices_.erase(id.text);
   }
-  if (if_match && *if_match != "*" && *if_match != found->second.etag) {
-    return fail(HubErrc::precondition_failed, "the device identity has another etag");
-  }
-  DeviceIdentity removed = std::move(found->second);
-  devices_.erase(found);
   return removed;
 }
 
-const DeviceIdentity* DeviceRegistry::find(std::string_view id) const {
-  const auto found = devices_.find(id);
+const DeviceIdentity* DeviceRegistry::find(const DeviceId& id) const {
+  if (id.is_module()) {
+    const auto found = modules_.find(id);
+    return found == modules_.end() ? nullptr : &found->second;
+  }
+  const auto found = devices_.find(id.text);
   return found == devices_.end() ? nullptr : &found->second;
+}
+
+Result<const DeviceIdentity*> DeviceRegistry::get(const DeviceId& id) const {
+  if (const DeviceIdentity* known = find(id)) return known;
+  const bool module_only = id.is_module() && devices_.contains(id.text);
+  return fail(module_only ? HubErrc::module_not_found : HubErrc::device_not_found,
+              described(module_only ? id : DeviceId{id.text}) + " is not registered");
+}
+
+Result<const DeviceIdentity*> DeviceRegistry::usable(const DeviceId& id) const {
+  auto known = get(id);
+  if (known && devices_.find(id.text)->second.status == DeviceStatus::disabled) {
+    return fail(HubErrc::device_not_found, "device " + id.text + " is disabled");
+  }
+  return known;
+}
+
+std::vector<const DeviceIdentity*> DeviceRegistry::modules_of(std::string_view device) const {
+  std::vector<const DeviceIdentity*> out;
+  const DeviceId before_all{std::string(device)};
+  for (auto it = modules_.upper_bound(before_all);
+       it != modules_.end() && it->first.text == device; ++it) {
+    out.push_back(&it->second);
+  }
+  return out;
 }
 
 std::vector<const DeviceIdentity*> DeviceRegistry::list(std::string_view after,
@@ -207,8 +273,11 @@ std::size_t DeviceRegistry::disabled_count() const {
 void DeviceRegistry::restore(DeviceIdentity identity) {
   last_generation_ =
       std::max(last_generation_, std::uint64_t{std::stoull(identity.generation_id)});
-  auto id = identity.id.text;
-  devices_.insert_or_assign(std::move(id), std::move(identity));
+  if (const DeviceId id = identity.id; id.is_module()) {
+    modules_.insert_or_assign(id, std::move(identity));
+  } else {
+    devices_.insert_or_assign(id.text, std::move(identity));
+  }
 }
 
 }  // namespace hub

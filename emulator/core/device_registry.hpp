@@ -1,6 +1,7 @@
 #pragma once
-// Device identities: create, get, update by etag, delete, enable, disable. Pure.
-// Source: spec/c2d.md 6.1, spec/https.md 3.1.
+// Identities of devices and of their modules: create, get, update by etag, delete, enable, disable.
+// A module has no status of its own: it lives and dies with its device, and is refused while that
+// is disabled. Pure. Source: spec/c2d.md 6.1, spec/https.md 3.1, 3.2.
 #include "emulator/core/error.hpp"
 #include "emulator/core/ids.hpp"
 #include "emulator/core/time.hpp"
@@ -22,6 +23,8 @@ std::string_view to_text(AuthenticationType type);         // sas, selfSigned, â
 std::optional<DeviceStatus> parse_device_status(std::string_view text);              // any case
 std::optional<AuthenticationType> parse_authentication_type(std::string_view text);  // any case
 
+std::string described(const DeviceId& id);  // for people: device D, module M of device D
+
 struct Authentication {
   AuthenticationType type = AuthenticationType::sas;
   std::string primary_key;           // base64, 16..64 bytes decoded
@@ -33,9 +36,10 @@ struct Authentication {
 
 struct DeviceIdentity {
   DeviceId id;
+  std::string managed_by;     // module only
   std::string generation_id;  // decimal digits; new whenever the id is created again
   std::string etag;           // base64, without quotes
-  DeviceStatus status = DeviceStatus::enabled;
+  DeviceStatus status = DeviceStatus::enabled;  // device only, and so what follows
   std::string status_reason;
   std::optional<TimePoint> status_updated_time;
   Authentication authentication;
@@ -47,6 +51,7 @@ struct DeviceIdentity {
 // What a caller of create or update gives; what is absent is generated or kept.
 struct DeviceSpec {
   DeviceId id;
+  std::optional<std::string> managed_by;
   std::optional<DeviceStatus> status;
   std::optional<std::string> status_reason;
   std::optional<AuthenticationType> authentication_type;
@@ -64,27 +69,37 @@ class DeviceRegistry {
   explicit DeviceRegistry(IdSource& ids, std::size_t devices_max = 1'000'000)
       : ids_(ids), devices_max_(devices_max) {}
 
-  // device_already_exists; argument_invalid for a bad id, key or thumbprint; too_many_devices.
+  // device_already_exists, module_already_exists_on_device; argument_invalid for a bad id, key or
+  // thumbprint; too_many_devices, too_many_modules_on_device; device_not_found for its module.
   Result<DeviceIdentity> create(const DeviceSpec& spec, TimePoint now);
-  // device_not_found; precondition_failed on another etag.
+  // device_not_found, module_not_found; precondition_failed on another etag. A device goes with its
+  // modules.
   Result<DeviceIdentity> update(const DeviceSpec& spec, const IfMatch& if_match, TimePoint now);
   Result<DeviceIdentity> remove(const DeviceId& id, const IfMatch& if_match);
 
-  const DeviceIdentity* find(std::string_view id) const;  // stable until removed
+  const DeviceIdentity* find(const DeviceId& id) const;  // stable until removed
+  // As find, but says what is missing: device_not_found, module_not_found.
+  Result<const DeviceIdentity*> get(const DeviceId& id) const;
+  // As get, and device_not_found too if the device is disabled.
+  Result<const DeviceIdentity*> usable(const DeviceId& id) const;
   // In the order of ids, those after `after`, at most `count`.
   std::vector<const DeviceIdentity*> list(std::string_view after, std::size_t count) const;
-  std::size_t size() const { return devices_.size(); }
+  std::vector<const DeviceIdentity*> modules_of(std::string_view device) const;  // by id
+  std::size_t size() const { return devices_.size(); }  // devices
   std::size_t disabled_count() const;
 
   void restore(DeviceIdentity identity);  // from a Snapshot
 
  private:
+  Result<void> check_new(const DeviceId& id) const;
+  Result<DeviceIdentity*> match(const DeviceId& id, const IfMatch& if_match);
   Result<Authentication> authentication_from(const DeviceSpec& spec, const Authentication* old);
   std::string next_generation_id(TimePoint now);
 
   IdSource& ids_;
   const std::size_t devices_max_;
   std::map<std::string, DeviceIdentity, std::less<>> devices_;
+  std::map<DeviceId, DeviceIdentity> modules_;
   std::uint64_t last_generation_ = 0;
 };
 

@@ -34,7 +34,7 @@ void Hub::restore(Snapshot snapshot, TimePoint now) {
     guard->batcher.restore(std::move(record));
   }
   for (auto& stored : snapshot.mqtt_sessions) {
-    if (guard->registry.find(stored.device.text) == nullptr) continue;
+    if (guard->registry.find(stored.device) == nullptr) continue;
     guard->device_state(stored.device).mqtt_session = std::move(stored.state);
   }
   for (auto& stored : snapshot.events) {
@@ -56,51 +56,56 @@ Result<DeviceView> Hub::create_device(const DeviceSpec& spec, TimePoint now) {
 Result<DeviceView> Hub::update_device(const DeviceSpec& spec, const IfMatch& if_match,
                                       TimePoint now) {
   Guard guard(*this, now);
-  const DeviceIdentity* known = guard->registry.find(spec.id.text);
+  const DeviceIdentity* known = guard->registry.find(spec.id);
   const auto old_type = known == nullptr ? AuthenticationType::sas : known->authentication.type;
   auto updated = guard->registry.update(spec, if_match, now);
   if (!updated) return updated.error();
   guard->stage(change::DevicePut{*updated});
-  if (auto* state = guard->find_device_state(spec.id.text)) {
-    if (updated->status == DeviceStatus::disabled) {
-      guard->close_device(*state, CloseReason::device_disabled, now);
-    } else if (updated->authentication.type != old_type) {
-      guard->close_device(*state, CloseReason::authentication_changed, now);
+  if (updated->status == DeviceStatus::disabled) {
+    guard->close_device(spec.id, CloseReason::device_disabled, now);
+    for (const DeviceIdentity* module : guard->registry.modules_of(spec.id.text)) {
+      guard->close_device(module->id, CloseReason::device_disabled, now);
     }
+  } else if (updated->authentication.type != old_type) {
+    guard->close_device(spec.id, CloseReason::authentication_changed, now);
   }
   return guard->view_of(*updated);
 }
 
 Result<void> Hub::delete_device(const DeviceId& id, const IfMatch& if_match, TimePoint now) {
   Guard guard(*this, now);
+  std::vector<DeviceId> gone;
+  if (!id.is_module()) {
+    for (const DeviceIdentity* module : guard->registry.modules_of(id.text)) {
+      gone.push_back(module->id);
+    }
+  }
+  gone.push_back(id);
   auto removed = guard->registry.remove(id, if_match);
   if (!removed) return removed.error();
-  if (auto* state = guard->find_device_state(id.text)) {
-    // The queue goes as it is, without outcomes: Dropped has no feedback (C2D-16).
-    for (const HolderId receiver : std::vector(state->receivers)) {
-      auto& closed = guard->receivers.find(receiver)->second;
-      closed.queue = nullptr;
-      closed.closed = CloseReason::device_deleted;
-      guard->wake(closed.waker);
-    }
-    state->receivers.clear();
-    for (const std::uint64_t presence : std::vector(state->presences)) {
-      guard->close_presence(presence, CloseReason::device_deleted, now);
-    }
-    guard->drop_device_state(*state);
+  for (const DeviceId& each : gone) {
+    guard->drop_device_state(each, now);
+    guard->stage(change::DeviceDeleted{each});
   }
   guard->batcher.discard(id);  // C2D-35
-  guard->stage(change::DeviceDeleted{id});
   return {};
 }
 
 Result<DeviceView> Hub::get_device(const DeviceId& id, TimePoint now) {
   Guard guard(*this, now);
-  const DeviceIdentity* identity = guard->registry.find(id.text);
-  if (identity == nullptr) {
-    return fail(HubErrc::device_not_found, "device " + id.text + " is not registered");
+  const auto identity = guard->registry.get(id);
+  if (!identity) return identity.error();
+  return guard->view_of(**identity);
+}
+
+Result<std::vector<DeviceView>> Hub::list_modules(const DeviceId& device, TimePoint now) {
+  Guard guard(*this, now);
+  if (const auto known = guard->registry.get(device); !known) return known.error();
+  std::vector<DeviceView> out;
+  for (const DeviceIdentity* module : guard->registry.modules_of(device.text)) {
+    out.push_back(guard->view_of(*module));
   }
-  return guard->view_of(*identity);
+  return out;
 }
 
 std::vector<DeviceView> Hub::list_devices(std::string_view after, std::size_t count,
@@ -127,14 +132,14 @@ Hub::Statistics Hub::statistics(TimePoint now) {
 
 std::optional<MqttSessionState> Hub::mqtt_session(const DeviceId& device) {
   Guard guard(*this);
-  const auto* state = guard->find_device_state(device.text);
+  const auto* state = guard->find_device_state(device);
   return state == nullptr ? std::nullopt : state->mqtt_session;
 }
 
 void Hub::store_mqtt_session(const DeviceId& device, const MqttSessionState& session,
                              TimePoint now) {
   Guard guard(*this, now);
-  if (guard->registry.find(device.text) == nullptr) return;  // deleted while it was connected
+  if (guard->registry.find(device) == nullptr) return;  // deleted while it was connected
   auto& state = guard->device_state(device);
   if (state.mqtt_session == session) return;
   state.mqtt_session = session;
@@ -143,7 +148,7 @@ void Hub::store_mqtt_session(const DeviceId& device, const MqttSessionState& ses
 
 void Hub::remove_mqtt_session(const DeviceId& device, TimePoint now) {
   Guard guard(*this, now);
-  auto* state = guard->find_device_state(device.text);
+  auto* state = guard->find_device_state(device);
   if (state == nullptr) return;
   state->queue.forget_published();
   if (!state->mqtt_session) return;
@@ -153,7 +158,7 @@ void Hub::remove_mqtt_session(const DeviceId& device, TimePoint now) {
 
 SequenceNumber Hub::next_sequence(const DeviceId& device) {
   Guard guard(*this);
-  const auto* state = guard->find_device_state(device.text);
+  const auto* state = guard->find_device_state(device);
   return state == nullptr ? 1 : state->last_sequence + 1;
 }
 

@@ -139,14 +139,15 @@ class Hub {
   const std::vector<SharedAccessPolicy>& policies() const { return config_.policies; }
 
   // ---- who is calling -------------------------------------------------------------------------
-  // Checks signature, expiry, and that a device of its own key exists, is enabled and uses keys.
+  // Checks signature, expiry, and that a device or module of its own key exists, is enabled and
+  // uses keys.
   // iot_hub_unauthorized_access with a reason for the log; tell the peer no more than the wire
   // documents do. `host_name` aliases: any host text in sr is accepted (M-04).
   Result<Principal> authenticate_sas(std::string_view token, TimePoint now);
   Result<Principal> authenticate_certificate(const DeviceId& device, const ClientCertificate& cert,
                                              TimePoint now);
-  // May `principal` use the device endpoints of `device`? Needs DeviceConnect, scope and, for a
-  // device's own token, the very same id and generation; the identity must exist and be enabled.
+  // May `principal` use the device endpoints of `device`, or of a module? Needs DeviceConnect, scope
+  // and, for an own token, the very same id and generation; the identity must exist and be enabled.
   // Returns the identity it was granted for.
   Result<DeviceIdentity> authorize_device(const Principal& principal, const DeviceId& device,
                                           TimePoint now);
@@ -155,10 +156,13 @@ class Hub {
                                  const std::vector<std::string>& resource, TimePoint now);
 
   // ---- registry (RegistryRead/RegistryWrite are the caller's check) -----------------------------
+  // Of devices and modules alike; what a device loses when it is disabled or deleted, its modules
+  // lose with it.
   Result<DeviceView> create_device(const DeviceSpec& spec, TimePoint now);
   Result<DeviceView> update_device(const DeviceSpec& spec, const IfMatch& if_match, TimePoint now);
   Result<void> delete_device(const DeviceId& id, const IfMatch& if_match, TimePoint now);
   Result<DeviceView> get_device(const DeviceId& id, TimePoint now);
+  Result<std::vector<DeviceView>> list_modules(const DeviceId& device, TimePoint now);
   std::vector<DeviceView> list_devices(std::string_view after, std::size_t count, TimePoint now);
   struct Statistics {
     std::size_t total_device_count = 0, enabled_device_count = 0, disabled_device_count = 0;

@@ -36,6 +36,12 @@ bool any_key_verifies(const SasToken& token, std::string_view primary, std::stri
   return verify_sas_signature(token, primary) || verify_sas_signature(token, secondary);
 }
 
+void grant(Principal& principal, const DeviceId& id) {
+  principal.kind = id.is_module() ? Principal::Kind::module : Principal::Kind::device;
+  principal.name = id.name();
+  principal.rights = static_cast<Rights>(Right::device_connect);
+}
+
 }  // namespace
 
 Result<Principal> Hub::authenticate_sas(std::string_view token_text, TimePoint now) {
@@ -67,37 +73,37 @@ Result<Principal> Hub::authenticate_sas(std::string_view token_text, TimePoint n
     return refuse("there is no shared access policy " + token.skn);
   }
 
-  if (config_.settings.disable_device_sas) {
-    return refuse("this hub takes no tokens from devices (setting disableDeviceSAS)");
+  // The identity is the one that `sr` names; its own key must have signed.
+  const std::vector<std::string>& scope = principal.scope;
+  if (scope.size() < 2 || !iequals(scope[0], "devices")) {
+    return refuse("a token without skn must name a device: sr={host}/devices/{id}[/modules/{id}]");
   }
-  if (principal.scope.size() < 2 || !iequals(principal.scope[0], "devices")) {
-    return refuse("a token without skn must name a device: sr={host}/devices/{id}");
+  DeviceId id{scope[1]};
+  if (scope.size() >= 4 && iequals(scope[2], "modules")) id.module = scope[3];
+  if (id.is_module() ? config_.settings.disable_module_sas : config_.settings.disable_device_sas) {
+    return refuse(id.is_module() ? "this hub takes no tokens from modules (setting disableModuleSAS)"
+                                 : "this hub takes no tokens from devices (setting disableDeviceSAS)");
   }
   Authentication keys;
   {
     Guard guard(*this, now);
-    const DeviceIdentity* identity = guard->registry.find(principal.scope[1]);
-    if (identity == nullptr) identity = guard->registry.find(percent_decode(principal.scope[1]));
-    if (identity == nullptr) {
-      return refuse("device " + principal.scope[1] + " is not registered");
+    if (guard->registry.find(id) == nullptr) {  // encoded once more? (SEC-09)
+      const DeviceId decoded{percent_decode(id.text), percent_decode(id.module)};
+      if (guard->registry.find(decoded) != nullptr) id = decoded;
     }
-    if (identity->status == DeviceStatus::disabled) {
-      return refuse("device " + identity->id.text + " is disabled");
+    const auto identity = guard->registry.usable(id);
+    if (!identity) return refuse(identity.error().detail);
+    keys = (*identity)->authentication;
+    if (keys.type != AuthenticationType::sas) {
+      return refuse(described(id) + " uses " + std::string(to_text(keys.type)) + ", not keys");
     }
-    if (identity->authentication.type != AuthenticationType::sas) {
-      return refuse("device " + identity->id.text + " uses " +
-                    std::string(to_text(identity->authentication.type)) + ", not keys");
-    }
-    principal.name = identity->id.text;
-    principal.generation_id = identity->generation_id;
-    keys = identity->authentication;
+    principal.generation_id = (*identity)->generation_id;
   }
   // Outside the lock: two HMACs must not hold up everybody else.
   if (!any_key_verifies(token, keys.primary_key, keys.secondary_key)) {
-    return refuse("the signature fits neither key of device " + principal.name);
+    return refuse("the signature fits neither key of " + described(id));
   }
-  principal.kind = Principal::Kind::device;
-  principal.rights = static_cast<Rights>(Right::device_connect);
+  grant(principal, id);
   return principal;
 }
 
@@ -109,34 +115,29 @@ Result<Principal> Hub::authenticate_certificate(const DeviceId& device,
     ++metrics_.authentication_failures;
     return unauthorized(std::move(why));
   };
-  const DeviceIdentity* identity = guard->registry.find(device.text);
-  if (identity == nullptr) return refuse("device " + device.text + " is not registered");
-  if (identity->status == DeviceStatus::disabled) {
-    return refuse("device " + device.text + " is disabled");
-  }
-  const Authentication& authentication = identity->authentication;
+  const auto identity = guard->registry.usable(device);
+  if (!identity) return refuse(identity.error().detail);
+  const Authentication& authentication = (*identity)->authentication;
   const auto granted = [&] {
     Principal principal;
-    principal.kind = Principal::Kind::device;
-    principal.name = device.text;
-    principal.generation_id = identity->generation_id;
-    principal.rights = static_cast<Rights>(Right::device_connect);
+    principal.generation_id = (*identity)->generation_id;
     principal.by_certificate = true;
+    grant(principal, device);
     return principal;
   };
   if (authentication.type == AuthenticationType::certificate_authority) {  // SEC-15
-    if (certificate.common_name != device.text) {
+    if (certificate.common_name != device.name()) {
       return refuse("the certificate's common name is " + certificate.common_name + ", not " +
-                    device.text);
+                    device.name());
     }
     if (!certificate.chain_trusted) {
-      return refuse("the certificate of device " + device.text +
+      return refuse("the certificate of " + described(device) +
                     " leads to none of the CAs given by --device-ca, or is not valid today");
     }
     return granted();
   }
   if (authentication.type != AuthenticationType::self_signed) {
-    return refuse("device " + device.text + " uses " + std::string(to_text(authentication.type)) +
+    return refuse(described(device) + " uses " + std::string(to_text(authentication.type)) +
                   ", not a certificate");
   }
   const auto matches = [&](std::string_view thumbprint) {
@@ -146,7 +147,7 @@ Result<Principal> Hub::authenticate_certificate(const DeviceId& device,
   if (!matches(authentication.primary_thumbprint) &&
       !matches(authentication.secondary_thumbprint)) {
     return refuse("the certificate's thumbprint (SHA-256 " + certificate.sha256_hex +
-                  ") is not one of device " + device.text);
+                  ") is not one of " + described(device));
   }
   return granted();
 }
@@ -164,22 +165,20 @@ Result<DeviceIdentity> Hub::authorize_device(const Principal& principal, const D
                                          config_.settings.token_expiry_grace) {
     return refuse("the token expired at " + to_iso8601(*principal.expires_at));
   }
-  if (!scope_covers(principal.scope, {"devices", device.text})) {
-    return refuse("the token's scope does not cover device " + device.text);
+  if (!scope_covers(principal.scope, device.resource())) {
+    return refuse("the token's scope does not cover " + described(device));
   }
   Guard guard(*this, now);
-  const DeviceIdentity* identity = guard->registry.find(device.text);
-  if (identity == nullptr) return refuse("device " + device.text + " is not registered");
-  if (identity->status == DeviceStatus::disabled) {
-    return refuse("device " + device.text + " is disabled");
-  }
-  if (principal.kind == Principal::Kind::device) {
-    // The scope was compared leniently; the identity is exact (SEC-08).
-    if (principal.name != device.text) {
-      return refuse("the token is of device " + principal.name + ", not " + device.text);
+  const auto identity = guard->registry.usable(device);
+  if (!identity) return refuse(identity.error().detail);
+  if (principal.kind != Principal::Kind::policy) {
+    // The scope was compared leniently; the identity is exact (SEC-08). A device's token is not
+    // good for its modules, nor theirs for it (MOD-05): names differ.
+    if (principal.name != device.name()) {
+      return refuse("the token is of " + principal.name + ", not " + device.name());
     }
-    if (principal.generation_id != identity->generation_id) {
-      return refuse("device " + device.text + " was created anew since");
+    if (principal.generation_id != (*identity)->generation_id) {
+      return refuse(described(device) + " was created anew since");
     }
     // A proof by the former method is none, be it from before the change (SEC-12).
     if (principal.by_certificate == (identity->authentication.type == AuthenticationType::sas)) {
@@ -187,7 +186,7 @@ Result<DeviceIdentity> Hub::authorize_device(const Principal& principal, const D
                     std::string(to_text(identity->authentication.type)) + " since");
     }
   }
-  return *identity;
+  return **identity;
 }
 
 Result<void> Hub::authorize_service(const Principal& principal, Right right,

@@ -5,10 +5,10 @@ namespace hub {
 
 std::string_view to_text(CloseReason reason) {
   switch (reason) {
-    case CloseReason::taken_over: return "a newer connection of the same device took over";
+    case CloseReason::taken_over: return "a newer connection of the same identity took over";
     case CloseReason::device_disabled: return "the device was disabled";
-    case CloseReason::device_deleted: return "the device was deleted";
-    case CloseReason::authentication_changed: return "the device's authentication type changed";
+    case CloseReason::device_deleted: return "the identity was deleted";
+    case CloseReason::authentication_changed: return "the identity's authentication type changed";
   }
   assertion_failed("unknown CloseReason", __FILE__, __LINE__);
 }
@@ -39,7 +39,7 @@ void Hub::Impl::forget_receiver(HolderId id, TimePoint now) {
 
 void Hub::Impl::detach_presence(DeviceState& state, std::uint64_t id, TimePoint now) {
   if (std::erase(state.presences, id) == 0 || !state.presences.empty()) return;
-  --connected_devices;
+  if (!state.id.device.is_module()) --connected_devices;
   state.connection_state_updated_time = now;
   state.last_activity_time = now;
 }
@@ -59,25 +59,21 @@ void Hub::Impl::forget_presence(std::uint64_t id, TimePoint now) {
   presences.erase(found);
 }
 
-void Hub::Impl::close_device(DeviceState& state, CloseReason reason, TimePoint now) {
-  for (const HolderId id : std::vector(state.receivers)) close_receiver(id, reason, now);
-  for (const std::uint64_t id : std::vector(state.presences)) close_presence(id, reason, now);
+void Hub::Impl::close_device(const DeviceId& device, CloseReason reason, TimePoint now) {
+  const DeviceState* state = find_device_state(device);
+  if (state == nullptr) return;
+  for (const HolderId id : std::vector(state->receivers)) close_receiver(id, reason, now);
+  for (const std::uint64_t id : std::vector(state->presences)) close_presence(id, reason, now);
 }
 
 // ---- opening ------------------------------------------------------------------------------------
 
-// A session was authorised earlier; the device may have been disabled or deleted since.
-Result<void> Hub::Impl::check_usable(const DeviceId& device) const {
-  const DeviceIdentity* identity = registry.find(device.text);
-  if (identity != nullptr && identity->status == DeviceStatus::enabled) return {};
-  return fail(HubErrc::device_not_found, "device " + device.text + " is " +
-                                             (identity == nullptr ? "not registered" : "disabled"));
-}
+// A session was authorised earlier; the identity may have been disabled or deleted since.
 
 Result<Presence> Hub::connect_device(const DeviceId& device, Transport transport, Waker waker,
                                      TimePoint now) {
   Guard guard(*this, now);
-  if (auto usable = guard->check_usable(device); !usable) return usable.error();
+  if (auto usable = guard->registry.usable(device); !usable) return usable.error();
   if (auto admitted = guard->admit(Operation::connect, 1, now); !admitted) return admitted.error();
   auto& state = guard->device_state(device);
   // Locks come back before the newcomer receives its first message.
@@ -96,7 +92,7 @@ Result<Presence> Hub::connect_device(const DeviceId& device, Transport transport
       guard->close_presence(older, CloseReason::taken_over, now);
     }
   }
-  if (state.presences.empty()) ++guard->connected_devices;
+  if (state.presences.empty() && !device.is_module()) ++guard->connected_devices;
   if (!was_connected) state.connection_state_updated_time = now;
   state.presences.push_back(id);
   state.last_activity_time = now;
@@ -109,7 +105,8 @@ Result<Presence> Hub::connect_device(const DeviceId& device, Transport transport
 Result<Receiver> Hub::open_devicebound(const DeviceId& device, Transport transport, Waker waker,
                                        SequenceNumber first_sequence, TimePoint now) {
   Guard guard(*this, now);
-  if (auto usable = guard->check_usable(device); !usable) return usable.error();
+  if (auto usable = guard->registry.usable(device); !usable) return usable.error();
+  HUB_ASSERT(!device.is_module());  // MOD-08
   auto& state = guard->device_state(device);
   for (const HolderId older : std::vector(state.receivers)) {
     guard->close_receiver(older, CloseReason::taken_over, now);

@@ -29,19 +29,20 @@ QueueLimits Hub::Impl::feedback_limits() const {
 }
 
 Hub::Impl::DeviceState& Hub::Impl::device_state(const DeviceId& id) {
-  auto& state = devices[id.text];
+  auto& state = devices[id];
   if (!state) state = std::make_unique<DeviceState>(QueueId{id}, &device_queue_limits);
   return *state;
 }
 
-Hub::Impl::DeviceState* Hub::Impl::find_device_state(std::string_view id) {
-  const auto found = devices.find(std::string(id));
+Hub::Impl::DeviceState* Hub::Impl::find_device_state(const DeviceId& id) {
+  const auto found = devices.find(id);
   return found == devices.end() ? nullptr : found->second.get();
 }
 
 Hub::Impl::QueueState* Hub::Impl::find_queue(const QueueId& id) {
   if (id.is_feedback()) return &feedback;
-  return registry.find(id.device.text) == nullptr ? nullptr : &device_state(id.device);
+  if (id.device.is_module() || registry.find(id.device) == nullptr) return nullptr;
+  return &device_state(id.device);
 }
 
 void Hub::Impl::settle(QueueState& state, TimePoint now) {
@@ -74,7 +75,7 @@ void Hub::Impl::report(const QueueState& state, const Outcome& outcome) {
     case Outcome::Kind::returned: break;
   }
   if (!wants_feedback(outcome.message->ack, outcome.kind)) return;
-  const DeviceIdentity* identity = registry.find(state.id.device.text);
+  const DeviceIdentity* identity = registry.find(state.id.device);
   HUB_ASSERT(identity != nullptr);  // a deleted device's queue is dropped, not settled
   FeedbackRecord record;
   record.original_message_id = outcome.message->content.message_id;
@@ -130,9 +131,22 @@ void Hub::Impl::reschedule(QueueState& state) {
   state.scheduled = next;
 }
 
-void Hub::Impl::drop_device_state(DeviceState& state) {
+// The queue goes as it is, without outcomes: Dropped has no feedback (C2D-16).
+void Hub::Impl::drop_device_state(const DeviceId& id, TimePoint now) {
+  const auto found = devices.find(id);
+  if (found == devices.end()) return;
+  DeviceState& state = *found->second;
+  for (const HolderId receiver : std::exchange(state.receivers, {})) {
+    auto& closed = receivers.find(receiver)->second;
+    closed.queue = nullptr;
+    closed.closed = CloseReason::device_deleted;
+    wake(closed.waker);
+  }
+  for (const std::uint64_t presence : std::vector(state.presences)) {
+    close_presence(presence, CloseReason::device_deleted, now);
+  }
   if (state.scheduled) timers.erase({*state.scheduled, &state});
-  devices.erase(std::string(state.id.device.text));
+  devices.erase(found);
 }
 
 void Hub::Impl::run_timers(TimePoint now) {
@@ -169,7 +183,7 @@ void Hub::Impl::stage(Change change) {
 DeviceView Hub::Impl::view_of(const DeviceIdentity& identity) {
   DeviceView view;
   view.identity = identity;
-  const DeviceState* state = find_device_state(identity.id.text);
+  const DeviceState* state = find_device_state(identity.id);
   if (state == nullptr) return view;
   view.connected = !state->presences.empty();
   view.connection_state_updated_time = state->connection_state_updated_time;

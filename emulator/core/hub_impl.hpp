@@ -57,9 +57,10 @@ struct Hub::Impl {
   Impl(Hub& owner, TimePoint start, bool is_durable);
 
   // ---- queues
-  DeviceState& device_state(const DeviceId& id);  // of a registered device; made when first used
-  DeviceState* find_device_state(std::string_view id);
-  QueueState* find_queue(const QueueId& id);
+  // Of a registered device or module; made when first used. A module's queue stays empty (MOD-08).
+  DeviceState& device_state(const DeviceId& id);
+  DeviceState* find_device_state(const DeviceId& id);
+  QueueState* find_queue(const QueueId& id);  // null for a module, and for nobody
   QueueLimits device_limits() const;
   QueueLimits feedback_limits() const;
   // After any change to `state.queue`: outcomes are stored, counted and reported, its timer moves,
@@ -68,16 +69,15 @@ struct Hub::Impl {
   void report(const QueueState& state, const Outcome& outcome);
   void wake_receivers(QueueState& state);
   void reschedule(QueueState& state);
-  void drop_device_state(DeviceState& state);
+  void drop_device_state(const DeviceId& id, TimePoint now);  // of a device that is deleted
 
   // ---- feedback
   void flush_feedback(TimePoint now);
 
   // ---- connections
-  Result<void> check_usable(const DeviceId& device) const;  // device_not_found, also if disabled
   void close_receiver(HolderId id, CloseReason reason, TimePoint now);
   void close_presence(std::uint64_t id, CloseReason reason, TimePoint now);
-  void close_device(DeviceState& state, CloseReason reason, TimePoint now);
+  void close_device(const DeviceId& id, CloseReason reason, TimePoint now);
   void forget_receiver(HolderId id, TimePoint now);
   void forget_presence(std::uint64_t id, TimePoint now);
   void detach_presence(DeviceState& state, std::uint64_t id, TimePoint now);
@@ -104,7 +104,7 @@ struct Hub::Impl {
   DeviceRegistry registry;
   QueueLimits device_queue_limits;
   QueueLimits feedback_queue_limits;
-  std::unordered_map<std::string, std::unique_ptr<DeviceState>> devices;
+  std::unordered_map<DeviceId, std::unique_ptr<DeviceState>> devices;  // and modules
   QueueState feedback;
   FeedbackBatcher batcher;
   EventStream events;
@@ -114,7 +114,7 @@ struct Hub::Impl {
   std::unordered_map<HolderId, ReceiverState> receivers;
   std::unordered_map<std::uint64_t, PresenceState> presences;
   std::uint64_t next_id = 1;
-  std::size_t connected_devices = 0;
+  std::size_t connected_devices = 0;  // without modules
 
   std::set<std::pair<TimePoint, QueueState*>, TimerOrder> timers;
   std::optional<TimePoint> announced;  // what next_deadline() said last

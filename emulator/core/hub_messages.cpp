@@ -16,7 +16,10 @@ bool is_strict_property_text(std::string_view text) {
 }
 
 HubError no_such_queue(const QueueId& queue) {
-  return fail(HubErrc::device_not_found, "device " + queue.device.text + " is not registered");
+  if (queue.device.is_module()) {
+    return fail(HubErrc::module_not_found, "modules have no queue; address the device");  // MOD-08
+  }
+  return fail(HubErrc::device_not_found, described(queue.device) + " is not registered");
 }
 
 }  // namespace
@@ -45,15 +48,9 @@ Result<SequenceNumber> Hub::send(SendRequest request, TimePoint now) {
     return fail(HubErrc::message_too_large, "the message has " + std::to_string(size) +
                                                 " bytes; 65536 are allowed (C2D-11)");
   }
+  if (request.device.is_module()) return no_such_queue(QueueId{request.device});
   Guard guard(*this, now);
-  const DeviceIdentity* identity = guard->registry.find(request.device.text);
-  if (identity == nullptr) {
-    return fail(HubErrc::device_not_found,
-                "Device " + request.device.text + " is not registered");
-  }
-  if (identity->status == DeviceStatus::disabled) {
-    return fail(HubErrc::device_not_found, "Device " + request.device.text + " is disabled");
-  }
+  if (auto usable = guard->registry.usable(request.device); !usable) return usable.error();
   if (content.absolute_expiry && *content.absolute_expiry > now + limits.message_ttl_max) {
     return fail(HubErrc::invalid_message_expiry_time,
                 "the expiry lies more than 48 hours ahead (C2D-14)");
@@ -221,23 +218,21 @@ Result<void> Hub::send_telemetry(std::span<TelemetryMessage> batch, TimePoint no
                                                 " has " + std::to_string(bytes) +
                                                 " bytes; 262144 are allowed");
   }
-  const std::string& device = batch.front().connection_device_id;
+  const DeviceId sender{batch.front().connection_device_id, batch.front().connection_module_id};
   Guard guard(*this, now);
-  const DeviceIdentity* identity = guard->registry.find(device);
-  if (identity == nullptr || identity->status == DeviceStatus::disabled) {
-    return fail(HubErrc::device_not_found, "device " + device + " is not registered or disabled");
-  }
+  const auto identity = guard->registry.usable(sender);
+  if (!identity) return identity.error();
   if (auto admitted = guard->admit(Operation::d2c_send, batch.size(), now); !admitted) {
     return admitted;
   }
   if (auto allowed = guard->check_quota(cost, now); !allowed) return allowed;
   guard->charge_quota(cost);
-  if (auto* state = guard->find_device_state(identity->id.text);
+  if (auto* state = guard->find_device_state(sender);
       state != nullptr && !state->presences.empty()) {
     state->last_activity_time = now;
   }
   for (TelemetryMessage& message : batch) {
-    message.auth_generation_id = identity->generation_id;
+    message.auth_generation_id = (*identity)->generation_id;
     auto appended = guard->events.append(std::move(message), now);
     guard->stage(change::EventAppended{appended.partition, std::move(appended.event)});
     if (appended.trimmed_to) {

@@ -27,6 +27,11 @@ bool is_valid_device_id(std::string_view text) {
   }) && text.find('\0') == std::string_view::npos;
 }
 
+std::vector<std::string> DeviceId::resource() const {
+  if (!is_module()) return {"devices", text};
+  return {"devices", text, "modules", module};
+}
+
 std::string LockToken::to_text() const {
   std::string hex = hex_encode({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   for (const std::size_t at : {8, 13, 18, 23}) hex.insert(at, 1, '-');

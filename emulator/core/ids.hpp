@@ -8,15 +8,23 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace hub {
 
-// Device ids are case-sensitive, 1..128 characters of a fixed set (C2D-13).
+// Whom the hub knows: a device or, with `module`, a module of it (MOD-01). Both parts are
+// case-sensitive, 1..128 characters of a fixed set (C2D-13), which has no slash.
 struct DeviceId {
   std::string text;
+  std::string module{};  // empty: the device itself
+
+  bool is_module() const { return !module.empty(); }
+  std::string name() const { return is_module() ? text + "/" + module : text; }  // `D` or `D/M`
+  // The segments below the host: devices/D[/modules/M].
+  std::vector<std::string> resource() const;
   auto operator<=>(const DeviceId&) const = default;
 };
-bool is_valid_device_id(std::string_view text);
+bool is_valid_device_id(std::string_view text);  // and of a module id
 
 using SequenceNumber = std::uint64_t;  // per (device, generation), from 1, never reused
 
@@ -68,7 +76,9 @@ class SeededIdSource : public IdSource {
 
 template <>
 struct std::hash<hub::DeviceId> {
-  std::size_t operator()(const hub::DeviceId& id) const { return std::hash<std::string>{}(id.text); }
+  std::size_t operator()(const hub::DeviceId& id) const {
+    return std::hash<std::string>{}(id.text) ^ std::hash<std::string>{}(id.module) << 1;
+  }
 };
 template <>
 struct std::hash<hub::LockToken> {

@@ -163,6 +163,7 @@ Result<void> Settings::set(std::string_view name, std::string_view value) {
     return set_number<std::uint64_t>(daily_message_quota, 0, 1'000'000'000'000, name, value);
   }
   if (is("disableDeviceSAS")) return set_bool(disable_device_sas, name, value);
+  if (is("disableModuleSAS")) return set_bool(disable_module_sas, name, value);
   return fail(HubErrc::argument_invalid,
               "unknown setting '" + std::string(name) + "'; the README lists them");
 }

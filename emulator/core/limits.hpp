@@ -18,7 +18,8 @@ struct Limits {
   std::size_t message_id_chars_max = 128;           // 1.3
   Duration message_ttl_max = std::chrono::hours{48};  // C2D-14 -> 403009
   std::size_t device_id_chars_max = 128;
-  std::size_t devices_max = 1'000'000;
+  std::size_t devices_max = 1'000'000;              // their modules counted
+  std::size_t modules_per_device_max = 50;          // D quota, MOD-02
   std::size_t list_devices_max = 1000;
   std::size_t bulk_devices_max = 100;
   std::size_t feedback_batch_records_max = 64;      // C2D-32
@@ -63,6 +64,7 @@ struct Settings {
   std::uint32_t sku_units = 1;                           // sku.capacity
   std::uint64_t daily_message_quota = 0;                 // dailyMessageQuota, THR-03; 0: no quota
   bool disable_device_sas = false;                       // disableDeviceSAS, SEC-14
+  bool disable_module_sas = false;                       // disableModuleSAS, MOD-07
 
   // Sets one by name. argument_invalid names the setting and its range or choices.
   Result<void> set(std::string_view name, std::string_view value);

@@ -18,13 +18,15 @@ const char* condition_of(hub::HubErrc code) {
     case HubErrc::iot_hub_unauthorized: return "amqp:unauthorized-access";
     case HubErrc::iot_hub_quota_exceeded:
     case HubErrc::device_maximum_queue_depth_exceeded:
-    case HubErrc::too_many_devices: return "amqp:resource-limit-exceeded";
+    case HubErrc::too_many_devices:
+    case HubErrc::too_many_modules_on_device: return "amqp:resource-limit-exceeded";
     case HubErrc::device_not_found:
     case HubErrc::module_not_found:
     case HubErrc::amqp_address_not_found:
     case HubErrc::device_not_online: return "amqp:not-found";
     case HubErrc::feature_not_supported: return "amqp:not-implemented";
-    case HubErrc::device_already_exists: return "com.microsoft:device-already-exists";
+    case HubErrc::device_already_exists:
+    case HubErrc::module_already_exists_on_device: return "com.microsoft:device-already-exists";
     case HubErrc::precondition_failed: return "com.microsoft:precondition-failed";
     case HubErrc::device_message_lock_lost: return "com.microsoft:message-lock-lost";
     case HubErrc::message_too_large: return "amqp:link:message-size-exceeded";

@@ -8,8 +8,8 @@ namespace {
 
 using hub::HubErrc;
 
-hub::Result<void> authorize_device(Exchange& exchange, std::string_view token) {
-  const hub::DeviceId device{std::string(exchange.ids.at(0))};
+hub::Result<void> authorize_device(Exchange& exchange, std::string_view token,
+                                   const hub::DeviceId& device) {
   auto principal = [&]() -> hub::Result<hub::Principal> {
     if (!token.empty()) return exchange.hub.authenticate_sas(token, exchange.now);
     if (exchange.peer.certificate) {
@@ -63,7 +63,10 @@ hub::Result<void> authorize(Exchange& exchange, Access access) {
     case Access::open:
       return {};
     case Access::device:
-      return authorize_device(exchange, token);
+      return authorize_device(exchange, token, {std::string(exchange.ids.at(0))});
+    case Access::module:
+      return authorize_device(exchange, token,
+                              {std::string(exchange.ids.at(0)), std::string(exchange.ids.at(1))});
     case Access::registry_read:
       return authorize_registry(exchange, token, hub::Right::registry_read);
     case Access::registry_write:

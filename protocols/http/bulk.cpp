@@ -72,21 +72,21 @@ std::optional<BulkError> error_of(const hub::Result<T>& result) {
 std::optional<BulkError> create_or_update(Exchange& exchange, const hub::DeviceSpec& spec,
                                           const hub::IfMatch& if_match) {
   const auto created = exchange.hub.create_device(spec, exchange.now);
-  if (created || created.error().code != HubErrc::device_already_exists) return error_of(created);
+  const bool is_known =
+      !created && (created.error().code == HubErrc::device_already_exists ||
+                   created.error().code == HubErrc::module_already_exists_on_device);
+  if (!is_known) return error_of(created);
   return error_of(exchange.hub.update_device(spec, if_match, exchange.now));
 }
 
 std::optional<BulkError> apply(Exchange& exchange, const json::object& entry,
-                               const std::string& id) {
-  if (const auto module = text_of(entry, "moduleId"); !module.empty()) {
-    return BulkError{"InvalidOperation", "modules are not there yet in this emulator"};
-  }
+                               const hub::DeviceId& id) {
   const std::string mode_text = text_of(entry, "importMode");
   const auto mode = mode_text.empty() ? ImportMode::create_or_update : parse_import_mode(mode_text);
   if (!mode) return BulkError{"ArgumentInvalid", "unknown importMode " + mode_text};
   auto spec = to_device_spec(entry);
   if (!spec) return to_bulk_error(spec.error());
-  spec->id.text = id;
+  spec->id = id;
   // NS copies `etag` where the others write `eTag`.
   std::string etag = text_of(entry, "eTag");
   if (etag.empty()) etag = text_of(entry, "etag");
@@ -132,25 +132,26 @@ hub::Result<void> bulk_devices(Exchange& exchange) {
     return admitted;
   }
   json::array errors;
-  std::set<std::string> seen;
+  std::set<hub::DeviceId> seen;
   for (const json::value& value : entries) {
-    std::string id;
+    hub::DeviceId id;
     std::optional<BulkError> error;
     if (!value.is_object()) {
       error = BulkError{"ArgumentInvalid", "a device must be a JSON object"};
     } else {
-      id = text_of(value.get_object(), "id");
-      if (id.empty()) {
+      id = {text_of(value.get_object(), "id"), text_of(value.get_object(), "moduleId")};
+      if (id.text.empty()) {
         error = BulkError{"ArgumentInvalid", "a device without an id"};
       } else if (!seen.insert(id).second) {
-        error = BulkError{"DeviceDefinedMultipleTimes", "the device is in this call already"};
+        error = BulkError{"DeviceDefinedMultipleTimes", described(id) + " is in this call already"};
       } else {
         error = apply(exchange, value.get_object(), id);
       }
     }
     if (!error) continue;
     json::object line;
-    line["deviceId"] = id;
+    line["deviceId"] = id.text;
+    if (id.is_module()) line["moduleId"] = id.module;
     line["errorCode"] = json::string_view(error->code.data(), error->code.size());
     line["errorStatus"] = error->text;
     errors.push_back(std::move(line));

@@ -23,14 +23,6 @@ bool is_batch(const RequestHead& head) {
   return hub::iequals(type.substr(0, type.find(';')), batch_content_type);
 }
 
-// The hub stamps who sent it (spec/c2d.md section 7).
-std::string auth_method(const hub::Principal& principal) {
-  const bool policy = principal.kind == hub::Principal::Kind::policy;
-  return std::string(R"({"scope":")") + (policy ? "hub" : "device") + R"(","type":")" +
-         (principal.by_certificate ? "x509" : "sas") +
-         R"(","issuer":"iothub","acceptingIpFilterRule":null})";
-}
-
 hub::Result<void> check_size(std::size_t size, const hub::Limits& limits) {
   if (size <= limits.d2c_message_bytes_max) return {};
   return hub::fail(HubErrc::message_too_large,
@@ -83,8 +75,8 @@ hub::Result<void> send_telemetry(Exchange& exchange) {
     telemetry.interface_id = std::move(sent.interface_id);
     telemetry.subject = std::move(sent.subject);
     telemetry.connection_device_id = exchange.device->id.text;
-    telemetry.auth_generation_id = exchange.device->generation_id;
-    telemetry.auth_method = auth_method(exchange.principal);
+    telemetry.connection_module_id = exchange.device->id.module;
+    telemetry.auth_method = hub::auth_method_of(exchange.principal);
   }
   auto sent = exchange.hub.send_telemetry(batch, exchange.now);
   if (sent) exchange.response.status = 204;

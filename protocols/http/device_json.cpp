@@ -105,15 +105,22 @@ hub::Result<void> read_capabilities(const json::object& from, hub::DeviceSpec& s
 
 json::object to_json(const hub::DeviceView& device) {
   const hub::DeviceIdentity& identity = device.identity;
+  const bool is_device = !identity.id.is_module();  // a module has no status, edge or parents
   json::object out;
+  if (!is_device) {
+    put(out, "moduleId", identity.id.module);
+    out["managedBy"] = text_or_null(identity.managed_by);
+  }
   put(out, "deviceId", identity.id.text);
   put(out, "generationId", identity.generation_id);
   put(out, "etag", identity.etag);  // without quotes (1.5)
   put(out, "connectionState", connection_state(device));
-  put(out, "status", hub::to_text(identity.status));
-  out["statusReason"] = text_or_null(identity.status_reason);
   out["connectionStateUpdatedTime"] = time_or_never(device.connection_state_updated_time);
-  out["statusUpdatedTime"] = time_or_never(identity.status_updated_time);
+  if (is_device) {
+    put(out, "status", hub::to_text(identity.status));
+    out["statusReason"] = text_or_null(identity.status_reason);
+    out["statusUpdatedTime"] = time_or_never(identity.status_updated_time);
+  }
   out["lastActivityTime"] = time_or_never(device.last_activity_time);
   out["cloudToDeviceMessageCount"] = device.c2d_message_count;
 
@@ -126,6 +133,7 @@ json::object to_json(const hub::DeviceView& device) {
   authentication["x509Thumbprint"] = thumbprints(identity.authentication);
   put(authentication, "type", hub::to_text(identity.authentication.type));
   out["authentication"] = std::move(authentication);
+  if (!is_device) return out;
 
   out["capabilities"] = json::object{{"iotEdge", identity.iot_edge}};
   json::array parents;
@@ -147,6 +155,7 @@ json::object to_twin_json(const hub::DeviceView& device) {
   };
   json::object out;
   put(out, "deviceId", identity.id.text);
+  if (identity.id.is_module()) put(out, "moduleId", identity.id.module);
   put(out, "etag", "AAAAAAAAAAE=");
   put(out, "deviceEtag", identity.etag);
   put(out, "status", hub::to_text(identity.status));
@@ -187,6 +196,9 @@ hub::Result<hub::DeviceSpec> to_device_spec(const json::object& from) {
   auto reason = text_member(from, "statusReason");
   if (!reason) return reason.error();
   spec.status_reason = std::move(*reason);
+  auto managed_by = text_member(from, "managedBy");
+  if (!managed_by) return managed_by.error();
+  spec.managed_by = std::move(*managed_by);
   auto scope = text_member(from, "deviceScope");
   if (!scope) return scope.error();
   spec.device_scope = scope->value_or("");

@@ -1,5 +1,5 @@
 #pragma once
-// Device identities as JSON, both ways (spec/https.md 3.1, H-30..H-33).
+// Identities of devices and modules as JSON, both ways (spec/https.md 3.1, 3.2, H-30..H-33).
 #include "emulator/core/hub.hpp"
 
 #include <boost/json/object.hpp>

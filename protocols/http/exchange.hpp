@@ -23,7 +23,7 @@ struct Exchange {
 
   std::vector<std::string_view> ids;          // what stands for {...} in the route, decoded
   hub::Principal principal;                   // unless the route is open
-  std::optional<hub::DeviceIdentity> device;  // device routes: whom access was granted for
+  std::optional<hub::DeviceIdentity> device;  // on their own routes: whom access is granted for
 };
 
 // Answers in `response`, or says why not.

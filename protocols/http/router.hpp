@@ -13,7 +13,7 @@
 namespace http {
 
 // Who may come in (spec/https.md 1.3, H-49).
-enum class Access : std::uint8_t { open, device, registry_read, registry_write, service };
+enum class Access : std::uint8_t { open, device, module, registry_read, registry_write, service };
 
 struct Route {
   std::optional<Method> method;  // nullopt: any

@@ -53,6 +53,10 @@ constexpr std::array routes = {
     Route{POST, "/devices/{id}/messages/deviceBound/{token}/abandon", Access::device, true,
           abandon_device_bound},
 
+    // The one thing a module does over HTTPS (MOD-17).
+    Route{POST, "/devices/{id}/modules/{mid}/messages/events", Access::module, true,
+          send_telemetry},
+
     // The service (section 3).
     Route{POST, "/devices/query", Access::service, true, query_devices},
     Route{GET, "/devices", Access::registry_read, true, list_devices},
@@ -60,10 +64,15 @@ constexpr std::array routes = {
     Route{GET, "/devices/{id}", Access::registry_read, true, get_device},
     Route{PUT, "/devices/{id}", Access::registry_write, true, put_device},
     Route{DEL, "/devices/{id}", Access::registry_write, true, delete_device},
+    Route{GET, "/devices/{id}/modules", Access::registry_read, true, list_modules},
+    Route{GET, "/devices/{id}/modules/{mid}", Access::registry_read, true, get_device},
+    Route{PUT, "/devices/{id}/modules/{mid}", Access::registry_write, true, put_device},
+    Route{DEL, "/devices/{id}/modules/{mid}", Access::registry_write, true, delete_device},
     Route{DEL, "/devices/{id}/commands", Access::service, true, purge_device_bound},
     Route{GET, "/statistics/devices", Access::registry_read, true, device_statistics},
     Route{GET, "/statistics/service", Access::service, true, service_statistics},
     Route{GET, "/twins/{id}", Access::service, true, get_twin},
+    Route{GET, "/twins/{id}/modules/{mid}", Access::service, true, get_twin},
     Route{GET, "/messages/serviceBound/feedback", Access::service, true, receive_feedback},
     Route{DEL, "/messages/serviceBound/feedback/{token}", Access::service, true, settle_feedback},
     Route{POST, "/messages/serviceBound/feedback/{token}/abandon", Access::service, true,
@@ -77,7 +86,6 @@ constexpr std::array routes = {
     Route{ANY, "/configurations/*", Access::open, false, coming_later},
     Route{ANY, "/digitaltwins/*", Access::open, false, coming_later},
     Route{ANY, "/devices/keys/regenerate", Access::open, false, coming_later},
-    Route{ANY, "/devices/{id}/modules/*", Access::open, false, coming_later},
     Route{ANY, "/devices/{id}/files/*", Access::open, false, coming_later},
     Route{ANY, "/devices/{id}/applyConfigurationContent", Access::open, false, coming_later},
     Route{ANY, "/messages/serviceBound/filenotifications/*", Access::open, false, coming_later},

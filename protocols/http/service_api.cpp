@@ -15,17 +15,29 @@ using hub::HubErrc;
 
 namespace {
 
+// The device of the path or, if it names one, the module.
 hub::Result<hub::DeviceId> device_of(const Exchange& exchange) {
-  const std::string_view id = exchange.ids.at(0);
-  if (!hub::is_valid_device_id(id)) {
-    return hub::fail(HubErrc::argument_invalid,
-                     "a device id has 1 to 128 ASCII letters, digits and some punctuation, but no "
-                     "slash and no space");
+  hub::DeviceId id;
+  for (std::size_t i = 0; i < exchange.ids.size(); ++i) {
+    if (!hub::is_valid_device_id(exchange.ids[i])) {
+      return hub::fail(HubErrc::argument_invalid,
+                       "the id of a device or module has 1 to 128 ASCII letters, digits and some "
+                       "punctuation, but no slash and no space");
+    }
+    (i == 0 ? id.text : id.module) = exchange.ids[i];
   }
-  return hub::DeviceId{std::string(id)};
+  return id;
 }
 
-// `Device` members of a PUT; the id in the body, if there is one, must be the path's.
+// An id in the body, if there is one, must be the path's.
+hub::Result<void> check_id(const json::object& body, std::string_view name, std::string_view id) {
+  const json::value* given = body.if_contains(json::string_view(name.data(), name.size()));
+  if (given == nullptr || given->is_null()) return {};
+  if (given->is_string() && std::string_view(given->get_string()) == id) return {};
+  return hub::fail(HubErrc::argument_invalid, std::string(name) + " differs from the path");
+}
+
+// What a PUT sets.
 hub::Result<hub::DeviceSpec> read_device(const Exchange& exchange, const hub::DeviceId& id) {
   const auto parsed = parse_json(exchange.body);
   if (!parsed) return parsed.error();
@@ -33,10 +45,9 @@ hub::Result<hub::DeviceSpec> read_device(const Exchange& exchange, const hub::De
     return hub::fail(HubErrc::iot_hub_format_error, "the body must be a JSON object");
   }
   const json::object& body = parsed->get_object();
-  if (const json::value* given = body.if_contains("deviceId"); given != nullptr) {
-    if (!given->is_null() && (!given->is_string() || given->get_string() != id.text.c_str())) {
-      return hub::fail(HubErrc::argument_invalid, "deviceId differs from the id in the path");
-    }
+  if (auto same = check_id(body, "deviceId", id.text); !same) return same.error();
+  if (id.is_module()) {
+    if (auto same = check_id(body, "moduleId", id.module); !same) return same.error();
   }
   auto spec = to_device_spec(body);
   if (spec) spec->id = id;
@@ -94,6 +105,17 @@ hub::Result<void> list_devices(Exchange& exchange) {
     devices.push_back(to_json(device));
   }
   answer(exchange, devices);
+  return {};
+}
+
+hub::Result<void> list_modules(Exchange& exchange) {
+  const auto id = device_of(exchange);
+  if (!id) return id.error();
+  const auto modules = exchange.hub.list_modules(*id, exchange.now);
+  if (!modules) return modules.error();
+  json::array body;
+  for (const auto& module : *modules) body.push_back(to_json(module));
+  answer(exchange, body);
   return {};
 }
 

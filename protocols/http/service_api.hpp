@@ -4,11 +4,13 @@
 
 namespace http {
 
-// The identity registry (3.1, H-50).
+// The identity registry (3.1, 3.2, H-50): of the device in the path, or of its module if the path
+// names one.
 hub::Result<void> put_device(Exchange& exchange);  // create, or update with If-Match
 hub::Result<void> get_device(Exchange& exchange);
 hub::Result<void> delete_device(Exchange& exchange);
 hub::Result<void> list_devices(Exchange& exchange);
+hub::Result<void> list_modules(Exchange& exchange);
 hub::Result<void> device_statistics(Exchange& exchange);
 hub::Result<void> service_statistics(Exchange& exchange);
 hub::Result<void> get_twin(Exchange& exchange);  // of a device without tags and properties

@@ -18,17 +18,6 @@ hub::Duration keep_alive_timeout(std::uint16_t seconds, const hub::Limits& limit
   return std::min(timeout, limits.keep_alive_max);
 }
 
-// iothub-connection-auth-method, stamped on telemetry (3.1).
-std::string_view auth_method_of(const hub::Principal& principal) {
-  if (principal.by_certificate) {
-    return R"({"scope":"device","type":"x509","issuer":"iothub","acceptingIpFilterRule":null})";
-  }
-  if (principal.kind == hub::Principal::Kind::policy) {
-    return R"({"scope":"hub","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})";
-  }
-  return R"({"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})";
-}
-
 }  // namespace
 
 void Session::on_connect(const Connect& packet, TimePoint now) {
@@ -41,18 +30,16 @@ void Session::on_connect(const Connect& packet, TimePoint now) {
   const auto username = packet.username ? parse_username(*packet.username) : std::nullopt;
   if (!username) {
     return refuse(ConnectReturn::not_authorized,
-                  "the user name is not {host}/{device id}/?api-version=…", packet, now);
-  }
-  if (!username->module_id.empty()) {
-    return refuse(ConnectReturn::not_authorized, "module identities are not supported", packet,
+                  "the user name is not {host}/{device id}[/{module id}]/?api-version=…", packet,
                   now);
   }
-  if (packet.client_id != username->device_id) {
+  const hub::DeviceId device{std::string(username->device_id), std::string(username->module_id)};
+  if (packet.client_id != device.name()) {
     return refuse(ConnectReturn::not_authorized,
-                  "the client id is not the device id of the user name", packet, now);
+                  "the client id is not the device id, or device id/module id, of the user name",
+                  packet, now);
   }
 
-  const hub::DeviceId device{std::string(username->device_id)};
   const auto principal = authenticate(packet, device, now);
   if (!principal) {
     return refuse(connect_return_of(principal.error().code), principal.error().detail, packet, now);
@@ -71,7 +58,7 @@ void Session::on_connect(const Connect& packet, TimePoint now) {
   certificate_.reset();
   device_ = device;
   model_id_ = username->model_id;
-  auth_method_ = auth_method_of(*principal);
+  auth_method_ = hub::auth_method_of(*principal);
   clean_session_ = packet.clean_session;
   last_input_ = now;
   input_timeout_ = keep_alive_timeout(packet.keep_alive_s, hub_.limits());
@@ -83,7 +70,7 @@ void Session::on_connect(const Connect& packet, TimePoint now) {
 
   const bool session_present = resume_session(now);
   hub_.log().info("device connected over MQTT",
-                  {{"device", device_.text},
+                  {{"device", device_.name()},
                    {"peer", peer_address_},
                    {"client", clip(username->client_type)},
                    {"session present", session_present ? "true" : "false"}});
@@ -127,7 +114,7 @@ void Session::store_will(const Will& will) {
   const PublishTopic topic = classify_publish(will.topic, device_);
   if (topic.kind != PublishKind::telemetry) {
     hub_.log().warn("will ignored: its topic is not the device's own telemetry topic",
-                    {{"device", device_.text}, {"topic", clip(will.topic)}});
+                    {{"device", device_.name()}, {"topic", clip(will.topic)}});
     return;
   }
   will_ = std::make_unique<StoredWill>(

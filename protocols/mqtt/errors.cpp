@@ -26,10 +26,12 @@ ConnectReturn connect_return_of(hub::HubErrc code) {
     case HubErrc::device_not_online:
     case HubErrc::device_already_exists:
     case HubErrc::link_creation_conflict:
+    case HubErrc::module_already_exists_on_device:
     case HubErrc::precondition_failed:
     case HubErrc::device_message_lock_lost:
     case HubErrc::message_too_large:
     case HubErrc::too_many_devices:
+    case HubErrc::too_many_modules_on_device:
     case HubErrc::throttling_exception:
     case HubErrc::server_error:
     case HubErrc::service_unavailable:

@@ -44,6 +44,7 @@ hub::Result<void> Session::send_telemetry(hub::TelemetryMessage message, std::st
   if (retain) set_property(message.content, "mqtt-retain", "true");
   message.content.body = payload;
   message.connection_device_id = device_.text;
+  message.connection_module_id = device_.module;
   message.auth_method = auth_method_;
   message.data_schema = model_id_;
   return hub_.send_telemetry(std::move(message), now);
@@ -56,7 +57,7 @@ void Session::publish_will(TimePoint now) {
   set_property(message.content, "iothub-MessageType", "Will");
   const auto sent = send_telemetry(std::move(message), will->bag, will->payload, will->retain, now);
   if (!sent) {
-    hub_.log().warn("will lost", {{"device", device_.text}, {"reason", sent.error().detail}});
+    hub_.log().warn("will lost", {{"device", device_.name()}, {"reason", sent.error().detail}});
   }
 }
 

@@ -153,7 +153,7 @@ void Session::close(hub::LogLevel level, std::string_view reason, TimePoint now,
   state_ = State::closed;
   if (hub_.log().enabled(level)) {
     hub_.log().write(level, "MQTT connection closed",
-                     {{"device", device_.text},
+                     {{"device", device_.name()},
                       {"peer", peer_address_},
                       {"reason", reason},
                       {"topic", clip(topic)}});

@@ -1,5 +1,5 @@
 #pragma once
-// One device connection over MQTT 3.1.1, from CONNECT to DISCONNECT, without a socket.
+// One connection of a device or module over MQTT 3.1.1, from CONNECT to DISCONNECT, without a socket.
 //   awaiting_connect --CONNECT accepted--> connected --DISCONNECT or any violation--> closed
 //          \---refused (CONNACK 1, 3, 5), anything else first, 60 s----------------------/
 // MQTT 3.1.1 gives a server no way to say why: every violation closes the connection, and the log
@@ -109,7 +109,7 @@ class Session : public protocols::Session {
   std::string output_;
   std::size_t output_begin_ = 0;
 
-  hub::DeviceId device_;
+  hub::DeviceId device_;           // or a module
   std::string model_id_;
   std::string_view auth_method_;   // JSON
   std::unique_ptr<StoredWill> will_;

@@ -58,7 +58,7 @@ bool Session::subscribe(std::string_view filter, std::uint8_t qos) {
   subscriptions_.subscriptions.push_back(std::move(subscription));
   if (kind == FilterKind::inert) {
     hub_.log().warn("subscription granted, but nothing the hub sends can match it",
-                    {{"device", device_.text}, {"filter", clip(filter)}});
+                    {{"device", device_.name()}, {"filter", clip(filter)}});
   }
   return kind == FilterKind::devicebound;
 }

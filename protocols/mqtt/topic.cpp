@@ -9,6 +9,7 @@ namespace mqtt {
 namespace {
 
 constexpr std::string_view devices = "devices/";
+constexpr std::string_view modules = "/modules/";
 constexpr std::string_view events = "/messages/events";
 constexpr std::string_view devicebound = "/messages/devicebound/";
 constexpr std::string_view twin = "$iothub/twin/";
@@ -23,10 +24,16 @@ bool take_prefix(std::string_view& text, std::string_view prefix) {
 }
 
 PublishTopic classify_device_topic(std::string_view rest, const hub::DeviceId& device) {
-  if (!take_prefix(rest, device.text) || (!rest.empty() && rest.front() != '/')) {
-    return {PublishKind::other_identity, {}, {}};
+  const PublishTopic other{PublishKind::other_identity, {}, {}};
+  if (!take_prefix(rest, device.text) || (!rest.empty() && rest.front() != '/')) return other;
+  if (take_prefix(rest, modules)) {
+    if (!device.is_module() || !take_prefix(rest, device.module) ||
+        (!rest.empty() && rest.front() != '/')) {
+      return other;
+    }
+  } else if (device.is_module()) {
+    return other;
   }
-  if (rest.starts_with("/modules/")) return {PublishKind::other_identity, {}, {}};
   if (!take_prefix(rest, events)) return {};
   if (rest.empty()) return {PublishKind::telemetry, {}, {}};
   if (!take_prefix(rest, "/")) return {};
@@ -39,6 +46,30 @@ PublishTopic classify_device_topic(std::string_view rest, const hub::DeviceId& d
 std::string_view request_id_of(std::string_view query) {
   if (!take_prefix(query, "?$rid=")) return {};
   return query.substr(0, query.find('&'));
+}
+
+std::string_view take_level(std::string_view& rest) {
+  const auto slash = rest.find('/');
+  const std::string_view level = rest.substr(0, slash);
+  rest = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
+  return level;
+}
+
+// A literal id where that of `self` would stand. The device is another identity to its module, and
+// each module to it (MOD-13).
+bool names_other(std::string_view filter, const hub::DeviceId& self) {
+  const auto is_literal = [](std::string_view level) {
+    return !level.empty() && level != "+" && level != "#";
+  };
+  if (!take_prefix(filter, devices)) return false;
+  const std::string_view device = take_level(filter);
+  if (!is_literal(device)) return false;
+  if (device != self.text) return true;
+  const std::string_view below = take_level(filter);
+  if (!is_literal(below)) return false;
+  if (below != "modules") return self.is_module();
+  const std::string_view module = take_level(filter);
+  return is_literal(module) && module != self.module;
 }
 
 }  // namespace
@@ -61,16 +92,13 @@ PublishTopic classify_publish(std::string_view topic, const hub::DeviceId& devic
 }
 
 FilterKind classify_filter(std::string_view filter, const hub::DeviceId& device) {
+  if (names_other(filter, device)) return FilterKind::other_identity;
   // The bag is one level and always different, so only a wildcard can stand in its place.
   const std::string any_message =
       std::string(devices) + device.text + std::string(devicebound) + "x";
-  if ((filter.ends_with('#') || filter.ends_with('+')) && matches(filter, any_message)) {
+  if (!device.is_module() && (filter.ends_with('#') || filter.ends_with('+')) &&
+      matches(filter, any_message)) {
     return FilterKind::devicebound;
-  }
-  if (std::string_view rest = filter; take_prefix(rest, devices)) {
-    const std::string_view id = rest.substr(0, rest.find('/'));
-    const bool names_other = !id.empty() && id != "+" && id != "#" && id != device.text;
-    return names_other ? FilterKind::other_identity : FilterKind::inert;
   }
   constexpr std::array<std::string_view, 3> subtrees = {
       "$iothub/twin/res/", "$iothub/twin/PATCH/properties/desired/", "$iothub/methods/POST/"};

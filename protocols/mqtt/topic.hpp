@@ -1,6 +1,7 @@
 #pragma once
-// The hub's topics: what a device may publish to, and which of its filters can ever match.
-//   telemetry       = "devices/" id "/messages/events" [ "/" [ bag ] [ "/" ] ]        (M-20)
+// The hub's topics: what a device or module may publish to, and which of its filters can ever match.
+//   telemetry       = "devices/" id [ "/modules/" id ] "/messages/events" [ "/" [ bag ] [ "/" ] ]
+//                                                                                     (M-20)
 //   devicebound     = "devices/" id "/messages/devicebound/" bag                      (M-32)
 //   twin request    = "$iothub/twin/GET/?$rid=" rid
 //                   | "$iothub/twin/PATCH/properties/reported/?$rid=" rid [ "&$version=" version ]
@@ -18,7 +19,7 @@ enum class PublishKind : std::uint8_t {
   twin_patch,
   method_response,
   bad_twin_request,  // no `$rid`, or no operation that exists (spec/mqtt.md 6)
-  other_identity,    // telemetry topic of another device, or of a module
+  other_identity,    // topic of another device or module
   unsupported,
 };
 
@@ -29,12 +30,12 @@ struct PublishTopic {
 };
 PublishTopic classify_publish(std::string_view topic, const hub::DeviceId& device);
 
-// What a filter is to the device that subscribes to it.
+// What a filter is to the device or module that subscribes to it.
 enum class FilterKind : std::uint8_t {
-  devicebound,     // enables cloud-to-device delivery (M-30)
+  devicebound,     // enables cloud-to-device delivery (M-30); never to a module
   iothub,          // twins, methods
   inert,           // granted, but nothing the hub sends can match (M-61)
-  other_identity,  // names another device: closes the connection (M-61)
+  other_identity,  // names another one: closes the connection (M-61)
 };
 FilterKind classify_filter(std::string_view filter, const hub::DeviceId& device);
 

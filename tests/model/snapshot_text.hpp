@@ -61,7 +61,8 @@ inline std::string to_text(const hub::Snapshot& snapshot) {
   FactText out;
   for (const auto& device : snapshot.devices) {
     out.line("device");
-    out.field("id", device.id.text).field("generation", device.generation_id);
+    out.field("id", device.id.name()).field("managed_by", device.managed_by);
+    out.field("generation", device.generation_id);
     out.field("etag", device.etag).field("status", static_cast<int>(device.status));
     out.field("reason", device.status_reason).field("updated", device.status_updated_time);
     const auto& authentication = device.authentication;
@@ -92,7 +93,7 @@ inline std::string to_text(const hub::Snapshot& snapshot) {
   }
   for (const auto& [device, state] : snapshot.mqtt_sessions) {
     out.line("session");
-    out.field("device", device.text);
+    out.field("device", device.name());
     for (const auto& subscription : state.subscriptions) {
       out.field("filter", subscription.filter).field("qos", subscription.qos);
       out.field("first", subscription.first_sequence);

@@ -16,7 +16,7 @@ class MemoryStore : public hub::Store {
     for (const auto& [queue, last] : counters_) out.counters.push_back({{{queue}}, last});
     for (const auto& [key, stored] : messages_) out.messages.push_back(stored);
     for (const auto& [id, record] : records_) out.feedback_records.push_back(record);
-    for (const auto& [id, state] : sessions_) out.mqtt_sessions.push_back({{id}, state});
+    for (const auto& [id, state] : sessions_) out.mqtt_sessions.push_back({id, state});
     for (const auto& [key, event] : events_) out.events.push_back({key.first, event});
     return out;
   }
@@ -30,11 +30,12 @@ class MemoryStore : public hub::Store {
  private:
   using Key = std::pair<std::string, hub::SequenceNumber>;
 
-  void put(const hub::change::DevicePut& c) { devices_[c.identity.id.text] = c.identity; }
+  void put(const hub::change::DevicePut& c) { devices_[c.identity.id] = c.identity; }
   void put(const hub::change::DeviceDeleted& c) {
-    devices_.erase(c.id.text);
+    devices_.erase(c.id);
+    sessions_.erase(c.id);
+    if (c.id.is_module()) return;
     counters_.erase(c.id.text);
-    sessions_.erase(c.id.text);
     std::erase_if(messages_, [&](const auto& m) { return m.first.first == c.id.text; });
     std::erase_if(records_, [&](const auto& r) { return r.second.device_id == c.id; });
   }
@@ -53,8 +54,8 @@ class MemoryStore : public hub::Store {
   void put(const hub::change::FeedbackRecordsRemoved& c) {
     for (const auto id : c.record_ids) records_.erase(id);
   }
-  void put(const hub::change::MqttSessionPut& c) { sessions_[c.device.text] = c.state; }
-  void put(const hub::change::MqttSessionRemoved& c) { sessions_.erase(c.device.text); }
+  void put(const hub::change::MqttSessionPut& c) { sessions_[c.device] = c.state; }
+  void put(const hub::change::MqttSessionRemoved& c) { sessions_.erase(c.device); }
   void put(const hub::change::EventAppended& c) {
     events_[{c.partition, c.event->sequence_number}] = c.event;
   }
@@ -64,11 +65,11 @@ class MemoryStore : public hub::Store {
     });
   }
 
-  std::map<std::string, hub::DeviceIdentity> devices_;
+  std::map<hub::DeviceId, hub::DeviceIdentity> devices_;
   std::map<std::string, hub::SequenceNumber> counters_;
   std::map<Key, hub::Snapshot::QueuedMessage> messages_;
   std::map<std::uint64_t, hub::FeedbackRecord> records_;
-  std::map<std::string, hub::MqttSessionState> sessions_;
+  std::map<hub::DeviceId, hub::MqttSessionState> sessions_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, hub::TelemetryPtr> events_;
 };
 

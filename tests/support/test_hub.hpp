@@ -13,6 +13,7 @@ using namespace std::chrono_literals;
 
 inline constexpr std::string_view well_known_key = "aW90aHViLWVtdWxhdG9yL3dlbGwta25vd24vb3duZXI=";
 inline constexpr std::string_view device_key = "ZGV2aWNlLWtleS1vZi10aGUtdGVzdHMtMzItYnl0ZXM=";
+inline constexpr std::string_view module_key = "bW9kdWxlLWtleS1vZi10aGUtdGVzdHMtMzItYnl0ZXM=";
 
 class CapturingLog : public hub::Log {
  public:
@@ -42,6 +43,13 @@ struct TestHub {
     hub::DeviceSpec spec;
     spec.id = {std::move(id)};
     spec.primary_key = device_key;
+    return *hub.create_device(spec, now);
+  }
+  hub::DeviceView create_module(std::string device, std::string module,
+                                std::string_view key = module_key) {
+    hub::DeviceSpec spec;
+    spec.id = {std::move(device), std::move(module)};
+    spec.primary_key = key;
     return *hub.create_device(spec, now);
   }
   hub::Result<hub::SequenceNumber> send(std::string device, std::string body = "x",

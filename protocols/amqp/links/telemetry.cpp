@@ -8,17 +8,6 @@ namespace amqp {
 
 namespace {
 
-// Devices on a hub policy's key have scope `hub` (spec/amqp.md 6.4).
-std::string_view auth_method_of(const hub::Principal& principal) {
-  if (principal.by_certificate) {
-    return R"({"scope":"device","type":"x509","issuer":"iothub","acceptingIpFilterRule":null})";
-  }
-  if (principal.kind == hub::Principal::Kind::policy) {
-    return R"({"scope":"hub","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})";
-  }
-  return R"({"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})";
-}
-
 std::string text_or_empty(std::optional<std::string_view> text) {
   return std::string(text.value_or(std::string_view{}));
 }
@@ -29,7 +18,8 @@ TelemetryLink::TelemetryLink(Connection& connection, pn_link_t* pn, WakeId id,
                              const hub::DeviceId& from, const hub::Principal& principal)
     : Link(connection, pn, id) {
   stamp_.connection_device_id = from.text;
-  stamp_.auth_method = auth_method_of(principal);
+  stamp_.connection_module_id = from.module;
+  stamp_.auth_method = hub::auth_method_of(principal);
   stamp_.data_schema = link_property(pn, "com.microsoft:model-id");  // C#
 }
 

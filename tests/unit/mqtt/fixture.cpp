@@ -90,6 +90,13 @@ void World::add_device(std::string id) {
   REQUIRE(hub.create_device(spec, now).has_value());
 }
 
+void World::add_module(std::string device, std::string module, std::string_view key) {
+  hub::DeviceSpec spec;
+  spec.id = {std::move(device), std::move(module)};
+  spec.primary_key = key;
+  REQUIRE(hub.create_device(spec, now).has_value());
+}
+
 void World::add_certificate_device(std::string id, std::string thumbprint) {
   hub::DeviceSpec spec;
   spec.id.text = std::move(id);
@@ -108,6 +115,12 @@ void World::set_status(std::string_view id, hub::DeviceStatus status) {
 std::string World::token(std::string_view device, hub::Duration lifetime) const {
   return hub::make_sas_token("hub.local/devices/" + std::string(device), device_key,
                              now + lifetime);
+}
+
+std::string World::module_token(std::string_view device, std::string_view module) const {
+  return hub::make_sas_token(
+      "hub.local/devices/" + std::string(device) + "/modules/" + std::string(module), module_key,
+      now + 1h);
 }
 
 std::string World::policy_token(std::string_view policy, std::string_view resource) const {

@@ -32,15 +32,18 @@ class RecordingLog : public hub::Log {
 std::string describe(const mqtt::Packet& packet);
 
 constexpr std::string_view device_key = "ZGV2aWNlLWtleS1vZi0zMi1ieXRlcy0tLS0tLS0tLS0=";
+constexpr std::string_view module_key = "bW9kdWxlLWtleS1vZi0zMi1ieXRlcy0tLS0tLS0tLS0=";
 constexpr std::string_view policy_key = "cG9saWN5LWtleS1vZi0zMi1ieXRlcy0tLS0tLS0tLS0=";
 
 struct World {
   explicit World(hub::Settings settings = {});
 
   void add_device(std::string id);
+  void add_module(std::string device, std::string module, std::string_view key = module_key);
   void add_certificate_device(std::string id, std::string thumbprint);
   void set_status(std::string_view id, hub::DeviceStatus status);
   std::string token(std::string_view device, hub::Duration lifetime = 1h) const;
+  std::string module_token(std::string_view device, std::string_view module) const;
   std::string policy_token(std::string_view policy, std::string_view resource) const;
   // The sequence number of the queued message.
   hub::SequenceNumber send(std::string_view device, std::string body, std::string mid = {},

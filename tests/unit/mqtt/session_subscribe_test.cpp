@@ -26,10 +26,10 @@ TEST_CASE_FIXTURE(Connected, "M-61 every filter is granted, at most at QoS 1, on
 }
 
 TEST_CASE_FIXTURE(Connected, "M-61 a filter that can match nothing is granted and logged") {
-  CHECK(client.subscribe("devices/dev1/modules/m/#").take() == Lines{"SUBACK id=1 1"});
+  CHECK(client.subscribe("devices/dev1/messages/events/#").take() == Lines{"SUBACK id=1 1"});
   CHECK(
       world.log.contains("subscription granted, but nothing the hub sends can match it device=dev1 "
-                         "filter=devices/dev1/modules/m/#"));
+                         "filter=devices/dev1/messages/events/#"));
 }
 
 TEST_CASE_FIXTURE(Connected, "M-61 a filter that names another device closes") {

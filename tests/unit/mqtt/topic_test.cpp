@@ -104,10 +104,11 @@ TEST_CASE("M-30 which filters enable delivery, M-61 which can never match") {
   }
   for (const auto* filter :
        {"devices/dev1/messages/devicebound", "devices/dev1/messages/devicebound/",
-        "devices/dev1/messages/devicebound/x", "devices/dev1/modules/m/messages/devicebound/#",
+        "devices/dev1/messages/devicebound/x", "devices/dev1/modules/+/messages/devicebound/#",
         "devices/dev1/messages/events/#", "hello", "$SYS/#", "+", "devices/"}) {
     CHECK(kind_of(filter) == FilterKind::inert);
   }
   CHECK(kind_of("devices/dev2/messages/devicebound/#") == FilterKind::other_identity);
   CHECK(kind_of("devices/dev10/#") == FilterKind::other_identity);
+  CHECK(kind_of("devices/dev1/modules/m/messages/devicebound/#") == FilterKind::other_identity);
 }

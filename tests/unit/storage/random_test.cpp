@@ -47,7 +47,7 @@ class RandomChanges {
       case 12:
         return put_session();
       case 13:
-        return hub::change::MqttSessionRemoved{some_device()};
+        return hub::change::MqttSessionRemoved{some_identity()};
       case 14:
         return append_event();
       default:
@@ -57,6 +57,11 @@ class RandomChanges {
 
  private:
   hub::DeviceId some_device() { return {"d" + std::to_string(below(4))}; }
+  hub::DeviceId some_identity() {
+    auto id = some_device();
+    if (below(2) == 0) id.module = "m" + std::to_string(below(2));
+    return id;
+  }
   hub::QueueId some_queue() { return below(5) == 0 ? hub::QueueId{} : hub::QueueId{some_device()}; }
   std::string some_bytes() {
     std::string bytes(below(60) == 0 ? below(9000) : below(20), '\0');
@@ -85,7 +90,8 @@ class RandomChanges {
 
   Change put_device() {
     hub::DeviceIdentity identity;
-    identity.id = some_device();
+    identity.id = some_identity();
+    identity.managed_by = std::to_string(below(3));
     identity.generation_id = std::to_string(random_());
     identity.etag = std::to_string(random_());
     identity.status = static_cast<hub::DeviceStatus>(below(2));
@@ -95,10 +101,10 @@ class RandomChanges {
     return hub::change::DevicePut{identity};
   }
   Change delete_device() {
-    const hub::QueueId queue{some_device()};
-    last_.erase(queue);
-    live_.erase(queue);
-    return hub::change::DeviceDeleted{queue.device};
+    const hub::DeviceId id = some_identity();
+    last_.erase(hub::QueueId{id});
+    live_.erase(hub::QueueId{id});
+    return hub::change::DeviceDeleted{id};
   }
   Change enqueue() {
     const auto queue = some_queue();
@@ -145,7 +151,7 @@ class RandomChanges {
     for (auto left = below(4); left > 0; --left) {
       state.subscriptions.push_back({some_bytes(), static_cast<std::uint8_t>(below(2)), below(99)});
     }
-    return hub::change::MqttSessionPut{some_device(), state};
+    return hub::change::MqttSessionPut{some_identity(), state};
   }
   Change append_event() {
     const auto partition = static_cast<std::uint32_t>(below(3));

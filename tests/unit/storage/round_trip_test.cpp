@@ -156,6 +156,41 @@ TEST_CASE("C2D-16 a deleted device leaves nothing behind, the others keep everyt
   CHECK_FALSE(contains(to_text(store->load()), "gone"));
 }
 
+TEST_CASE("MOD-11 modules and their sessions come back with every field, behind their devices") {
+  const auto module = [](std::string id, std::string module_id) {
+    auto put = device(std::move(id));
+    put.identity.id.module = std::move(module_id);
+    put.identity.managed_by = "somebody";
+    return put;
+  };
+  const auto session_of = [](hub::DeviceId id) {
+    return hub::change::MqttSessionPut{std::move(id), {{{"$iothub/twin/res/#", 0, 0}}}};
+  };
+  check_same({device("b"), device("a"), module("a", "m"), module("b", "m"), module("a", "$n"),
+              device("a!"), module("a!", "m"), session("a"), session_of({"a", "m"}),
+              session_of({"b", "m"})});
+}
+
+TEST_CASE("MOD-11 a deleted module leaves nothing behind, and its device everything") {
+  auto module = device("d");
+  module.identity.id.module = "gone";
+  const hub::change::MqttSessionPut its_session{{"d", "gone"}, {{{"#", 1, 1}}}};
+  const std::vector<Change> changes{device("d"),    enqueued("d", 1), record(1, "d"),
+                                    session("d"),   module,           its_session,
+                                    hub::change::DeviceDeleted{{"d", "gone"}}};
+  check_same(changes);
+  TempFolder folder;
+  auto store = SqliteStore::open(folder.path());
+  store->apply(changes);
+  const auto left = store->load();
+  CHECK_FALSE(contains(to_text(left), "gone"));
+  CHECK(left.devices.size() == 1);
+  CHECK(left.messages.size() == 1);
+  CHECK(left.counters.size() == 1);
+  CHECK(left.feedback_records.size() == 1);
+  CHECK(left.mqtt_sessions.size() == 1);
+}
+
 TEST_CASE("ST-08 a device deleted and made again within one batch starts anew") {
   const hub::change::MessageRemoved removed{{{"d"}}, 1};
   check_same({device("d"), enqueued("d", 1), removed, hub::change::DeviceDeleted{{"d"}},
