@@ -45,14 +45,15 @@ std::optional<DevicePath> device_path(const std::vector<std::string_view>& segme
     return std::nullopt;
   }
   DevicePath out;
-  out.target.device = hub::percent_decode(segments[1]);
-  out.target.raw_device = segments[1];
+  out.target.raw.text = segments[1];
   std::size_t next = 2;
   if (segments.size() > 4 && hub::iequals(segments[2], "modules")) {
     if (segments[3].empty()) return std::nullopt;
-    out.target.module = hub::percent_decode(segments[3]);
+    out.target.raw.module = segments[3];
     next = 4;
   }
+  out.target.id = {hub::percent_decode(out.target.raw.text),
+                   hub::percent_decode(out.target.raw.module)};
   out.rest.assign(segments.begin() + static_cast<std::ptrdiff_t>(next), segments.end());
   return out;
 }

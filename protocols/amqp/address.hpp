@@ -11,15 +11,15 @@
 // Fixed words match in any case, ids literally. These are no URLs: the C SDK writes ids
 // unencoded, others percent-encode them, so an id is kept in both readings.
 #include <optional>
-#include <string>
 #include <string_view>
+
+#include "emulator/core/ids.hpp"
 
 namespace amqp {
 
 struct Target {
-  std::string device;      // percent-decoded once
-  std::string raw_device;  // as written
-  std::string module;      // empty: none
+  hub::DeviceId id;   // percent-decoded once; with a module if the address names one
+  hub::DeviceId raw;  // as written
 };
 
 struct Address {

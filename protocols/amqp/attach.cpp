@@ -114,36 +114,43 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
   const bool hub_sends = pn_link_is_sender(pn);
   auto grant = grant_for(address.target);
   if (!grant) return grant.error();
-  if (!address.target.module.empty()) {
-    return hub::fail(HubErrc::module_not_found, "module " + address.target.module +
-                                                    " is not registered; there are no modules");
-  }
-  const bool right_role = address.kind == Kind::telemetry     ? !hub_sends
+  const hub::DeviceId& device = grant->identity.id;
+  // A module also receives at its telemetry address: inputs, which only Edge routes (MOD-16).
+  const bool right_role = address.kind == Kind::telemetry     ? !hub_sends || device.is_module()
                           : address.kind == Kind::devicebound ? hub_sends
                                                               : true;
   if (!right_role) return wrong_role();
 
-  const hub::DeviceId& device = grant->identity.id;
+  const std::string name = device.name();
   if (auto joined = join_device(device); !joined) return joined.error();
   std::unique_ptr<Link> link;
   switch (address.kind) {
     case Kind::telemetry:
-      link = std::make_unique<TelemetryLink>(*this, pn, next_id(), device,
-                                             grant->credential->principal);
+      if (hub_sends) {
+        link = std::make_unique<Link>(*this, pn, next_id());
+      } else {
+        link = std::make_unique<TelemetryLink>(*this, pn, next_id(), device,
+                                               grant->credential->principal);
+      }
       break;
     case Kind::devicebound: {
+      if (device.is_module()) {  // it has no queue (MOD-08)
+        link = std::make_unique<Link>(*this, pn, next_id());
+        break;
+      }
       const WakeId id = next_id();
       auto receiver =
           hub_.open_devicebound(device, hub::Transport::amqp, wakes_->waker_for(id), 0, now_);
       if (!receiver) {
-        if (devices_.find(device.text)->second.link_count == 0) leave_device(device.text);
+        if (devices_.find(name)->second.link_count == 0) leave_device(name);
         return receiver.error();
       }
       link = std::make_unique<QueueLink>(*this, pn, id, std::move(*receiver));
       break;
     }
     case Kind::twin: {
-      auto node = reply_node("twin/" + device.text + "/" +
+      // No name has a line feed, whatever the client puts behind it.
+      auto node = reply_node("twin/" + name + "\n" +
                              link_property(pn, "com.microsoft:channel-correlation-id"));
       if (hub_sends) {
         link = std::make_unique<ReplyLink>(*this, pn, next_id(), std::move(node));
@@ -159,9 +166,9 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
         link = std::make_unique<SilentReceiver>(*this, pn, next_id());
       }
   }
-  link->device = device.text;
+  link->device = name;
   link->credential = std::move(grant->credential);
-  ++devices_.find(device.text)->second.link_count;
+  ++devices_.find(name)->second.link_count;
   return link;
 }
 
@@ -196,20 +203,21 @@ Connection::LinkResult Connection::make_service_link(pn_link_t* pn, const Addres
 }
 
 hub::Result<Credentials::DeviceGrant> Connection::grant_for(const Target& target) {
-  auto grant = credentials_.for_device(hub::DeviceId{target.device}, now_);
-  if (grant || target.raw_device == target.device) return grant;
-  auto raw = credentials_.for_device(hub::DeviceId{target.raw_device}, now_);
+  auto grant = credentials_.for_device(target.id, now_);
+  if (grant || target.raw == target.id) return grant;
+  auto raw = credentials_.for_device(target.raw, now_);
   return raw ? std::move(raw) : std::move(grant);
 }
 
 // The device is connected from its first link on this connection to its last.
 hub::Result<void> Connection::join_device(const hub::DeviceId& device) {
-  if (devices_.contains(device.text)) return {};
+  const std::string name = device.name();
+  if (devices_.contains(name)) return {};
   const WakeId id = next_id();
   auto presence = hub_.connect_device(device, hub::Transport::amqp, wakes_->waker_for(id), now_);
   if (!presence) return presence.error();
-  devices_.emplace(device.text, DevicePeer{std::move(*presence), id, 0});
-  device_wakes_.emplace(id, device.text);
+  devices_.emplace(name, DevicePeer{std::move(*presence), id, 0});
+  device_wakes_.emplace(id, name);
   return {};
 }
 

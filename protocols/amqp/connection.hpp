@@ -61,7 +61,7 @@ class Connection {
   static constexpr std::size_t anonymous_sessions_max = 1024;  // pools begin one for each device
   static constexpr std::size_t anonymous_links_max = 64;
 
-  // A device with links on this connection, be they one or five.
+  // A device or module with links on this connection, be they one or five.
   struct DevicePeer {
     hub::Presence presence;
     WakeId wake_id = 0;
@@ -110,8 +110,8 @@ class Connection {
   FrameGuard guard_;
 
   std::unordered_map<WakeId, std::unique_ptr<Link>> links_;
-  std::unordered_map<std::string, DevicePeer> devices_;   // by device id
-  std::unordered_map<WakeId, std::string> device_wakes_;  // wake id -> device id
+  std::unordered_map<std::string, DevicePeer> devices_;   // and modules, by DeviceId::name
+  std::unordered_map<WakeId, std::string> device_wakes_;  // wake id -> its name
   std::unordered_map<std::string, std::weak_ptr<ReplyNode>> reply_nodes_;
   std::unordered_set<WakeId> resume_;
   WakeId next_id_ = 1;

@@ -49,12 +49,12 @@ hub::Result<Credentials::DeviceGrant> Credentials::for_device(const hub::DeviceI
     refusal = identity.error();
     return std::nullopt;
   };
-  if (const auto own = devices_.find(device.text); own != devices_.end()) {
+  if (const auto own = devices_.find(device.name()); own != devices_.end()) {
     if (auto grant = granted(own->second)) return *std::move(grant);
   }
   for (const Shared& policy : policies_) {
     if (!hub::has(policy->principal.rights, hub::Right::device_connect) ||
-        !hub::scope_covers(policy->principal.scope, {"devices", device.text})) {
+        !hub::scope_covers(policy->principal.scope, device.resource())) {
       continue;
     }
     if (auto grant = granted(policy)) return *std::move(grant);
@@ -63,7 +63,7 @@ hub::Result<Credentials::DeviceGrant> Credentials::for_device(const hub::DeviceI
     auto principal = hub_.authenticate_certificate(device, *certificate_, now);
     if (!principal) return principal.error();
     add(std::move(*principal));
-    if (const auto own = devices_.find(device.text); own != devices_.end()) {
+    if (const auto own = devices_.find(device.name()); own != devices_.end()) {
       if (auto grant = granted(own->second)) return *std::move(grant);
     }
   }

@@ -1,6 +1,6 @@
 #pragma once
 // Who has authenticated on one connection: SASL PLAIN, put-token, the TLS certificate. Many devices
-// share a connection, each with its own token; a renewed token takes the place of the old one, and
+// and modules share a connection, each with its own token; a renewed token takes the place of the old one, and
 // the links that live on it go on (spec/amqp.md 2.4).
 #include <memory>
 #include <optional>
@@ -47,7 +47,7 @@ class Credentials {
 
   hub::Hub& hub_;
   const std::optional<hub::ClientCertificate>& certificate_;
-  std::unordered_map<std::string, Shared> devices_;  // by device id
+  std::unordered_map<std::string, Shared> devices_;  // and modules, by DeviceId::name
   std::vector<Shared> policies_;                     // by name and scope; few
   std::optional<hub::TimePoint> earliest_;           // `expires_at` of the first to go
 };

@@ -28,6 +28,13 @@ void process_init(pn_transport_t* transport, const char* mechanism, const pn_byt
   pnx_sasl_set_desired_state(transport, SASL_POSTED_OUTCOME);
 }
 
+hub::DeviceId identity_of(std::string_view name) {
+  constexpr std::string_view modules = "/modules/";  // no id has a slash
+  const auto at = name.find(modules);
+  if (at == std::string_view::npos) return {std::string(name)};
+  return {std::string(name.substr(0, at)), std::string(name.substr(at + modules.size()))};
+}
+
 // No mechanism of ours has a second step.
 void process_response(pn_transport_t* transport, const pn_bytes_t*) {
   pnx_sasl_set_failed(transport);
@@ -80,7 +87,8 @@ bool Sasl::on_init(std::string_view mechanism, std::string_view response) {
 }
 
 // response = [authzid] NUL user NUL token
-// user     = device "@sas." hub | policy "@sas.root." hub    hub: any, as in every address (M-04)
+// user     = device ["/modules/" module] "@sas." hub | policy "@sas.root." hub
+// hub: any, as in every address (M-04)
 bool Sasl::on_plain(std::string_view response) {
   const auto first = response.find('\0');
   const auto second = first == std::string_view::npos ? first : response.find('\0', first + 1);
@@ -92,7 +100,8 @@ bool Sasl::on_plain(std::string_view response) {
   const auto at = user.rfind(mark);  // `@` is legal in a device id
   if (at == std::string_view::npos) {
     return refuse("PLAIN", user,
-                  "the user is neither {device}@sas.{hub} nor {policy}@sas.root.{hub}");
+                  "the user is neither {device}[/modules/{module}]@sas.{hub} nor "
+                  "{policy}@sas.root.{hub}");
   }
   const std::string name(user.substr(0, at));
   const bool is_policy = user.substr(at + mark.size()).starts_with("root.");
@@ -103,7 +112,7 @@ bool Sasl::on_plain(std::string_view response) {
     if (principal->kind != hub::Principal::Kind::policy || principal->name != name) {
       return refuse("PLAIN", user, "the token is not of that policy");
     }
-  } else if (auto device = hub_.authorize_device(*principal, hub::DeviceId{name}, now_); !device) {
+  } else if (auto device = hub_.authorize_device(*principal, identity_of(name), now_); !device) {
     return refuse("PLAIN", user, device.error().detail);
   }
   user_ = user;

@@ -85,7 +85,7 @@ FUZZ_TARGET(amqp_codec) {
     case 1: return check_message(in.rest());
     case 2: {
       (void)amqp::parse_address(in.rest());
-      if (const auto to = amqp::parse_c2d_to(in.rest())) HUB_ASSERT(!to->raw_device.empty());
+      if (const auto to = amqp::parse_c2d_to(in.rest())) HUB_ASSERT(!to->raw.text.empty());
       return;
     }
     default: {

@@ -32,21 +32,21 @@ hub::Result<void> C2dSendLink::take(std::string_view payload) {
     return hub::fail(HubErrc::invalid_operation,
                      "`to` of a message is /devices/{id}/messages/devicebound");
   }
-  if (!target->module.empty()) {
+  if (target->id.is_module()) {
     return hub::fail(HubErrc::module_not_found,
-                     "messages to modules are not supported; address the device");
+                     "modules have no queue; address the device");
   }
   hub::Hub::SendRequest request;
-  request.device = hub::DeviceId{target->device};
+  request.device = target->id;
   request.ack = incoming->ack.value_or(hub::Ack::none);
   request.ack_given = incoming->ack.has_value();
   request.content = std::move(incoming->content);
 
   // SDKs disagree on whether an id in `to` is percent-encoded: decoded first, then as written.
   std::optional<hub::Hub::SendRequest> raw;
-  if (target->device != target->raw_device) {
+  if (target->id != target->raw) {
     raw = request;
-    raw->device = hub::DeviceId{target->raw_device};
+    raw->device = target->raw;
   }
   auto sent = connection_.hub().send(std::move(request), connection_.now());
   if (!sent && sent.error().code == HubErrc::device_not_found && raw) {

@@ -1,7 +1,7 @@
 #pragma once
 // What answers at one end of a link. One subclass per address; Connection owns them and passes on
 // what Proton reports. As it is, a Link attaches and stays silent: method requests, file
-// notifications.
+// notifications, what modules receive (MOD-16).
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -39,7 +39,7 @@ class Link {
 
   // On whose word it is open; null for $cbs.
   CredentialPtr credential;
-  std::string device;  // empty: not a device's link
+  std::string device;  // DeviceId::name; empty: not a device's or module's link
 
  protected:
   Connection& connection_;

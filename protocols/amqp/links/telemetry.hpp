@@ -1,6 +1,6 @@
 #pragma once
-// devices/{d}/messages/events: device-to-cloud telemetry, alone or in batches (A-11, A-40,
-// spec/amqp.md 3.6, 4.1).
+// devices/{d}[/modules/{m}]/messages/events: device-to-cloud telemetry, alone or in batches (A-11,
+// A-40, spec/amqp.md 3.6, 4.1).
 #include "protocols/amqp/links/link.hpp"
 #include "protocols/amqp/sections.hpp"
 

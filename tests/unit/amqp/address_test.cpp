@@ -44,16 +44,19 @@ TEST_CASE("A-13 addresses match in any case, absolute or relative, with port and
     CAPTURE(row.text);
     const Address address = parse_address(row.text);
     CHECK(address.kind == row.kind);
-    CHECK(address.target.device == row.device);
+    CHECK(address.target.id.text == row.device);
   }
 }
 
 TEST_CASE("A-13 module addresses name the module") {
   const Address address = parse_address("/devices/d/modules/m%201/messages/events");
   CHECK(address.kind == Kind::telemetry);
-  CHECK(address.target.device == "d");
-  CHECK(address.target.module == "m 1");
-  CHECK(parse_address("/devices/d/modules/m/twin").target.module == "m");
+  CHECK(address.target.id == hub::DeviceId{"d", "m 1"});
+  CHECK(address.target.raw == hub::DeviceId{"d", "m%201"});
+  CHECK(parse_address("/devices/d/modules/m/twin").target.id.module == "m");
+  CHECK(parse_address("/devices/d/Modules/m/methods/deviceBound").kind == Kind::methods);
+  CHECK(parse_address("/devices/d/modules/m").kind == Kind::unknown);
+  CHECK(parse_address("/devices/d/modules//twin").kind == Kind::unknown);
 }
 
 TEST_CASE("A-13 an endless address is no address") {
@@ -77,11 +80,10 @@ TEST_CASE("A-32 `to` of a message, raw and encoded") {
     CAPTURE(row.text);
     const auto target = parse_c2d_to(row.text);
     REQUIRE(target.has_value());
-    CHECK(target->device == row.device);
-    CHECK(target->raw_device == row.raw);
-    CHECK(target->module.empty());
+    CHECK(target->id == hub::DeviceId{row.device});
+    CHECK(target->raw == hub::DeviceId{row.raw});
   }
-  CHECK(parse_c2d_to("/devices/d/modules/m/messages/devicebound")->module == "m");
+  CHECK(parse_c2d_to("/devices/d/modules/m/messages/devicebound")->id.module == "m");
   for (const char* bad : {"", "/", "dev1", "/devices/dev1", "/devices/dev1/messages",
                           "/devices//messages/devicebound", "/devices/dev1/messages/events",
                           "/messages/devicebound", "/devices/a/b/messages/devicebound"}) {

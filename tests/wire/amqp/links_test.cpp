@@ -133,7 +133,7 @@ TEST_CASE("A-39 addresses that are not served, and wrong directions") {
   CHECK(refusal(false, "/messages/events/ConsumerGroups/$Default/Partitions/0") ==
         "amqp:not-implemented");
   CHECK(refusal(true, "$management") == "amqp:not-implemented");
-  CHECK(refusal(true, "/devices/dev1/modules/m/messages/events") == "amqp:not-found");
+  CHECK(refusal(true, "/devices/dev1/modules/m/messages/events") == "amqp:unauthorized-access");
   CHECK(device.client.is_open());  // none of these ends the connection
 }
 
