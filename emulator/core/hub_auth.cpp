@@ -181,9 +181,9 @@ Result<DeviceIdentity> Hub::authorize_device(const Principal& principal, const D
       return refuse(described(device) + " was created anew since");
     }
     // A proof by the former method is none, be it from before the change (SEC-12).
-    if (principal.by_certificate == (identity->authentication.type == AuthenticationType::sas)) {
-      return refuse("device " + device.text + " uses " +
-                    std::string(to_text(identity->authentication.type)) + " since");
+    if (principal.by_certificate == ((*identity)->authentication.type == AuthenticationType::sas)) {
+      return refuse(described(device) + " uses " +
+                    std::string(to_text((*identity)->authentication.type)) + " since");
     }
   }
   return **identity;
