@@ -27,11 +27,19 @@ export const registry = (connectionString = HUB) => hub.Registry.fromConnectionS
 export const deviceConnectionString = (identity) =>
   `HostName=localhost;DeviceId=${identity.deviceId};SharedAccessKey=${identity.authentication.symmetricKey.primaryKey}`;
 
+export const moduleConnectionString = (identity) =>
+  `${deviceConnectionString(identity)};ModuleId=${identity.moduleId}`;
+
 let created = 0;
 
 // A device identity of its own for each test; answers what the registry answered.
 export async function createDevice(name = 'device', more = {}) {
   const { responseBody } = await registry().create({ deviceId: `${name}-${++created}`, ...more });
+  return responseBody;
+}
+
+export async function createModule(deviceId, moduleId, more = {}) {
+  const { responseBody } = await registry().addModule({ deviceId, moduleId, ...more });
   return responseBody;
 }
 
@@ -50,6 +58,12 @@ export class Device {
 
   static of(identity, transport) {
     return Device.fromConnectionString(deviceConnectionString(identity), transport);
+  }
+
+  // A module's client has all of a device's but the cloud-to-device messages.
+  static ofModule(identity, transport) {
+    return new Device(
+      iotDevice.ModuleClient.fromConnectionString(moduleConnectionString(identity), TRANSPORTS[transport].device), transport);
   }
 
   static fromConnectionString(connectionString, transport) {
