@@ -65,17 +65,19 @@ class Reader {
 
 hub::DeviceSpec device_from(Reader reader) {
   hub::DeviceSpec device;
-  device.id.text = reader.required("id");
+  device.id = {reader.required("id"), reader.text("moduleId")};
   device.primary_key = reader.text("primaryKey");
   device.secondary_key = reader.text("secondaryKey");
   device.primary_thumbprint = reader.text("primaryThumbprint");
   device.secondary_thumbprint = reader.text("secondaryThumbprint");
-  if (const auto status = reader.text("status"); !status.empty()) {
-    device.status = hub::parse_device_status(status);
-    if (!device.status) reader.fail("status is enabled or disabled");
-  }
-  if (auto reason = reader.text("statusReason"); !reason.empty()) {
-    device.status_reason = std::move(reason);
+  if (!device.id.is_module()) {  // which has no status
+    if (const auto status = reader.text("status"); !status.empty()) {
+      device.status = hub::parse_device_status(status);
+      if (!device.status) reader.fail("status is enabled or disabled");
+    }
+    if (auto reason = reader.text("statusReason"); !reason.empty()) {
+      device.status_reason = std::move(reason);
+    }
   }
   const bool by_certificate =
       !device.primary_thumbprint.empty() || !device.secondary_thumbprint.empty();
@@ -174,7 +176,7 @@ void seed_devices(hub::Hub& hub, const std::vector<hub::DeviceSpec>& devices, hu
     const auto existing = hub.get_device(spec.id, now);
     if (existing && is_as(existing->identity, spec)) continue;
     const auto put = existing ? hub.update_device(spec, std::nullopt, now) : hub.create_device(spec, now);
-    if (!put) throw std::runtime_error("device \"" + spec.id.text + "\": " + put.error().detail);
+    if (!put) throw std::runtime_error(hub::described(spec.id) + ": " + put.error().detail);
   }
 }
 

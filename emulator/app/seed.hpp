@@ -5,7 +5,8 @@
 //       {"id": "d1"},                                     keys are made
 //       {"id": "d2", "primaryKey": "BASE64", "secondaryKey": "BASE64",
 //        "status": "disabled", "statusReason": "why"},
-//       {"id": "d3", "primaryThumbprint": "HEX", "secondaryThumbprint": "HEX"}   self-signed X.509
+//       {"id": "d3", "primaryThumbprint": "HEX", "secondaryThumbprint": "HEX"},  self-signed X.509
+//       {"id": "d1", "moduleId": "m", "primaryKey": "BASE64"}                    behind its device
 //     ],
 //     "policies": [                                       added, or instead of one of that name
 //       {"name": "backend", "primaryKey": "BASE64", "secondaryKey": "BASE64",

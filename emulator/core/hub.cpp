@@ -50,6 +50,13 @@ Result<DeviceView> Hub::create_device(const DeviceSpec& spec, TimePoint now) {
   auto created = guard->registry.create(spec, now);
   if (!created) return created.error();
   guard->stage(change::DevicePut{*created});
+  if (created->iot_edge) {  // it comes with its system modules (MOD-19)
+    for (const char* module : {"$edgeAgent", "$edgeHub"}) {
+      DeviceSpec its;
+      its.id = {created->id.text, module};
+      if (const auto made = guard->registry.create(its, now)) guard->stage(change::DevicePut{*made});
+    }
+  }
   return guard->view_of(*created);
 }
 

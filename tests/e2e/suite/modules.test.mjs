@@ -4,10 +4,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 
+import { Authority } from '../lib/certificates.mjs';
 import { Emulator, WORK } from '../lib/emulator.mjs';
 import { request } from '../lib/https.mjs';
 import { sas } from '../lib/sas.mjs';
 import { BackEnd, createDevice, createModule, Device, Message, refused, registry, until, within } from '../lib/sdk.mjs';
+import { CA, run } from '../lib/tools.mjs';
 
 const options = { timeout: 60_000 };
 const KEY = Buffer.alloc(32, 7).toString('base64');
@@ -122,6 +124,24 @@ for (const transport of ['mqtt', 'amqp']) {
     for (const each of [module, itself, backEnd]) await each.close();
   });
 }
+
+test('MOD-06 a module by a certificate of the registered CA, with D/M as its common name', options, async () => {
+  await emulator.stop();
+  const root = new Authority('root');
+  emulator = await Emulator.start('--device-ca', root.file);
+  const { deviceId } = await createDevice('by-ca');
+  await createModule(deviceId, 'm', { authentication: { type: 'certificateAuthority' } });
+  const send = (name) => {
+    const { cert, key } = root.issue({ host: name.replaceAll('/', '\\/') });
+    return run('mosquitto_pub', ['-h', 'localhost', '-p', '8883', '-V', 'mqttv311', '--cafile', CA, '--cert', cert, '--key', key,
+      '-i', `${deviceId}/m`, '-u', `localhost/${deviceId}/m/?api-version=2021-04-12`,
+      '-q', '1', '-t', `devices/${deviceId}/modules/m/messages/events/`, '-m', 'x']);
+  };
+  const { code, output } = await send(`${deviceId}/m`);
+  assert.equal(code, 0, output);
+  for (const other of [deviceId, 'm', `${deviceId}/n`]) assert.notEqual((await send(other)).code, 0, other);
+  assert.equal(await received(), 1);
+});
 
 test('MOD-17 telemetry of a module over HTTPS', options, async () => {
   const { deviceId } = await createDevice('https');

@@ -83,6 +83,33 @@ TEST_CASE("N-19 devices, policies and settings come from the seed") {
   CHECK(hub.get_device({"d1"}, now)->identity.status == hub::DeviceStatus::disabled);
 }
 
+TEST_CASE("MOD-18 a seed has modules behind their devices, by key or thumbprint") {
+  const SeedFile file(std::string(R"({"devices": [
+      {"id": "d1"},
+      {"id": "d1", "moduleId": "m", "primaryKey": ")") + key_1 + R"("},
+      {"id": "d1", "moduleId": "n", "primaryThumbprint": "0123456789012345678901234567890123456789"}
+    ]})");
+  const auto seed = app::load_seed(file.path(), {});
+  hub::SeededIdSource ids(1);
+  hub::NullLog log;
+  hub::Hub hub({}, ids, log, now);
+  app::seed_devices(hub, seed.devices, now);
+  const auto module = hub.get_device({"d1", "m"}, now);
+  REQUIRE(module);
+  CHECK(module->identity.authentication.primary_key == key_1);
+  CHECK(hub.get_device({"d1", "n"}, now)->identity.authentication.type ==
+        hub::AuthenticationType::self_signed);
+  CHECK(hub.get_device({"d1"}, now)->identity.authentication.primary_key != key_1);
+  app::seed_devices(hub, seed.devices, now);  // again: nothing changes
+  CHECK(hub.get_device({"d1", "m"}, now)->identity.etag == module->identity.etag);
+  CHECK(refusal(R"({"devices": [{"id": "a", "moduleId": "m", "status": "disabled"}]})") ==
+        ": devices[0]: unknown key \"status\"");
+  hub::DeviceSpec orphan;
+  orphan.id = {"nobody", "m"};
+  CHECK_THROWS_WITH(app::seed_devices(hub, {orphan}, now),
+                    doctest::Contains("module m of device nobody: device nobody is not registered"));
+}
+
 TEST_CASE("N-19 what is wrong in a seed is named with its place") {
   CHECK(refusal("[]") == ": is no object");
   CHECK(refusal(R"({"device": []})") == ": unknown key \"device\"");

@@ -402,6 +402,21 @@ TEST_CASE("MOD-10 iothub-connection-auth-method says whose word it was") {
   CHECK(auth_method_of(principal).starts_with(R"({"scope":"hub","type":"sas")"));
 }
 
+TEST_CASE("MOD-19 an edge device comes with its system modules, other devices with none") {
+  TestHub t({}, true);
+  auto spec = spec_of(d);
+  spec.iot_edge = true;
+  REQUIRE(t.hub.create_device(spec, t.now));
+  t.create("e");
+  MemoryStore store;
+  store.apply(t.hub.take_changes().first);
+  std::vector<std::string> names;
+  for (const auto& identity : store.load().devices) names.push_back(identity.id.name());
+  CHECK(names == std::vector<std::string>{"d", "d/$edgeAgent", "d/$edgeHub", "e"});
+  CHECK(t.hub.list_modules(d, t.now)->size() == 2);
+  CHECK(t.hub.list_modules({"e"}, t.now)->empty());
+}
+
 TEST_CASE("MOD-11 a restart keeps modules and their MQTT sessions, and none that was deleted") {
   MemoryStore store;
   TestHub old({}, true);

@@ -203,6 +203,10 @@ class Run {
       finish_output(*current_);
       current_->client.session->on_peer_closed(world_->now);
       settle();
+    } else if (line.command == "module") {
+      std::string id;
+      in >> id;
+      world_->add_module(word, id, mqtt_test::device_key);
     } else if (line.command == "!") {
       finish_output(*current_);
       CHECK(current_->client.closed() == (word == "closed"));
