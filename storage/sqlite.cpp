@@ -2,7 +2,9 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -39,10 +41,16 @@ std::string_view remedy(int code) {
     case SQLITE_NOTADB:
       return "the file was left as it is: restore a copy of it, or move it away to start empty";
     case SQLITE_IOERR:
-      return "check the disk and the space left on it";
+      return "check the disk, the space left on it, and the limit on file sizes (ulimit -f)";
     default:
       return {};
   }
+}
+
+// SQLite says some things in several lines.
+std::runtime_error one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return std::runtime_error{text};
 }
 
 }  // namespace
@@ -96,13 +104,13 @@ std::runtime_error Database::error(std::string_view doing, int code) const {
     }
   }
   if (const auto advice = remedy(code); !advice.empty()) text.append("; ").append(advice);
-  return std::runtime_error{text};
+  return one_line(std::move(text));
 }
 
 std::runtime_error Database::damaged(std::string_view cause) const {
   std::string text = path_.string();
   text.append(" is damaged: ").append(cause).append("; ").append(remedy(SQLITE_CORRUPT));
-  return std::runtime_error{text};
+  return one_line(std::move(text));
 }
 
 Statement::Statement(Database& database, std::string_view sql) : database_(database) {

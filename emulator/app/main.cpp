@@ -28,6 +28,7 @@ void raise_descriptor_limit() {
 int serve(const app::Invocation& invocation, std::chrono::steady_clock::time_point begin) {
   const app::Config& config = invocation.config;
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file at the limit of its size is a full disk: the write fails (ST-13)
   raise_descriptor_limit();
   app::SpdlogLog log(config.log_level, config.log_format);
   for (const auto& warning : invocation.warnings) log.warn(warning);

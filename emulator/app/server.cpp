@@ -81,6 +81,11 @@ struct Server::Impl {
     make_certificates();
     io = std::make_unique<net::IoThread>(clock, log, hub->metrics(), committer.get());
     hub_timer = std::make_unique<HubTimer>(*hub, *io);
+    // Before anybody is told that we are ready: a signal that comes then is a polite end, too.
+    signals.emplace(io->context(), SIGINT, SIGTERM);
+    signals->async_wait([this](boost::system::error_code error, int) {
+      if (!error) io->context().stop();
+    });
     if (committer) committer->start();
     open_listeners();
     starting(2, "--seed", [this] { seed_devices(*hub, seed.devices, clock.now()); });
@@ -226,10 +231,6 @@ struct Server::Impl {
   int run() {
     auto& context = io->context();
     const auto work = boost::asio::make_work_guard(context);
-    boost::asio::signal_set signals(context, SIGINT, SIGTERM);
-    signals.async_wait([&](boost::system::error_code error, int) {
-      if (!error) context.stop();
-    });
     context.run();
     stopping = true;
     context.restart();
@@ -262,6 +263,7 @@ struct Server::Impl {
   std::optional<ControlSources> control;
   std::unique_ptr<net::IoThread> io;
   std::unique_ptr<HubTimer> hub_timer;
+  std::optional<boost::asio::signal_set> signals;
   std::vector<std::pair<std::string, std::unique_ptr<net::Listener>>> listeners;
   StartReport report;
   std::atomic<bool> failed{false};

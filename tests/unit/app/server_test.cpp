@@ -8,6 +8,8 @@
 
 #include <boost/json.hpp>
 
+#include <csignal>
+
 #include <sys/stat.h>
 
 using namespace net_test;
@@ -137,6 +139,15 @@ TEST_CASE("N-17 a stop with clients connected ends in time, with exit code 0, an
     CHECK(server.stop() == 0);
     CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds{2});
   }
+}
+
+TEST_CASE("N-17 a SIGTERM right after the start, before run(), is a polite end too") {
+  TemporaryFolder folder;
+  CollectingLog log;
+  app::SystemClock clock;
+  app::Server server(any_ports(folder), log, clock);
+  std::raise(SIGTERM);
+  CHECK(server.run() == 0);
 }
 
 TEST_CASE("N-12 a store that refuses a commit stops the process with exit code 1") {

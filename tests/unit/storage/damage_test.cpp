@@ -39,6 +39,7 @@ std::string refused(const std::filesystem::path& dir) {
   const auto why = refusal([&] { SqliteStore::open(dir)->load(); });
   if (!why.empty()) {
     CHECK(contains(why, (dir / "hub.db").string()));
+    CHECK_FALSE(contains(why, "\n"));  // the contract's one line
     CHECK(bytes_of(dir / "hub.db") == database);
     CHECK(bytes_of(dir / "hub.db-wal") == log);
   }
