@@ -30,8 +30,8 @@ TEST_TOOLS=(
   ip:iproute2 unshare:util-linux docker-compose:docker-compose mosquitto:mosquitto gcovr:gcovr
   tshark:tshark
 )
-# ... and what is no command: the root certificates npm needs, Proton's Python binding.
-TEST_PACKAGES=(ca-certificates python3-qpid-proton)
+# ... and what is no command: the root certificates npm needs, Python with Proton and Paho.
+TEST_PACKAGES=(ca-certificates python3-qpid-proton python3-paho-mqtt)
 
 # What scripts/run needs beside the build.
 RUN_TOOLS=(jq:jq)
