@@ -52,7 +52,8 @@ Connection::~Connection() { drop_all(); }
 void Connection::on_bytes(std::string_view bytes, TimePoint now) {
   now_ = now;
   sasl_.set_now(now);
-  run_wakes();  // what the hub has closed is gone before the client attaches anew
+  expire_credentials();  // what comes now has no token any more, be the timer late (SEC-19)
+  run_wakes();           // what the hub has closed is gone before the client attaches anew
   while (!wants_close()) {
     const std::string_view unit = guard_.next(bytes);
     if (const auto& fault = guard_.fault(); fault.condition != nullptr) {
@@ -86,6 +87,7 @@ void Connection::on_time(TimePoint now) {
     closing_ = true;
     return;
   }
+  expire_credentials();
   if (!output_full()) {
     for (const WakeId id : std::exchange(resume_, {})) {
       if (const auto link = links_.find(id); link != links_.end()) link->second->on_wake();

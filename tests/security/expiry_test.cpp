@@ -1,6 +1,8 @@
 // A token that ends while its owner is connected, over each protocol (spec/c2d.md 6.3, contract.md 6).
 #include "tests/security/doors.hpp"
 
+#include <proton/disposition.h>
+
 #include <functional>
 
 using namespace security;
@@ -93,6 +95,27 @@ TEST_CASE("SEC-19 AMQP detaches what lives on the token, of devices and of the s
     CHECK((*amqp).put_token(bench.device_token(10s)) == 200);
     CHECK(amqp.receiver(devicebound("d1")) != nullptr);
   }
+}
+
+TEST_CASE("SEC-19 AMQP: what comes when the token has ended does nothing, be it before the timer fires") {
+  Bench bench;
+  Amqp amqp(bench, bench.device_token(10s));
+  pn_link_t* in = amqp.receiver(devicebound("d1"));
+  pn_link_t* out = amqp.sender(events("d1"));
+  const auto received = (*amqp).receive(in);
+  REQUIRE(received.size() == 1);
+  bench.now += 10s;
+  (*amqp).settle(received[0], PN_ACCEPTED);
+  CHECK(bench.depth("d1") == 1);
+  CHECK_FALSE(Client::is_attached(in));
+  CHECK_FALSE(Client::is_attached(out));
+
+  REQUIRE((*amqp).put_token(bench.device_token(10s)) == 200);
+  out = amqp.sender(events("d1"));
+  REQUIRE(out != nullptr);
+  bench.now += 10s;
+  CHECK((*amqp).send(out, amqp_test::Message().body("late")).state != PN_ACCEPTED);
+  CHECK(bench.events().empty());
 }
 
 TEST_CASE("SEC-19 AMQP by SASL PLAIN ends with its token too") {
