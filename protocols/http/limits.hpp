@@ -15,6 +15,7 @@ inline constexpr std::size_t body_bytes_max = 512 * 1024;
 inline constexpr std::size_t drained_bytes_max = 4 * 1024 * 1024;
 // A chunk's size line, and the last one with its trailers.
 inline constexpr std::size_t chunk_line_bytes_max = 512;
+inline constexpr std::size_t chunk_line_bytes_min = 5;  // "0", CR LF, CR LF
 // Answers that wait to be written; above it the rest of the input waits too.
 inline constexpr std::size_t output_bytes_high = 256 * 1024;  // H-54
 inline constexpr std::size_t leading_blank_lines_max = 4;
