@@ -239,7 +239,9 @@ Result<const DeviceIdentity*> DeviceRegistry::get(const DeviceId& id) const {
 
 Result<const DeviceIdentity*> DeviceRegistry::usable(const DeviceId& id) const {
   auto known = get(id);
-  if (known && devices_.find(id.text)->second.status == DeviceStatus::disabled) {
+  if (!known) return known;
+  const DeviceIdentity& device = id.is_module() ? devices_.find(id.text)->second : **known;
+  if (device.status == DeviceStatus::disabled) {
     return fail(HubErrc::device_not_found, "device " + id.text + " is disabled");
   }
   return known;

@@ -222,6 +222,8 @@ TEST_CASE("MOD-05 the device's key is not the module's, nor the module's the dev
   CHECK(by("h/devices/d", device_key, d));
   CHECK(by("h/devices/d/modules/m", module_key, m));
   CHECK_FALSE(by("h/devices/d", device_key, m));
+  const auto device = t.hub.authenticate_sas(make_sas_token("h/devices/d", device_key, t.now + 1h), t.now);
+  CHECK(t.hub.authorize_device(*device, m, t.now).error().detail == "the token is of d, not d/m");
   CHECK_FALSE(by("h/devices/d/modules/m", device_key, m));
   CHECK_FALSE(by("h/devices/d", module_key, m));
   CHECK_FALSE(by("h/devices/d", module_key, d));
