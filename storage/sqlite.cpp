@@ -15,8 +15,9 @@ namespace {
 
 constexpr int busy_timeout_ms = 5000;  // somebody looks into the file with a tool of their own
 
-// All of the file is about to be read, in SQLite's order and page by page, which a disk that has it not
-// cached yet is slow at. The kernel takes at most one read-ahead at a time; 128 KiB is its default.
+// All of the file is about to be read, in SQLite's order and page by page, which a disk that has it
+// not cached yet is slow at. The kernel takes at most one read-ahead at a time; 128 KiB is its
+// default.
 void read_ahead(int fd) {
   constexpr off_t step = 128 * 1024;
   struct stat file {};

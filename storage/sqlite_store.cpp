@@ -6,7 +6,10 @@
 #include "storage/snapshot_reader.hpp"
 #include "storage/sqlite.hpp"
 
+#include <array>
+#include <fstream>
 #include <optional>
+#include <string_view>
 
 namespace storage {
 namespace {
@@ -26,6 +29,19 @@ void refuse_lost_database(const std::filesystem::path& file) {
                            "start empty");
 }
 
+// SQLite would take what is no log for an empty one, and write over it. Zeros are what a power cut
+// may leave of a new one.
+void refuse_damaged_log(const std::filesystem::path& log) {
+  std::array<char, 3> start{};  // of 0x377f0682 or 0x377f0683
+  std::ifstream{log, std::ios::binary}.read(start.data(), start.size());
+  const std::string_view found{start.data(), start.size()};
+  if (found == "\x37\x7f\x06" || found == std::string_view{"\0\0\0", 3}) return;
+  throw std::runtime_error(
+      log.string() +
+      " is damaged: it is no log of a database; restore a copy of it, or move it "
+      "away to go on without what was stored last");
+}
+
 }  // namespace
 
 struct SqliteStore::Impl {
@@ -34,6 +50,7 @@ struct SqliteStore::Impl {
   Database open_database() {
     const auto file = folder.path() / "hub.db";
     refuse_lost_database(file);
+    refuse_damaged_log(folder.path() / "hub.db-wal");
     return Database{file};
   }
 

@@ -182,6 +182,21 @@ test('ST-05 the database gone from beside its log is refused, and the log kept',
   assert.equal(sql(data, 'SELECT count(*) FROM message'), '3');
 });
 
+test('ST-05 what stands in the place of the log and is none is refused, and kept', options, async () => {
+  const { data, identity } = await killedFolder();
+  const log = path.join(data, 'hub.db-wal');
+  const whole = fs.readFileSync(log);
+  fs.writeFileSync(log, 'x'.repeat(whole.length));
+  const before = digests(data);
+  assert.match(await refusedStart(data), /--data: .*hub\.db-wal is damaged: it is no log of a database; restore a copy of it/);
+  assert.deepEqual(digests(data), before);
+  fs.writeFileSync(log, whole);
+  emulator = await Emulator.start('--data', data);
+  assert.equal((await registry().get(identity.deviceId)).responseBody.cloudToDeviceMessageCount, 3);
+  await emulator.stop();
+  isWhole(data);
+});
+
 test('ST-03 a database of a newer emulator is refused and left as it is', options, async () => {
   const { data } = await killedFolder();
   sql(data, "INSERT INTO migration VALUES (999, '999_future')");
