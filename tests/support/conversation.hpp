@@ -1,7 +1,7 @@
 #pragma once
 // What both sides of a test's connection said, written down for tests/dissect/check: only when
-// HUB_CONVERSATIONS names a folder. A line for each piece, "> hex" of the client, "< hex" of the hub,
-// behind the number of the connection.
+// HUB_CONVERSATIONS names a folder. A line for each piece: number of the connection, ">" from the
+// client or "<" from the hub, bytes in hex.
 #include <cstdlib>
 #include <fstream>
 #include <string>
