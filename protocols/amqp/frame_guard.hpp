@@ -1,9 +1,9 @@
 #pragma once
 // Looks at every frame before Proton does, for two reasons: Proton 0.37 hides the message format of
-// a transfer, and it asserts, or keeps pointers to freed sessions and links, when a peer
-// breaks certain rules (a second begin on a channel, a handle attached twice, a first transfer
-// without delivery-id, a transfer on a link that the hub sends on). Here those are errors of the
-// peer.
+// a transfer, and when a peer breaks certain rules (a second begin on a channel, a handle
+// attached twice, a first transfer without delivery-id, a transfer on a link that the hub sends on)
+// it asserts, or keeps pointers to freed sessions and links; a missing mandatory field it takes for
+// zero. Here those are errors of the peer.
 //
 //   stream = header [1*frame(type 1) header] *frame(type 0)     header = "AMQP" id 1 0 0
 //   frame  = size:u32 doff:u8 type:u8 channel:u16 ext* [performative payload]

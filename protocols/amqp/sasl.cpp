@@ -8,8 +8,6 @@ namespace amqp {
 
 namespace {
 
-// Proton encodes the list as an array, which uamqp insists on.
-
 Sasl& self(pn_transport_t* transport) {
   return *static_cast<Sasl*>(pnx_sasl_get_context(transport));
 }
@@ -69,7 +67,8 @@ void Sasl::install(pn_transport_t* transport) {
   pnx_sasl_set_implementation(transport, &plugin, this);
 }
 
-// Clients like Proton take EXTERNAL wherever it is offered, and without a certificate it fails.
+// Proton encodes the list as an array, which uamqp insists on. Clients like Proton take
+// EXTERNAL wherever it is offered, and without a certificate it fails.
 const char* Sasl::mechanisms() const {
   return peer_.certificate ? "MSSBCBS ANONYMOUS PLAIN EXTERNAL" : "MSSBCBS ANONYMOUS PLAIN";
 }
