@@ -107,6 +107,11 @@ TEST_CASE("SEC-18 disabled: nobody comes in, who is there is closed, the queue s
   const auto feedback = bench.feedback();
   REQUIRE(feedback.size() == 1);
   CHECK(::test::count(feedback[0], "\"statusCode\":\"Expired\"") == 2);
+
+  bench.update(to_certificate);  // a certificate opens no disabled device either
+  CHECK_FALSE(bench.lets_in(certificate));
+  bench.update([](hub::DeviceSpec& spec) { spec.status = hub::DeviceStatus::enabled; });
+  CHECK(bench.lets_in(certificate));
 }
 
 TEST_CASE("SEC-18 deleted: nobody comes in, who is there is closed, the queue goes without a word") {

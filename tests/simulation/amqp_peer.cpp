@@ -25,14 +25,17 @@ namespace {
 
 class AmqpPeer : public Peer {
  public:
-  AmqpPeer(Surroundings& world, Line& line, const std::string& user, const std::string& password)
+  AmqpPeer(Surroundings& world, Line& line, const char* mechanism, const std::string& user = {},
+           const std::string& password = {})
       : Peer(world, line) {
     pn_connection_driver_init(&driver_, nullptr, nullptr);
     pn_sasl_t* sasl = pn_sasl(driver_.transport);
-    pn_sasl_allowed_mechs(sasl, "PLAIN");
+    pn_sasl_allowed_mechs(sasl, mechanism);
     pn_sasl_set_allow_insecure_mechs(sasl, true);
-    pn_connection_set_user(driver_.connection, user.c_str());
-    pn_connection_set_password(driver_.connection, password.c_str());
+    if (!user.empty()) {
+      pn_connection_set_user(driver_.connection, user.c_str());
+      pn_connection_set_password(driver_.connection, password.c_str());
+    }
     pn_connection_set_container(driver_.connection, line.name.c_str());
     pn_connection_set_hostname(driver_.connection, "localhost");
     pn_connection_driver_bind(&driver_);
@@ -174,9 +177,35 @@ class AmqpPeer : public Peer {
   }
 
   virtual void on_delivery(pn_delivery_t*) {}
+  virtual void on_reply(int) {}  // to a put-token: its status
+
+  void open_cbs() {
+    cbs_sender_ = pn_sender(session_, "cbs-sender");
+    pn_terminus_set_address(pn_link_target(cbs_sender_), "$cbs");
+    cbs_receiver_ = pn_receiver(session_, "cbs-receiver");
+    pn_terminus_set_address(pn_link_source(cbs_receiver_), "$cbs");
+    pn_link_set_snd_settle_mode(cbs_receiver_, PN_SND_SETTLED);
+    pn_link_open(cbs_sender_);
+    pn_link_open(cbs_receiver_);
+    pn_link_flow(cbs_receiver_, 1000);
+    settle_down();
+  }
+  // Settled at once, as the C# SDK does it.
+  void put_token(const OpPtr& op, const std::string& token) {
+    amqp_test::Message message;
+    message.id(op->queue).property("operation", "put-token").property("name", "localhost");
+    message.property("type", "servicebus.windows.net:sastoken").value_body(token);
+    const std::string bytes = message.encode();
+    pn_delivery_t* delivery = pn_delivery(cbs_sender_, pn_dtag("t", 1));
+    (void)pn_link_send(cbs_sender_, bytes.data(), bytes.size());
+    pn_delivery_settle(delivery);
+    transfers_.push_back(op);
+    settle_down();
+  }
 
   pn_connection_driver_t driver_{};
   pn_session_t* session_ = nullptr;
+  pn_link_t *cbs_sender_ = nullptr, *cbs_receiver_ = nullptr;
   Incoming incoming_;
   std::deque<OpPtr> transfers_;
 
@@ -213,6 +242,13 @@ class AmqpPeer : public Peer {
   void delivery(pn_delivery_t* delivery) {
     pn_link_t* link = pn_delivery_link(delivery);
     if (pn_link_is_sender(link)) return on_delivery(delivery);
+    if (link == cbs_receiver_) {
+      std::string bytes(pn_delivery_pending(delivery), '\0');
+      (void)pn_link_recv(link, bytes.data(), bytes.size());
+      pn_delivery_settle(delivery);
+      const auto status = amqp_test::Message::decode(bytes).property_number("status-code");
+      return on_reply(status ? static_cast<int>(status->second) : 0);
+    }
     if (link != incoming_.link) return;
     if (pn_delivery_readable(delivery) && !pn_delivery_partial(delivery)) {
       std::string bytes(pn_delivery_pending(delivery), '\0');
@@ -341,16 +377,23 @@ class AmqpPeer : public Peer {
   std::deque<OpPtr> dispositions_, detaches_, closes_;
 };
 
+// By its certificate, by PLAIN, or by put-token, with tokens that end and are renewed in time, late
+// or never.
 class AmqpDevice final : public AmqpPeer {
  public:
   AmqpDevice(Surroundings& world, Line& line, std::string device)
-      : AmqpPeer(world, line, device + "@sas.localhost",
-                 hub::make_sas_token("localhost/devices/" + device, test::device_key,
-                                     world.now + token_lifetime)),
+      : AmqpPeer(world, line, mechanism_of(world, line, device), device + "@sas.localhost",
+                 device_token(device, world.now + token_lifetime)),
         device_(std::move(device)) {
-    open();
+    if (line.by_put_token) {
+      open_cbs();
+      renew();
+    } else {
+      open();
+    }
   }
   void act() override {
+    if (line_.by_put_token && asked_ == nullptr && world_.random.chance(40)) return renew();
     switch (world_.random.below(12)) {
       case 0:
       case 1:
@@ -369,15 +412,34 @@ class AmqpDevice final : public AmqpPeer {
   }
 
  private:
+  static const char* mechanism_of(Surroundings& world, Line& line, const std::string& device) {
+    if (has_certificate(device)) return "EXTERNAL";
+    line.by_put_token = !world.random.chance(3);
+    return line.by_put_token ? "ANONYMOUS" : "PLAIN";
+  }
   void open() { open_receiver(device_, "/devices/" + device_ + "/messages/devicebound"); }
+  void renew() {
+    asked_ = std::make_shared<Op>();
+    asked_->kind = Op::Kind::put_token;
+    asked_->queue = device_;
+    asked_->token_end = world_.some_token_end();
+    put_token(asked_, device_token(device_, *asked_->token_end));
+  }
+  void on_reply(int status) override {
+    const OpPtr op = std::exchange(asked_, nullptr);
+    if (op == nullptr) throw Violation(36, "an answer that nobody asked for");
+    world_.auditor.answered(*op, status == 200);
+    if (status == 200 && incoming_.link == nullptr) open();
+  }
   std::string device_;
+  OpPtr asked_;  // a put-token without its answer
 };
 
 // Sends, and receives feedback.
 class AmqpService final : public AmqpPeer {
  public:
   AmqpService(Surroundings& world, Line& line)
-      : AmqpPeer(world, line, "service@sas.root.localhost",
+      : AmqpPeer(world, line, "PLAIN", "service@sas.root.localhost",
                  hub::make_sas_token("localhost", test::well_known_key, world.now + token_lifetime,
                                      "service")) {
     sender_ = pn_sender(session_, "sender");

@@ -30,7 +30,7 @@ constexpr std::string_view connack_accepted_present("\x20\x02\x01\x00", 4);
 std::string text_of(const Op& op) {
   static constexpr const char* names[] = {"send",  "settle",  "attach",    "flow",        "detach",
                                           "close", "connect", "subscribe", "unsubscribe", "puback",
-                                          "get",   "purge",   "other"};
+                                          "telemetry", "put-token", "get", "purge", "other"};
   std::string text = names[static_cast<int>(op.kind)];
   if (op.kind == Op::Kind::settle) text = name_of(op.verb);
   if (!op.queue.empty()) text += " " + op.queue;
@@ -109,9 +109,10 @@ void Auditor::send(Op& op) {
   const auto before = model_.queues.contains(op.queue) ? model_.queues[op.queue].last : 0;
   const auto expires = message.expires;
   op.done = true;
-  op.expected = !model_.send(op.queue, std::move(message), now_);
+  op.expected = admits(op) && !model_.send(op.queue, std::move(message), now_);
   touched_.insert(op.queue);
   if (!op.expected) return;
+  ++allowance_.messages, ++allowance_.shown;
   const auto& queue = model_.queues[op.queue];
   const auto key = op.queue + "/" + queue.generation;
   require(queue.last > acknowledged_[key], 7, "a sequence number that was given out before");
@@ -141,6 +142,10 @@ void Auditor::answered(const Op& op, bool accepted) {
     auto& highest = acknowledged_[found->second.device + "/" + found->second.generation];
     highest = std::max(highest, found->second.sequence);
     return;
+  }
+  if (op.kind == Op::Kind::put_token) {
+    return require(accepted == op.expected, 36,
+                   std::string("a token is ") + (accepted ? "taken" : "refused") + " and should not be");
   }
   const bool before = settled_.contains(op.token) && !op.expected;
   require(accepted == op.expected, before ? 9 : 8,
@@ -205,6 +210,7 @@ void Auditor::restarted(TimePoint now) {
   model_ = committed_model_;
   model_.restart();
   counts_seen_.clear();
+  allowance_ = {};
   model_.run_timers(now);
   lines_.clear();  // they are gone already
 }
@@ -264,7 +270,7 @@ bool Auditor::settle(const std::string& queue, const hub::LockToken& token, hub:
 void Auditor::apply(Line& line, Op& op, std::string_view output) {
   line_ = &line;
   op.done = true;
-  register_line(line);
+  if (!line.ended) register_line(line);
   using Kind = Op::Kind;
   switch (op.kind) {
     case Kind::send:
@@ -298,6 +304,10 @@ void Auditor::apply(Line& line, Op& op, std::string_view output) {
     case Kind::get:
     case Kind::purge:
       return apply_http(line, op, output);
+    case Kind::telemetry:
+      return apply_telemetry(line, output);
+    case Kind::put_token:
+      return apply_put_token(line, op);
     case Kind::other:
       return;
   }
@@ -310,6 +320,10 @@ void Auditor::apply_settle(Line& line, Op& op, std::string_view output) {
       refused_settlement_ = true;
       require(status >= 400, 33, "a device that is disabled or gone settles");
       return;
+    }
+    if (!authenticates(line, op)) {
+      refused_settlement_ = true;
+      return require(status == 401, 36, "a device settles without a token or certificate that is good");
     }
     op.expected = settle(op.queue, op.token, 0, op.verb);
     return answered(op, status == 204);
@@ -325,8 +339,10 @@ void Auditor::apply_attach(Line& line, Op& op, std::string_view output) {
   if (!op.queue.empty()) {
     require(!opened || usable(op.queue), 33,
             "a receiver opens for " + op.queue + ", which may not");
+    require(!opened || may_attach(line), 36, "a receiver opens for whom the hub has no reason to believe");
     // A token of an earlier generation opens nothing (SEC-08).
-    require(opened || !usable(op.queue) || model_.queues[op.queue].generation != line.generation,
+    require(opened || !usable(op.queue) || !may_attach(line) ||
+                model_.queues[op.queue].generation != line.generation,
             33, "a receiver of " + op.queue + " is refused, and the device is enabled");
   }
   if (!opened) return;
@@ -371,10 +387,13 @@ void Auditor::apply_mqtt(Line& line, Op& op, std::string_view output) {
   if (op.kind == Op::Kind::connect) {
     const bool accepted =
         output.starts_with(connack_accepted_fresh) || output.starts_with(connack_accepted_present);
-    require(accepted == usable(op.queue), 33,
+    require(!accepted || authenticates(line, op), 36,
+            "CONNECT of " + op.queue + " is accepted without a good token or certificate");
+    require(accepted == (usable(op.queue) && authenticates(line, op)), 33,
             "CONNECT of " + op.queue + (accepted ? " is accepted" : " is refused") +
                 (usable(op.queue) ? ", and the device is enabled" : ", and the device may not"));
     if (!accepted) return;
+    line.token_end = op.token_end;
     close_others(op.queue);
     line.device = op.queue;
     line.clean = op.clean;
@@ -440,6 +459,9 @@ void Auditor::apply_http(Line& line, Op& op, std::string_view output) {
   }
   if (!op.queue.empty() && !usable(op.queue)) {
     return require(status >= 400, 33, "a device that is disabled or gone receives");
+  }
+  if (!op.queue.empty() && !authenticates(line, op)) {
+    return require(status == 401, 36, "a device receives without a good token or certificate");
   }
   ModelMessage* next = model_.next_for(op.queue, 0, 0);
   require(status == (next != nullptr ? 200 : 204), 19,

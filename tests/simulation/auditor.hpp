@@ -61,6 +61,10 @@ struct Line {
   std::string name;
   Protocol protocol = Protocol::mqtt;
   std::string generation;  // of its device when the client connected
+  // Whom the hub believes (credentials.cpp). AMQP by put-token: until the first there is no token.
+  std::optional<TimePoint> token_end;  // none: for as long as it likes
+  bool by_put_token = false;
+  bool stranger = false;   // its certificate is of nobody
   std::string device;      // MQTT, once connected
   bool connected = false;  // MQTT
   bool clean = false;
@@ -91,6 +95,9 @@ class Auditor {
   void committed();               // everything so far is stored
   void restarted(TimePoint now);  // back to what was committed, without locks
   // `line`: whose step it was; nullptr: nobody's.
+  // What the session was called for: a token that has ended ends what lives on it, before anything
+  // else. `closed`: the session is.
+  void outlive(Line& line, bool closed);
   void compare(View view, Line* line);
   void check_progress(const Line& line);  // nothing is on its way to or from it
   // At the end of a run: every acknowledged message is live or has ended, once.
@@ -105,6 +112,11 @@ class Auditor {
   const model_test::Model& model() const { return model_; }
   bool usable(const std::string& device) const;
   std::uint64_t checks() const { return checks_; }
+  // So that a test can see that these have happened.
+  struct Refusals {
+    std::uint64_t outlived = 0, tokens = 0, strangers = 0, throttled = 0, over_quota = 0, renewed = 0;
+  };
+  const Refusals& refusals() const { return refusals_; }
 
  private:
   struct Info {  // a message, by its body
@@ -129,6 +141,16 @@ class Auditor {
   void end_receiver(Receiving& receiver, bool release);
   bool settle(const std::string& queue, const hub::LockToken& token, hub::HolderId holder,
               Verb verb);
+
+  // credentials.cpp
+  bool authenticates(const Line& line, const Op& op) const;
+  bool outlived(const Line& line) const;
+  bool may_attach(const Line& line) const;
+  void apply_put_token(Line& line, Op& op);
+  void apply_telemetry(Line& line, std::string_view output);
+  bool admits(const Op& op);  // what the tier and the quota allow
+  bool within_quota();
+  void compare_allowance(const View& view);
 
   // compare.cpp
   void absorb_all(Line& line, bool feedback);
@@ -165,6 +187,13 @@ class Auditor {
   hub::HolderId next_holder_ = 1;
   std::uint64_t next_token_ = 1;
   std::uint64_t checks_ = 0;
+  // The minute's sends, the day's messages, what the metric says of them; gone with a restart.
+  struct Allowance {
+    std::int64_t minute = 0, day = 0;
+    std::uint64_t sends = 0, messages = 0, shown = 0, throttled = 0;
+  };
+  Allowance allowance_;
+  mutable Refusals refusals_;
   // Of the current step: what it was, and what helps to name a difference.
   Line* line_ = nullptr;
   bool restarted_ = false, connection_ended_ = false, refused_settlement_ = false;

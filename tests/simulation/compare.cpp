@@ -265,6 +265,7 @@ void Auditor::compare_counts(const View& view) {
   same(hub.exceeded, model.exceeded, "delivery count exceeded");
   same(hub.rejected, model.rejected, "reject");
   same(hub.purged, model.purged, "purged");
+  compare_allowance(view);
   require(hub.records == model.records, 21, "as many feedback records as outcomes that want one");
   std::uint64_t live = 0;
   for (const auto& device : view.devices) live += device.messages.size();

@@ -54,7 +54,8 @@ class HttpPeer : public Peer {
                OpPtr op, const std::string& headers = {}, const std::string& body = {}) {
     std::string text =
         method + " " + path + "?api-version=2021-04-12 HTTP/1.1\r\nHost: localhost\r\n";
-    text += "Authorization: " + token + "\r\n" + headers;
+    text += authorization(token) + headers;
+    op->token_end = token_end_;
     if (method != "GET") text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
     asked_ = op;
     write(text + "\r\n" + body, std::move(op));
@@ -106,11 +107,15 @@ class HttpPeer : public Peer {
     const std::string text = op->verb == Verb::reject ? "?reject=true&api-version=2021-04-12"
                                                       : "?api-version=2021-04-12";
     asked_ = op;
-    write("DELETE " + target + text + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: " + token +
-              "\r\n\r\n",
-          op);
+    op->token_end = token_end_;
+    write("DELETE " + target + text + " HTTP/1.1\r\nHost: localhost\r\n" + authorization(token) + "\r\n", op);
   }
 
+  static std::string authorization(const std::string& token) {
+    return token.empty() ? "" : "Authorization: " + token + "\r\n";
+  }
+
+  std::optional<TimePoint> token_end_;
   std::string in_;
   OpPtr asked_;
   std::vector<Held> held_;
@@ -120,12 +125,18 @@ class HttpDevice final : public HttpPeer {
  public:
   HttpDevice(Surroundings& world, Line& line, std::string device)
       : HttpPeer(world, line),
-        device_(std::move(device)),
-        token_(hub::make_sas_token("localhost/devices/" + device_, test::device_key,
-                                   world.now + token_lifetime)) {}
+        device_(std::move(device)) {
+    renew();
+  }
 
  private:
+  void renew() {
+    if (has_certificate(device_)) return;
+    token_end_ = world_.some_token_end();
+    token_ = device_token(device_, *token_end_);
+  }
   void ask() override {
+    if (world_.random.chance(10)) renew();
     const std::string path = "/devices/" + device_ + "/messages/deviceBound";
     if (!held_.empty() && world_.random.chance(2)) return settle(path, token_, device_, true);
     if (!world_.random.chance(5)) return;  // or the others would never get a message

@@ -21,14 +21,17 @@ class MqttDevice final : public Peer {
     op->queue = device_;
     op->clean = world_.random.chance(3);
     const std::string username = "localhost/" + device_ + "/?api-version=2021-04-12";
-    const std::string password = hub::make_sas_token("localhost/devices/" + device_,
-                                                     test::device_key, world.now + token_lifetime);
+    std::string password;
     mqtt::Connect packet;
     packet.clean_session = op->clean;
     packet.keep_alive_s = world_.random.one_of<std::uint16_t>({0, 60, 1000});
     packet.client_id = device_;
     packet.username = username;
-    packet.password = password;
+    if (!has_certificate(device_)) {
+      op->token_end = world.some_token_end();
+      password = device_token(device_, *op->token_end);
+      packet.password = password;
+    }
     send(packet, op);
   }
 
@@ -67,6 +70,7 @@ class MqttDevice final : public Peer {
         packet.payload = "telemetry";
         packet.qos = 1;
         packet.packet_id = 9;
+        op->kind = Op::Kind::telemetry;
         return send(packet, op);
       }
       case 4:

@@ -22,11 +22,13 @@ struct Op {
     flow,       // queue, delivery_count, credit: as the client says them
     detach,     // queue
     close,      // the whole connection, politely
-    connect,    // MQTT: queue is the device, clean
+    connect,    // MQTT: queue is the device, clean, token_end
     subscribe,  // MQTT: qos
     unsubscribe,
     puback,  // MQTT: packet_id
-    get,     // HTTPS: queue, lock
+    telemetry,
+    put_token,  // AMQP: queue is the device, token_end
+    get,     // HTTPS: queue, lock, token_end
     purge,   // HTTPS: queue
     other,   // nothing the auditor has to know
   };
@@ -37,6 +39,8 @@ struct Op {
   hub::Ack ack = hub::Ack::none;
   std::optional<hub::Duration> ttl;  // from the moment it is written
   std::optional<TimePoint> expiry;
+
+  std::optional<TimePoint> token_end;  // `se`; none: X.509, or a policy's that outlives every run
 
   hub::LockToken token;  // the auditor's name of a lock, not the hub's
   Verb verb = Verb::complete;

@@ -22,10 +22,15 @@ struct Surroundings {
   // A message with all its choices, for any way of sending.
   OpPtr some_message();
   Verb some_verb();
+  TimePoint some_token_end();  // past, soon, or later
 };
 
-// Longer than any run: what an expired token does is tested elsewhere.
+// Longer than any run.
 inline constexpr std::chrono::hours token_lifetime{1'000'000};
+
+// One device has no keys, but a certificate.
+inline bool has_certificate(std::string_view device) { return device == "d"; }
+std::string device_token(const std::string& device, TimePoint end);
 
 class Peer {
  public:

@@ -18,6 +18,8 @@ constexpr std::size_t trace_lines = 80;
 constexpr std::size_t connections_max = 9;
 const std::initializer_list<const char*> devices = {"a", "a", "b", "b", "c", "d"};
 
+const std::string thumbprint(40, 'd');
+
 std::string ms(hub::Duration d) { return std::to_string(d.count()) + "ms"; }
 
 }  // namespace
@@ -91,6 +93,16 @@ Verb Surroundings::some_verb() {
                         Verb::abandon, Verb::reject, Verb::release});
 }
 
+TimePoint Surroundings::some_token_end() {
+  using namespace std::chrono_literals;
+  const auto lifetime = random.one_of<hub::Duration>({-1s, 0s, 5s, 5s, 60s, 10min, token_lifetime, token_lifetime});
+  return std::chrono::floor<std::chrono::seconds>(now + lifetime);  // `se` has no finer ones
+}
+
+std::string device_token(const std::string& device, TimePoint end) {
+  return hub::make_sas_token("localhost/devices/" + device, test::device_key, end);
+}
+
 // ---- set-up -------------------------------------------------------------------------------------
 
 hub::Settings Simulation::choose_settings() {
@@ -118,6 +130,10 @@ hub::Settings Simulation::choose_settings() {
   s.feedback_ttl = random_.one_of<hub::Duration>({1min, 1h});
   s.feedback_window = random_.one_of<hub::Duration>({0ms, 100ms, 15s});
   s.feedback_batch_records = random_.one_of({2u, 3u, 64u});
+  s.sas_clock_skew = random_.one_of<hub::Duration>({0s, 0s, 5s});
+  s.token_expiry_grace = random_.one_of<hub::Duration>({0s, 0s, 10s});
+  s.sku = random_.chance(3) ? hub::Sku::s1 : hub::Sku::none;
+  s.daily_message_quota = random_.one_of<std::uint64_t>({0, 0, 0, 40});
   profile_ = "N=" + std::to_string(s.max_delivery_count) +
              (s.delivery_count_mode == hub::DeliveryCountMode::every_return ? " every-return"
                                                                             : " abandon-only") +
@@ -127,7 +143,9 @@ hub::Settings Simulation::choose_settings() {
              " in-flight=" + std::to_string(s.mqtt_in_flight_max) + " ttl=" + ms(s.default_ttl) +
              " window=" + ms(s.feedback_window) +
              " batch=" + std::to_string(s.feedback_batch_records) +
-             " feedback-N=" + std::to_string(s.feedback_max_delivery_count);
+             " feedback-N=" + std::to_string(s.feedback_max_delivery_count) +
+             " skew=" + ms(s.sas_clock_skew) + " grace=" + ms(s.token_expiry_grace) +
+             (s.sku == hub::Sku::s1 ? " S1" : "") + " quota=" + std::to_string(s.daily_message_quota);
   return s;
 }
 
@@ -157,9 +175,9 @@ Simulation::~Simulation() {
 }
 
 void Simulation::start_hub() {
-  hub_ = std::make_unique<hub::Hub>(
-      hub::HubConfig{"localhost", hub::default_policies(test::well_known_key), settings_, limits_},
-      ids_, log_, now_, durable_);
+  hub::HubConfig config{"localhost", hub::default_policies(test::well_known_key), settings_, limits_};
+  if (sabotage_.settings) sabotage_.settings(config.settings);
+  hub_ = std::make_unique<hub::Hub>(std::move(config), ids_, log_, now_, durable_);
   committed_ = 0;
 }
 
@@ -224,7 +242,7 @@ std::string Simulation::trace() const {
 }
 
 void Simulation::audited(Wire& wire, const std::string& what, const std::function<void()>& call,
-                         const std::vector<OpPtr>& ops) {
+                         const std::vector<OpPtr>& ops, bool acts) {
   note(wire.line.name + " " + what);
   auditor_.begin(now_);
   const std::size_t before = wire.session->output().size();
@@ -235,6 +253,7 @@ void Simulation::audited(Wire& wire, const std::string& what, const std::functio
     if (output.size() > before) written = output.substr(before);
     mix(written);
   }
+  if (acts) auditor_.outlive(wire.line, !wire.session || wire.session->wants_close());
   for (const OpPtr& op : ops) auditor_.apply(wire.line, *op, written);
   if (!wire.session || wire.session->wants_close()) auditor_.ended(wire.line);
   finish_step(&wire.line);
@@ -363,7 +382,7 @@ void Simulation::flush(Wire& wire) {
     wire.session->consume_output(size);
     if (sabotage_.output) sabotage_.output(bytes);
     wire.to_peer += bytes;
-  });
+  }, {}, false);
   if (wire.session->output().empty()) wire.gated_bytes = 0;
 }
 
@@ -383,7 +402,7 @@ void Simulation::open_connection() {
   auto wire = std::make_unique<Wire>();
   const std::string device = world_.some_device();
   const auto waker = [woken = wire->woken, deaf = sabotage_.deaf] { *woken = !deaf; };
-  const protocols::PeerInfo peer{"sim", true, false, "", {}};
+  protocols::PeerInfo peer{"sim", true, false, "", {}};
   std::size_t kind = random_.below(10);
   // A takeover is worth a look, a life of nothing but takeovers is not.
   const bool is_taken = std::ranges::any_of(wires_, [&](const auto& other) {
@@ -392,6 +411,10 @@ void Simulation::open_connection() {
   });
   if (is_taken && kind < 5 && !random_.chance(8)) kind = 8 + random_.below(2);
   Line& line = wire->line;
+  if (kind < 8 && has_certificate(device)) {
+    line.stranger = random_.chance(6);
+    peer.certificate = {line.stranger ? std::string(40, 'e') : thumbprint, std::string(64, 'f'), device};
+  }
   const auto number = std::to_string(++connections_);
   const auto& queues = auditor_.model().queues;
   if (const auto known = queues.find(device); known != queues.end()) {
@@ -494,7 +517,11 @@ void Simulation::administer() {
   spec.id.text = device;
   if (!known) {
     return audited("create " + device, [&] {
-      spec.primary_key = test::device_key;
+      if (has_certificate(device)) {
+        spec.primary_thumbprint = thumbprint;
+      } else {
+        spec.primary_key = test::device_key;
+      }
       auditor_.created(device, hub_->create_device(spec, now_)->identity.generation_id);
     });
   }

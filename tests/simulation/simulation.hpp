@@ -24,6 +24,8 @@ struct Sabotage {
   std::function<void(std::vector<hub::Change>&)> changes;  // what is stored
   // Calls that no client made, after each step.
   std::function<void(hub::Hub&, TimePoint, const std::string& what)> rogue;
+  // What the hub is told to do, and the auditor is not.
+  std::function<void(hub::Settings&)> settings;
   bool no_gate = false;  // output does not wait for the commit
   bool deaf = false;     // wakes are lost
 };
@@ -44,6 +46,7 @@ class Simulation {
     std::uint64_t sends = 0, settlements = 0, connections = 0, cuts = 0, restarts = 0;
   };
   const Tally& tally() const { return tally_; }
+  const Auditor::Refusals& refusals() const { return auditor_.refusals(); }
 
  private:
   struct Wire;
@@ -67,9 +70,9 @@ class Simulation {
   void send_in_process();
   void restart();
 
-  // One audited call of a session.
+  // One audited call of a session. `acts`: not only its output is taken.
   void audited(Wire& wire, const std::string& what, const std::function<void()>& call,
-               const std::vector<OpPtr>& ops = {});
+               const std::vector<OpPtr>& ops = {}, bool acts = true);
   void audited(const std::string& what, const std::function<void()>& call);
   void finish_step(Line* line);
   void check_progress();

@@ -21,6 +21,7 @@ std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
 struct Totals {
   std::uint64_t runs = 0, steps = 0, checks = 0;
   Simulation::Tally tally;
+  Auditor::Refusals refusals;
 };
 
 void play(std::uint64_t seed, std::uint64_t steps, Totals& totals) {
@@ -41,6 +42,13 @@ void play(std::uint64_t seed, std::uint64_t steps, Totals& totals) {
   totals.tally.cuts += t.cuts;
   totals.tally.restarts += t.restarts;
   totals.tally.settlements += t.settlements;
+  const auto& r = run.refusals();
+  totals.refusals.outlived += r.outlived;
+  totals.refusals.tokens += r.tokens;
+  totals.refusals.strangers += r.strangers;
+  totals.refusals.throttled += r.throttled;
+  totals.refusals.over_quota += r.over_quota;
+  totals.refusals.renewed += r.renewed;
 }
 
 }  // namespace
@@ -57,12 +65,20 @@ TEST_CASE("SIM-01 devices and services over all protocols keep every invariant")
     CHECK(totals.tally.sends > totals.steps / 100);
     CHECK(totals.tally.settlements > totals.steps / 200);
     CHECK(totals.tally.restarts + 5 > totals.steps / 4000);
+    CHECK(totals.refusals.outlived > totals.runs / 2);
+    CHECK(totals.refusals.renewed > totals.runs / 4);
+    CHECK(totals.refusals.tokens > totals.runs / 2);
+    CHECK(totals.refusals.strangers + 5 > totals.runs / 4);
+    CHECK(totals.refusals.over_quota + 50 > totals.runs);
   }
   std::cout << "simulation: " << totals.runs << " seeds, " << totals.steps << " steps, "
             << totals.checks << " checks, " << totals.tally.sends << " sends, "
             << totals.tally.settlements << " settlements, " << totals.tally.connections
             << " connections, " << totals.tally.cuts << " cuts, " << totals.tally.restarts
-            << " restarts\n";
+            << " restarts, " << totals.refusals.outlived << " ends of tokens, " << totals.refusals.renewed
+            << " renewals, refused: " << totals.refusals.tokens << " tokens, " << totals.refusals.strangers
+            << " strangers, " << totals.refusals.throttled << " by the throttle, "
+            << totals.refusals.over_quota << " by the quota\n";
 }
 
 TEST_CASE("INV-32 a seed replays exactly, byte by byte") {

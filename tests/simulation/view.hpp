@@ -20,7 +20,7 @@ struct View {
   };
   struct Counts {
     std::uint64_t sent = 0, delivered = 0, abandoned = 0, completed = 0, expired = 0, exceeded = 0,
-                  rejected = 0, purged = 0, records = 0;
+                  rejected = 0, purged = 0, records = 0, quota_used = 0, throttled = 0;
   };
   std::vector<Device> devices;
   Messages feedback;

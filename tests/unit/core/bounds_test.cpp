@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 using namespace hub;
 using namespace test;
 
@@ -259,4 +261,50 @@ TEST_CASE("C2D-31 a message id that is no UTF-8 is reported in base64") {
                             "\xE2\x28\xAC"}) {
     CHECK(count(body, "\"originalMessageId\":\"" + base64_encode(bytes) + "\"") == 1);
   }
+}
+
+TEST_CASE("SEC-05 what was proven by a token is worth nothing after its end, the grace included") {
+  Settings settings;
+  settings.token_expiry_grace = 5s;
+  TestHub t(settings);
+  t.create("d");
+  const auto device = *t.hub.authenticate_sas(make_sas_token("h/devices/d", device_key, t.now + 10s), t.now);
+  const auto owner = *t.hub.authenticate_sas(make_sas_token("h", well_known_key, t.now + 10s, "iothubowner"), t.now);
+  t.now += 15s - 1ms;
+  CHECK(t.hub.authorize_device(device, {"d"}, t.now));
+  CHECK(t.hub.authorize_service(owner, Right::registry_read, {"devices"}, t.now));
+  t.now += 1ms;
+  CHECK_FALSE(t.hub.authorize_device(device, {"d"}, t.now));
+  CHECK_FALSE(t.hub.authorize_service(owner, Right::registry_read, {"devices"}, t.now));
+}
+
+TEST_CASE("ERR-01 every error has a number of six digits and a name, each its own") {
+  std::set<int> numbers;
+  std::set<std::string_view> names;
+  for (const HubErrc code : all_errors()) {
+    const auto number = static_cast<int>(number_of(code));
+    CHECK((number >= 400'000 && number < 600'000));
+    numbers.insert(number);
+    names.insert(name_of(code));
+  }
+  CHECK(names.size() == all_errors().size());
+  CHECK_FALSE(numbers.empty());
+  // Whoever takes a value that is not there is told why: our own mistake, at start-up only.
+  const Result<int> none = fail(HubErrc::device_not_found, "why");
+  CHECK_THROWS_WITH_AS((void)none.value(), "DeviceNotFound: why", std::runtime_error);
+}
+
+TEST_CASE("A-31 an ack is one of four words in any case, or none at all") {
+  CHECK(parse_ack("") == Ack::none);
+  for (const Ack ack : {Ack::none, Ack::positive, Ack::negative, Ack::full}) CHECK(parse_ack(to_text(ack)) == ack);
+  CHECK(parse_ack("FULL") == Ack::full);
+  CHECK_FALSE(parse_ack("both"));
+}
+
+TEST_CASE("INV-32 seeded ids replay") {
+  SeededIdSource one(5), two(5), other(6);
+  const auto first = one.next_u64();
+  CHECK(first == two.next_u64());
+  CHECK(first != other.next_u64());
+  CHECK(one.next_lock_token() == two.next_lock_token());
 }
