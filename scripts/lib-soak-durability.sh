@@ -15,7 +15,7 @@ soak_durability() {
   "build/$preset/durability" --emulator "build/$preset/iothub-emulator" --work "$work" \
     --minutes "$1" --seed "$seed" >"$log" 2>&1 || status=1
   step "Durability, $1 minutes, $preset"
-  grep -v '^# kill ' "$log"
+  grep -v '^# round ' "$log"
   [ $status = 0 ] || say "What the last kill left is in $work"
   rm -f "$log"
   return $status

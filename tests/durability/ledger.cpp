@@ -308,6 +308,13 @@ std::map<std::string, std::uint64_t> Ledger::acknowledged() const {
   return acknowledged_;
 }
 
+std::uint64_t Ledger::operations() const {
+  const Lock lock{mutex_};
+  std::uint64_t sum = 0;
+  for (const auto& [kind, count] : acknowledged_) sum += count;
+  return sum;
+}
+
 // ---- after a kill -------------------------------------------------------------------------------
 
 Ledger::Outcomes Ledger::possible_outcomes(const Entry& entry) const {

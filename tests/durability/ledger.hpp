@@ -69,6 +69,7 @@ class Ledger {
   bool settled() const;  // after a check: no message and no feedback is left
   std::vector<std::string> problems() const;
   std::map<std::string, std::uint64_t> acknowledged() const;  // how many, by kind of operation
+  std::uint64_t operations() const;                           // ... all of them
 
  private:
   enum class Certainty { no, in_doubt, yes };

@@ -8,6 +8,7 @@
 #include <array>
 #include <functional>
 #include <optional>
+#include <utility>
 
 namespace durability {
 namespace {
@@ -25,6 +26,7 @@ bool is_cut(const Error& error) {
     case ErrorKind::unreachable:
     case ErrorKind::timeout:
     case ErrorKind::protocol_error:  // a frame cut in the middle
+    case ErrorKind::server_error:    // a goodbye
       return true;
     default:
       return false;
@@ -204,6 +206,7 @@ class RegistryWork {
   void update(DeviceIdentity device) {
     device.status = device.status == "enabled" ? "disabled" : "enabled";
     device.status_reason = worker_.new_id();
+    std::swap(device.primary_key, device.secondary_key);
     worker_.ledger.update_begins(device);
     if (const auto error = attempt([&] { device = registry_.update(device); })) {
       return unexpected(worker_, "update", *error);

@@ -1,12 +1,13 @@
 // durability: kill -9 at any moment, under load from all protocols, again and again.
 //
-//   durability --emulator build/release/iothub-emulator --kills 10 --work DIR [--seed N]
+//   durability --emulator build/release/iothub-emulator --rounds 10 --work DIR [--seed N]
 //
 // Each round starts the emulator with --data, asks the registry about everything, loads it from 16
-// clients, and kills it: after some time, at a chosen write to the log or the database, or while it
-// starts. Then the database that is left is compared with the ledger. The seed chooses moments,
-// files and what each client does; what the clients get done in that time is the machine's. Writes
-// TAP; exit 0 when nothing was found. A folder in which something was found stays.
+// clients, and kills it: after so many acknowledgements, at a chosen write to the log or the
+// database, or while it starts or ends. Then the database that is left is compared with the ledger.
+// The seed chooses moments, files and what each client does; what the clients get done in that time
+// is the machine's. Writes TAP; exit 0 when nothing was found. A folder in which something was
+// found stays.
 #include "tests/durability/emulator_process.hpp"
 #include "tests/durability/ledger.hpp"
 #include "tests/durability/load.hpp"
@@ -26,26 +27,33 @@ using iothub::Duration;
 
 constexpr unsigned max_delivery_count = 3;
 constexpr Duration ready_limit{60'000};
-constexpr Duration order_limit{4'000};  // when the chosen write does not come
+constexpr Duration look_again{2};
+constexpr Duration goodbye_limit{10'000};
 
 struct Options {
   Start start;
-  unsigned kills = 10, first_start_step = 1;
-  double minutes = 0;  // if given, instead of `kills`
+  unsigned rounds = 10, first_start_step = 1;
+  double minutes = 0;  // if given, instead of `rounds`
   std::uint64_t seed = 0;
 };
 
 // When a round ends.
 struct Plan {
-  bool at_start = false;  // no load: killed before it is ready, or right after
-  Duration after{};
-  std::string order;  // for kill_at_write.cpp; then `after` is the limit
+  std::optional<Duration> after_start = {};  // no load: killed before it is ready, or right after
+  std::uint64_t operations = 0;              // else after so many acknowledgements
+  std::string order = {};                    // for kill_at_write.cpp; it may come before the rest
+  std::optional<Duration> goodbye = {};      // SIGTERM before the kill, and so much time for it
 };
 
-std::string to_text(const Plan& plan, bool came) {
-  if (!plan.order.empty()) return "at " + plan.order + (came ? "" : ", which did not come");
-  return std::to_string(plan.after.count()) + " ms after " +
-         (plan.at_start ? "its start" : "it was ready");
+std::string to_text(const Plan& plan) {
+  const auto ms = [](Duration duration) { return std::to_string(duration.count()) + " ms after "; };
+  if (plan.after_start) return ms(*plan.after_start) + "its start";
+  auto text = "after " + std::to_string(plan.operations) + " acknowledgements";
+  if (!plan.order.empty())
+    text = "at " + plan.order + ", or, " + text + ", by SIGTERM";
+  else if (plan.goodbye)
+    text += ", " + ms(*plan.goodbye) + "SIGTERM";
+  return text;
 }
 
 constexpr std::array whens{"before", "half", "after"};
@@ -55,11 +63,18 @@ Plan plan_of(std::uint64_t seed, unsigned round) {
   std::mt19937_64 random{sequence};
   const auto below = [&](std::uint64_t bound) { return random() % bound; };
   const auto kind = below(10);
-  if (kind == 0) return {true, Duration{below(60)}, {}};
-  if (kind < 5) return {false, Duration{below(700)}, {}};
-  const std::string file = kind < 8 ? "hub.db-wal" : "hub.db";
-  const auto number = 1 + below(std::uint64_t{16} << below(9));  // small ones often, up to 4096
-  return {false, order_limit, file + ":" + std::to_string(number) + ":" + whens.at(below(3))};
+  Plan plan;
+  if (kind == 0) plan.after_start = Duration{below(60)};
+  if (kind == 1) plan.goodbye = Duration{below(30)};
+  plan.operations = below(std::uint64_t{8} << below(8));  // small numbers often
+  if (kind > 4) {
+    // What does not come under load may come while it closes.
+    plan.operations = below(2'000);
+    plan.order = (kind < 8 ? "hub.db-wal:" : "hub.db:") +
+                 std::to_string(1 + below(std::uint64_t{8} << below(9))) + ":" + whens.at(below(3));
+    plan.goodbye = goodbye_limit;
+  }
+  return plan;
 }
 
 class Run {
@@ -76,25 +91,29 @@ class Run {
     std::filesystem::create_directories(options_.start.work);
     EmulatorProcess emulator{options_.start, {}};
     if (ready(emulator)) durability::prepare(emulator.options(), ledger_);
-    finish(emulator);
+    finish(emulator, false);
   }
 
   void round(unsigned number) {
     const auto plan = plan_of(options_.seed, number);
     EmulatorProcess emulator{options_.start, plan.order};
-    bool came = true;
-    if (plan.at_start) {
-      emulator.wait_end(plan.after);
+    if (plan.after_start) {
+      emulator.wait_end(*plan.after_start);
     } else if (ready(emulator)) {
       look(emulator);
       Load load{emulator.options(), ledger_, options_.seed, number};
       if (!plan.order.empty()) load.expect_kill();
-      came = emulator.wait_end(plan.after);
+      const bool ended = ended_before(emulator, ledger_.operations() + plan.operations);
       load.expect_kill();
+      if (plan.goodbye && !ended) {
+        emulator.terminate();
+        emulator.wait_end(*plan.goodbye);
+      }
       emulator.kill9();
     }
-    finish(emulator);
-    std::cout << "# kill " << number << " " << to_text(plan, came) << std::endl;
+    finish(emulator, plan.goodbye.has_value());
+    std::cout << "# round " << number << ": " << to_text(plan)
+              << (emulator.was_killed() ? "" : "; it ended in time") << std::endl;
   }
 
   // Everything comes in the end, and only that.
@@ -122,19 +141,33 @@ class Run {
     return true;
   }
 
+  bool ended_before(EmulatorProcess& emulator, std::uint64_t operations) {
+    const iothub::Deadline deadline{ready_limit};
+    while (ledger_.operations() < operations) {
+      if (emulator.wait_end(look_again)) return true;
+      if (!deadline.passed()) continue;
+      ledger_.report("too little was acknowledged in a minute");
+      break;
+    }
+    return false;
+  }
+
   // A message that expires may be the chosen write.
   void look(EmulatorProcess& emulator) {
     try {
       check_over_the_wire(emulator.options(), ledger_);
     } catch (const iothub::Error&) {
-      if (!emulator.wait_end(order_limit)) throw;
+      if (!emulator.wait_end(goodbye_limit)) throw;
     }
   }
 
-  void finish(EmulatorProcess& emulator) {
+  void finish(EmulatorProcess& emulator, bool may_exit) {
     emulator.kill9();
-    if (!emulator.was_killed()) ledger_.report("it ended by itself:\n" + emulator.log());
-    ++kills_;
+    if (emulator.was_killed()) {
+      ++kills_;
+    } else if (!may_exit || emulator.exit_code() != 0) {
+      ledger_.report("it ended by itself:\n" + emulator.log());
+    }
     check();
   }
 
@@ -162,7 +195,7 @@ std::vector<std::string> kill_under_load(const Options& options) {
     run.prepare();
     const iothub::Deadline deadline{Duration{static_cast<std::int64_t>(options.minutes * 60'000)}};
     const auto done = [&](unsigned round) {
-      return options.minutes > 0 ? deadline.passed() : round > options.kills;
+      return options.minutes > 0 ? deadline.passed() : round > options.rounds;
     };
     for (unsigned round = 1; run.good() && !done(round); ++round) run.round(round);
     if (run.good()) run.drain();
@@ -219,8 +252,8 @@ int main(int argc, char** argv) {
                "durability"};
   app.add_option("--emulator", start.program, "The program")->required();
   app.add_option("--work", start.work, "A folder to work in, empty or missing")->required();
-  app.add_option("--kills", options.kills, "Under load, default 10");
-  app.add_option("--minutes", options.minutes, "Instead of --kills");
+  app.add_option("--rounds", options.rounds, "Default 10");
+  app.add_option("--minutes", options.minutes, "Instead of --rounds");
   app.add_option("--first-start-step", options.first_start_step,
                  "Kill at each N-th write of a first start, default 1");
   app.add_option("--seed", options.seed, "Chooses what happens; printed, default random");

@@ -9,7 +9,7 @@ import { run } from '../lib/tools.mjs';
 
 const { code, output } = await run(path.join(BINARIES, 'durability'), [
   '--emulator', path.join(BINARIES, 'iothub-emulator'), '--work', path.join(WORK, 'kills'),
-  '--kills', PATIENCE > 1 ? '8' : '20', '--first-start-step', PATIENCE > 1 ? '5' : '1',
+  '--rounds', PATIENCE > 1 ? '8' : '12', '--first-start-step', PATIENCE > 1 ? '5' : '2',
 ]);
 // Kept with the logs: the seed stands in its first lines.
 fs.writeFileSync(path.join(WORK, 'kills.output.log'), output);
