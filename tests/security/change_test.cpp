@@ -1,5 +1,5 @@
-// What an administrator changes, and what that means for those who come, those who are there, and the
-// queue: each row of spec/c2d.md 6.5 over each protocol.
+// What an administrator changes, and what that means for those who come, those who are there, and
+// the queue: each row of spec/c2d.md 6.5 over each protocol.
 #include "emulator/core/encoding.hpp"
 #include "tests/security/doors.hpp"
 
@@ -29,14 +29,16 @@ struct Bench : HttpHub {
   }
   // New connections and calls: all of them, or none.
   bool lets_in(const std::string& credential) {
-    const bool https_in = https(*this, "GET", "/devices/d1/messages/deviceBound", credential) != 401;
+    const bool https_in =
+        https(*this, "GET", "/devices/d1/messages/deviceBound", credential) != 401;
     CHECK((Amqp(*this, credential).status() == 200) == https_in);
     CHECK(Mqtt(*this, {.device = "d1", .password = credential}).accepted() == https_in);
     return https_in;
   }
   bool lets_in(const hub::ClientCertificate& certificate) {
     const bool https_in =
-        call({"GET", "/devices/d1/messages/deviceBound" + api_version, {}, {}, {}}, certificate).status != 401;
+        call({"GET", "/devices/d1/messages/deviceBound" + api_version, {}, {}, {}}, certificate)
+            .status != 401;
     CHECK((Amqp(*this, certificate).receiver(devicebound("d1")) != nullptr) == https_in);
     CHECK(Mqtt(*this, {.device = "d1", .certificate = certificate}).accepted() == https_in);
     return https_in;
@@ -65,7 +67,8 @@ struct LiveAmqp {
 
 struct LiveMqtt : Mqtt {
   explicit LiveMqtt(Bench& bench) : LiveMqtt(bench, bench.token()) {}
-  LiveMqtt(Bench& bench, const std::string& token) : Mqtt(bench, {.device = "d1", .password = token}) {
+  LiveMqtt(Bench& bench, const std::string& token)
+      : Mqtt(bench, {.device = "d1", .password = token}) {
     subscribe("devices/d1/messages/devicebound/#");
     REQUIRE(open());
   }
@@ -81,7 +84,8 @@ void to_certificate(hub::DeviceSpec& spec) {
 
 }  // namespace
 
-TEST_CASE("SEC-18 disabled: nobody comes in, who is there is closed, the queue stays and its times run") {
+TEST_CASE(
+    "SEC-18 disabled: nobody comes in, who is there is closed, the queue stays and its times run") {
   const auto disable = [](hub::DeviceSpec& spec) { spec.status = hub::DeviceStatus::disabled; };
   Bench bench;
   {
@@ -114,7 +118,8 @@ TEST_CASE("SEC-18 disabled: nobody comes in, who is there is closed, the queue s
   CHECK(bench.lets_in(certificate));
 }
 
-TEST_CASE("SEC-18 deleted: nobody comes in, who is there is closed, the queue goes without a word") {
+TEST_CASE(
+    "SEC-18 deleted: nobody comes in, who is there is closed, the queue goes without a word") {
   for (const bool over_amqp : {true, false}) {
     Bench bench;
     std::optional<LiveAmqp> amqp;
@@ -153,7 +158,8 @@ TEST_CASE("SEC-18 made anew: the old keys, locks, links and subscriptions are wo
   CHECK_FALSE(bench.lets_in(old_token));
   CHECK_FALSE(amqp.up());
   CHECK(amqp.amqp.receiver(devicebound("d1")) == nullptr);
-  CHECK(https(bench, "DELETE", "/devices/d1/messages/deviceBound/" + old_lock, bench.token(other_key)) == 412);
+  CHECK(https(bench, "DELETE", "/devices/d1/messages/deviceBound/" + old_lock,
+              bench.token(other_key)) == 412);
 
   REQUIRE(bench.send("d1", "three"));
   Mqtt mqtt(bench, {.device = "d1", .password = bench.token(other_key)});
@@ -202,13 +208,15 @@ TEST_CASE("SEC-18 a new key: the old one opens nothing; who is there stays until
   CHECK(bench.lets_in(bench.token()));
 }
 
-TEST_CASE("SEC-18 another authentication type: the old method opens nothing, who is there is closed") {
+TEST_CASE(
+    "SEC-18 another authentication type: the old method opens nothing, who is there is closed") {
   Bench bench;
   {
     LiveAmqp amqp(bench);
     bench.update(to_certificate);
     CHECK_FALSE(amqp.up());
-    CHECK(amqp.amqp.receiver(devicebound("d1")) == nullptr);  // nor a link with the token put before
+    CHECK(amqp.amqp.receiver(devicebound("d1")) ==
+          nullptr);  // nor a link with the token put before
     CHECK(amqp.amqp.sender(events("d1")) == nullptr);
   }
   CHECK(bench.depth("d1") == 2);
@@ -246,11 +254,12 @@ TEST_CASE("SEC-18 a policy with a new key or gone: its old tokens open nothing a
   const std::string old_policy = before.policy_token();
   auto policies = hub::default_policies(well_known_key);
   policies[0].primary_key = policies[0].secondary_key = other_key;  // iothubowner
-  policies.pop_back();                                             // registryReadWrite
+  policies.pop_back();                                              // registryReadWrite
   HttpHub after({}, false, policies);  // policies are those of the start: flags and seed
   CHECK(https(after, "GET", "/devices", old_policy) == 401);
   CHECK(Amqp(after, old_policy).status() == 401);
-  CHECK(https(after, "GET", "/devices", hub::make_sas_token("localhost", other_key, after.now + 1h, "iothubowner")) == 200);
+  CHECK(https(after, "GET", "/devices",
+              hub::make_sas_token("localhost", other_key, after.now + 1h, "iothubowner")) == 200);
   CHECK(https(after, "GET", "/devices", after.policy_token("registryRead")) == 200);
   CHECK(https(after, "GET", "/devices", after.policy_token("registryReadWrite")) == 401);
 }

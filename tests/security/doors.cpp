@@ -8,7 +8,8 @@ Mqtt::Mqtt(::test::TestHub& hub, const Login& login) : hub_(hub) {
   protocols::PeerInfo peer;
   peer.address = "127.0.0.1:1234";
   peer.certificate = login.certificate;
-  session_ = std::make_unique<mqtt::Session>(hub.hub, std::move(peer), [w = wakes_] { ++*w; }, hub.now);
+  session_ = std::make_unique<mqtt::Session>(
+      hub.hub, std::move(peer), [w = wakes_] { ++*w; }, hub.now);
   const std::string username = "localhost/" + login.device + "/?api-version=2021-04-12";
   mqtt::Connect packet;
   packet.keep_alive_s = 0;
@@ -68,12 +69,14 @@ pn_link_t* Amqp::kept(pn_link_t* link) {
   return nullptr;
 }
 
-int https(HttpHub& hub, const std::string& method, const std::string& path, const std::string& token,
-          const std::string& body) {
+int https(HttpHub& hub, const std::string& method, const std::string& path,
+          const std::string& token, const std::string& body) {
   return hub.call({method, path + api_version, token, {}, body}).status;
 }
 
-std::string devicebound(const std::string& device) { return "/devices/" + device + "/messages/devicebound"; }
+std::string devicebound(const std::string& device) {
+  return "/devices/" + device + "/messages/devicebound";
+}
 std::string events(const std::string& device) { return "/devices/" + device + "/messages/events"; }
 
 hub::DeviceSpec keys(const std::string& id, std::string_view primary, std::string_view secondary) {

@@ -60,14 +60,19 @@ class Mqtt {
 // An AMQP connection that has put its token, or shows its certificate.
 class Amqp {
  public:
-  Amqp(::test::TestHub& hub, const std::string& token) : client_(hub) { status_ = client_.put_token(token); }
-  Amqp(::test::TestHub& hub, const hub::ClientCertificate& certificate) : client_(hub, with(certificate)) {}
+  Amqp(::test::TestHub& hub, const std::string& token) : client_(hub) {
+    status_ = client_.put_token(token);
+  }
+  Amqp(::test::TestHub& hub, const hub::ClientCertificate& certificate)
+      : client_(hub, with(certificate)) {}
 
   int status() const { return status_; }  // of the put-token
   Client& operator*() { return client_; }
   // A link that stays, or null: refused, which leaves `condition`.
   pn_link_t* sender(const std::string& address) { return kept(client_.sender(name(), address)); }
-  pn_link_t* receiver(const std::string& address) { return kept(client_.receiver(name(), address)); }
+  pn_link_t* receiver(const std::string& address) {
+    return kept(client_.receiver(name(), address));
+  }
   std::string condition;
 
  private:
@@ -84,12 +89,13 @@ class Amqp {
 };
 
 // The status of one HTTPS call; 401 is the answer to whoever may not.
-int https(HttpHub& hub, const std::string& method, const std::string& path, const std::string& token,
-          const std::string& body = {});
+int https(HttpHub& hub, const std::string& method, const std::string& path,
+          const std::string& token, const std::string& body = {});
 
 std::string devicebound(const std::string& device);  // AMQP addresses
 std::string events(const std::string& device);
 
-hub::DeviceSpec keys(const std::string& id, std::string_view primary, std::string_view secondary = {});
+hub::DeviceSpec keys(const std::string& id, std::string_view primary,
+                     std::string_view secondary = {});
 
 }  // namespace security

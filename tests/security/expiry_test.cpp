@@ -1,4 +1,5 @@
-// A token that ends while its owner is connected, over each protocol (spec/c2d.md 6.3, contract.md 6).
+// A token that ends while its owner is connected, over each protocol (spec/c2d.md 6.3, contract.md
+// 6).
 #include "tests/security/doors.hpp"
 
 #include <proton/disposition.h>
@@ -34,11 +35,14 @@ const std::string filter = "devices/d1/messages/devicebound/#";
 
 }  // namespace
 
-TEST_CASE("SEC-19 MQTT is cut at se, skew and grace, a policy's token like a device's; its locks return") {
+TEST_CASE(
+    "SEC-19 MQTT is cut at se, skew and grace, a policy's token like a device's; its locks "
+    "return") {
   for (const auto& [skew, grace] : {std::pair{0s, 0s}, {0s, 60s}, {30s, 0s}, {30s, 60s}}) {
     for (const bool policy : {false, true}) {
       Bench bench(with(skew, grace));
-      Mqtt mqtt(bench, {.device = "d1", .password = policy ? bench.policy_token(10s) : bench.device_token(10s)});
+      Mqtt mqtt(bench, {.device = "d1",
+                        .password = policy ? bench.policy_token(10s) : bench.device_token(10s)});
       mqtt.subscribe(filter);
       REQUIRE(bench.send("d1", "two"));
       mqtt.run();
@@ -54,16 +58,22 @@ TEST_CASE("SEC-19 MQTT is cut at se, skew and grace, a policy's token like a dev
   }
 }
 
-TEST_CASE("SEC-19 AMQP detaches what lives on the token, of devices and of the service, and nothing else") {
+TEST_CASE(
+    "SEC-19 AMQP detaches what lives on the token, of devices and of the service, and nothing "
+    "else") {
   for (const auto& [skew, grace] : {std::pair{0s, 0s}, {0s, 60s}, {30s, 0s}, {30s, 60s}}) {
     Bench bench(with(skew, grace));
     bench.create("d2");
     Amqp amqp(bench, bench.device_token(10s));
-    REQUIRE((*amqp).put_token(hub::make_sas_token("localhost", well_known_key, bench.now + 20s, "service")) == 200);
-    REQUIRE((*amqp).put_token(hub::make_sas_token("localhost/devices/d2", device_key, bench.now + 30s)) == 200);
+    REQUIRE((*amqp).put_token(hub::make_sas_token("localhost", well_known_key, bench.now + 20s,
+                                                  "service")) == 200);
+    REQUIRE((*amqp).put_token(
+                hub::make_sas_token("localhost/devices/d2", device_key, bench.now + 30s)) == 200);
     pn_link_t* const device[] = {amqp.receiver(devicebound("d1")), amqp.sender(events("d1")),
-                                 amqp.receiver("/devices/d1/twin"), amqp.sender("/devices/d1/methods/devicebound")};
-    pn_link_t* const service[] = {amqp.sender("/messages/devicebound"), amqp.receiver("/messages/serviceBound/feedback"),
+                                 amqp.receiver("/devices/d1/twin"),
+                                 amqp.sender("/devices/d1/methods/devicebound")};
+    pn_link_t* const service[] = {amqp.sender("/messages/devicebound"),
+                                  amqp.receiver("/messages/serviceBound/feedback"),
                                   amqp.receiver("/messages/serviceBound/filenotifications")};
     pn_link_t* const other[] = {amqp.receiver(devicebound("d2"))};
     CHECK((*amqp).receive(device[0]).size() == 1);
@@ -97,7 +107,8 @@ TEST_CASE("SEC-19 AMQP detaches what lives on the token, of devices and of the s
   }
 }
 
-TEST_CASE("SEC-19 AMQP: what comes when the token has ended does nothing, be it before the timer fires") {
+TEST_CASE(
+    "SEC-19 AMQP: what comes when the token has ended does nothing, be it before the timer fires") {
   Bench bench;
   Amqp amqp(bench, bench.device_token(10s));
   pn_link_t* in = amqp.receiver(devicebound("d1"));
@@ -132,13 +143,16 @@ TEST_CASE("SEC-19 AMQP by SASL PLAIN ends with its token too") {
   CHECK_FALSE(Client::is_attached(link));
 }
 
-TEST_CASE("SEC-19 HTTPS looks at each call: the lock stays until its time, its owner needs a new token") {
+TEST_CASE(
+    "SEC-19 HTTPS looks at each call: the lock stays until its time, its owner needs a new token") {
   Bench bench(with(30s, 60s));  // the grace is for live connections only
   auto session = bench.connect();
   std::string lock;
-  const auto status = [&](const std::string& method, const std::string& below, const std::string& token) {
-    session->on_bytes(http::test::to_wire({method, "/devices/d1/messages" + below + api_version, token, {}, {}}),
-                      bench.now);
+  const auto status = [&](const std::string& method, const std::string& below,
+                          const std::string& token) {
+    session->on_bytes(
+        http::test::to_wire({method, "/devices/d1/messages" + below + api_version, token, {}, {}}),
+        bench.now);
     const auto answer = http::test::parse_answers(http::test::take_output(*session)).at(0);
     if (answer.status == 200) lock = answer.header("ETag").value();
     return answer.status;

@@ -1,5 +1,5 @@
-// Nothing a device can send reaches another device's queue, identity or subscription: device a, with
-// each kind of credential that a may have, tries every topic, address and path of device b.
+// Nothing a device can send reaches another device's queue, identity or subscription: device a,
+// with each kind of credential that a may have, tries every topic, address and path of device b.
 #include "emulator/core/encoding.hpp"
 #include "tests/security/doors.hpp"
 
@@ -20,14 +20,16 @@ struct Credential {
   std::optional<hub::ClientCertificate> certificate = {};
 };
 
-// b is connected and subscribed over MQTT and has one message in flight there; another is locked over
-// HTTPS, a third waits for the window. Its identity has been read, so that a changed etag shows.
+// b is connected and subscribed over MQTT and has one message in flight there; another is locked
+// over HTTPS, a third waits for the window. Its identity has been read, so that a changed etag
+// shows.
 struct Bench : HttpHub {
   explicit Bench(hub::AuthenticationType type) : HttpHub(one_in_flight()) {
     for (const char id : {'a', 'b'}) {
       hub::DeviceSpec spec = keys(std::string(1, id), id == 'a' ? device_key : key_of_b);
       spec.authentication_type = type;
-      if (type == hub::AuthenticationType::self_signed) spec.primary_thumbprint = std::string(40, id);
+      if (type == hub::AuthenticationType::self_signed)
+        spec.primary_thumbprint = std::string(40, id);
       REQUIRE(hub.create_device(spec, now));
     }
     if (type == hub::AuthenticationType::sas) {
@@ -37,7 +39,8 @@ struct Bench : HttpHub {
     }
     REQUIRE(send("b", "locked"));
     lock = get("b", 300s)->lock_token.to_text();
-    b.emplace(*this, Mqtt::Login{.device = "b", .password = credential_of_b.token,
+    b.emplace(*this, Mqtt::Login{.device = "b",
+                                 .password = credential_of_b.token,
                                  .certificate = credential_of_b.certificate});
     b->subscribe("devices/b/messages/devicebound/#").take();
     REQUIRE(send("b", "in flight"));
@@ -52,10 +55,13 @@ struct Bench : HttpHub {
   // Everything of b that somebody else could have changed or seen.
   std::string state() {
     const auto view = *hub.get_device({"b"}, now);
-    std::string text = view.identity.etag + view.identity.generation_id + view.identity.authentication.primary_key +
-                       (view.connected ? " connected" : " gone") + " depth " + std::to_string(view.c2d_message_count);
+    std::string text = view.identity.etag + view.identity.generation_id +
+                       view.identity.authentication.primary_key +
+                       (view.connected ? " connected" : " gone") + " depth " +
+                       std::to_string(view.c2d_message_count);
     for (const auto& entry : hub.peek({{"b"}})) {
-      text += " " + entry.message->content.body + (entry.locked ? "*" : "") + std::to_string(entry.delivery_count);
+      text += " " + entry.message->content.body + (entry.locked ? "*" : "") +
+              std::to_string(entry.delivery_count);
     }
     const auto session = hub.mqtt_session({"b"}).value();
     for (const auto& subscription : session.subscriptions) text += " " + subscription.filter;
@@ -74,13 +80,16 @@ struct Bench : HttpHub {
 std::vector<Credential> credentials(Bench& bench, hub::AuthenticationType type) {
   std::vector<Credential> all;
   for (const char* policy : {"device", "iothubowner"}) {
-    all.push_back({std::string("a token of ") + policy + " for a only",
-                   hub::make_sas_token("localhost/devices/a", well_known_key, bench.now + 1h, policy)});
+    all.push_back(
+        {std::string("a token of ") + policy + " for a only",
+         hub::make_sas_token("localhost/devices/a", well_known_key, bench.now + 1h, policy)});
   }
   if (type == hub::AuthenticationType::sas) {
-    for (const char* sr : {"localhost/devices/a", "localhost/devices/b", "localhost/devices/a/../b", "localhost/devices",
-                           "localhost", "localhost/devices/a/messages/devicebound/../../../b", "/devices/b"}) {
-      all.push_back({std::string("a's key over ") + sr, hub::make_sas_token(sr, device_key, bench.now + 1h)});
+    for (const char* sr : {"localhost/devices/a", "localhost/devices/b", "localhost/devices/a/../b",
+                           "localhost/devices", "localhost",
+                           "localhost/devices/a/messages/devicebound/../../../b", "/devices/b"}) {
+      all.push_back(
+          {std::string("a's key over ") + sr, hub::make_sas_token(sr, device_key, bench.now + 1h)});
     }
   }
   auto named_b = certificate_of('a');
@@ -92,17 +101,24 @@ std::vector<Credential> credentials(Bench& bench, hub::AuthenticationType type) 
 }
 
 // Ways to write "b" in an address that end at b for somebody, somewhere.
-const std::vector<std::string> names_of_b{"b", "B", "%62", "%2562", "a/../b", "a%2F..%2Fb", "b/", "./b", "a/modules/b"};
+const std::vector<std::string> names_of_b{"b",          "B",  "%62", "%2562",      "a/../b",
+                                          "a%2F..%2Fb", "b/", "./b", "a/modules/b"};
 
 void try_mqtt(Bench& bench, const Credential& credential) {
-  CHECK_FALSE(Mqtt(bench, {.device = "b", .password = credential.token, .certificate = credential.certificate}).accepted());
+  CHECK_FALSE(
+      Mqtt(bench,
+           {.device = "b", .password = credential.token, .certificate = credential.certificate})
+          .accepted());
   const auto as_a = [&] {
-    return Mqtt(bench, {.device = "a", .password = credential.token, .certificate = credential.certificate});
+    return Mqtt(
+        bench,
+        {.device = "a", .password = credential.token, .certificate = credential.certificate});
   };
   if (!as_a().accepted()) return;
   for (const std::string& name : names_of_b) {
-    for (const std::string& topic : {"devices/" + name + "/messages/events/", "devices/" + name + "/messages/devicebound/",
-                                    "devices/" + name + "/messages/devicebound/%24.to=x"}) {
+    for (const std::string& topic :
+         {"devices/" + name + "/messages/events/", "devices/" + name + "/messages/devicebound/",
+          "devices/" + name + "/messages/devicebound/%24.to=x"}) {
       CAPTURE(topic);
       Mqtt a = as_a();
       CHECK(std::ranges::count(a.publish(topic).take(), "PUBACK") == 0);
@@ -112,7 +128,8 @@ void try_mqtt(Bench& bench, const Credential& credential) {
     as_a().send(mqtt::Unsubscribe{3, {"devices/" + name + "/messages/devicebound/#"}});
   }
   // Wildcards that cover b's topics bring a's own messages, if any.
-  for (const char* filter : {"#", "+/+/+/+/#", "devices/+/messages/devicebound/#", "devices/#", "$iothub/#"}) {
+  for (const char* filter :
+       {"#", "+/+/+/+/#", "devices/+/messages/devicebound/#", "devices/#", "$iothub/#"}) {
     Mqtt a = as_a();
     a.subscribe(filter).take();
     REQUIRE(bench.hub.purge({"a"}, bench.now));
@@ -127,9 +144,11 @@ void try_mqtt(Bench& bench, const Credential& credential) {
 void try_amqp(Bench& bench, const Credential& credential) {
   const auto tries = [&](Amqp& amqp) {
     for (const std::string& name : names_of_b) {
-      for (const std::string prefix : {"/devices/", "amqps://localhost/devices/", "devices/", "/DEVICES/"}) {
-        for (const std::string what : {"/messages/events", "/messages/devicebound", "/messages/deviceBound", "/twin",
-                                       "/methods/devicebound", "/messages/events?x=1", ""}) {
+      for (const std::string prefix :
+           {"/devices/", "amqps://localhost/devices/", "devices/", "/DEVICES/"}) {
+        for (const std::string what :
+             {"/messages/events", "/messages/devicebound", "/messages/deviceBound", "/twin",
+              "/methods/devicebound", "/messages/events?x=1", ""}) {
           const std::string address = prefix + name + what;
           CAPTURE(address);
           CHECK(amqp.sender(address) == nullptr);
@@ -142,7 +161,8 @@ void try_amqp(Bench& bench, const Credential& credential) {
     pn_link_t* own = amqp.sender(events("a"));
     if (own == nullptr) return;
     auto message = amqp_test::Message().body("x").to("/devices/b/messages/devicebound");
-    message.annotation("iothub-connection-device-id", "b").property("iothub-connection-device-id", "b");
+    message.annotation("iothub-connection-device-id", "b")
+        .property("iothub-connection-device-id", "b");
     CHECK((*amqp).send(own, message).state != 0);
   };
   if (credential.certificate) {
@@ -160,7 +180,8 @@ void try_amqp(Bench& bench, const Credential& credential) {
 }
 
 void try_https(Bench& bench, const Credential& credential) {
-  const auto status = [&](const std::string& method, const std::string& path, const std::string& body = {}) {
+  const auto status = [&](const std::string& method, const std::string& path,
+                          const std::string& body = {}) {
     CAPTURE(method + " " + path);
     http::test::Call call{method, path + api_version, credential.token.value_or(""), {}, body};
     call.headers.emplace_back("iothub-connection-device-id", "b");
@@ -198,7 +219,8 @@ void try_https(Bench& bench, const Credential& credential) {
 
 }  // namespace
 
-TEST_CASE("SEC-20 nothing that a device sends reaches another device's queue, identity or subscription") {
+TEST_CASE(
+    "SEC-20 nothing that a device sends reaches another device's queue, identity or subscription") {
   for (const auto type : {hub::AuthenticationType::sas, hub::AuthenticationType::self_signed,
                           hub::AuthenticationType::certificate_authority}) {
     Bench bench(type);
@@ -214,8 +236,11 @@ TEST_CASE("SEC-20 nothing that a device sends reaches another device's queue, id
       CHECK(bench.state() == before);
     }
     // b has its service: the message in flight, the one that waits, the one locked over HTTPS.
-    const auto answer = bench.call({"DELETE", "/devices/b/messages/deviceBound/" + bench.lock + api_version,
-                                    bench.credential_of_b.token.value_or(""), {}, {}},
+    const auto answer = bench.call({"DELETE",
+                                    "/devices/b/messages/deviceBound/" + bench.lock + api_version,
+                                    bench.credential_of_b.token.value_or(""),
+                                    {},
+                                    {}},
                                    bench.credential_of_b.certificate);
     CHECK(answer.status == 204);
     bench.b->send(mqtt::Puback{3});  // M-38: the second message's

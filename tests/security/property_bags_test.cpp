@@ -1,5 +1,5 @@
-// Oversized property bags over each protocol: the error that the hub has for them, nothing kept, the
-// connection as it should be, and others served.
+// Oversized property bags over each protocol: the error that the hub has for them, nothing kept,
+// the connection as it should be, and others served.
 #include "emulator/core/encoding.hpp"
 #include "tests/security/doors.hpp"
 
@@ -41,7 +41,9 @@ amqp_test::Message with(const std::vector<std::pair<std::string, std::string>>& 
 
 }  // namespace
 
-TEST_CASE("N-23 AMQP: a bag of too many properties is rejected as an argument, one too large by its size") {
+TEST_CASE(
+    "N-23 AMQP: a bag of too many properties is rejected as an argument, one too large by its "
+    "size") {
   Bench bench;
   Amqp amqp(bench, bench.policy_token());
   for (const std::string& address : {std::string("/messages/devicebound"), events("d1")}) {
@@ -75,17 +77,22 @@ TEST_CASE("N-23 AMQP: a bag of too many properties is rejected as an argument, o
   CHECK(bench.events().at(0)->content.properties.size() == 1000);
 }
 
-TEST_CASE("N-23 HTTPS: a bag in headers ends at the head's bound with 431, one in a batch with 400 or 413") {
+TEST_CASE(
+    "N-23 HTTPS: a bag in headers ends at the head's bound with 431, one in a batch with 400 or "
+    "413") {
   Bench bench;
   const std::string token = bench.policy_token();
-  const auto status = [&](const std::string& path, const std::vector<std::pair<std::string, std::string>>& headers,
+  const auto status = [&](const std::string& path,
+                          const std::vector<std::pair<std::string, std::string>>& headers,
                           const std::string& body = "x") {
     const int code = bench.call({"POST", path + api_version, token, headers, body}).status;
     bench.check_untouched();
     return code;
   };
-  std::vector<std::pair<std::string, std::string>> headers{{"iothub-to", "/devices/d1/messages/devicebound"}};
-  for (const auto& [name, value] : properties(1001)) headers.emplace_back("iothub-app-" + name, value);
+  std::vector<std::pair<std::string, std::string>> headers{
+      {"iothub-to", "/devices/d1/messages/devicebound"}};
+  for (const auto& [name, value] : properties(1001))
+    headers.emplace_back("iothub-app-" + name, value);
   for (const std::string path : {"/messages/deviceBound", "/devices/d1/messages/events"}) {
     CHECK(status(path, headers) == 431);
     CHECK(status(path, {{"iothub-app-name", std::string(20'000, 'v')}}) == 431);
@@ -98,27 +105,35 @@ TEST_CASE("N-23 HTTPS: a bag in headers ends at the head's bound with 431, one i
     }
     return R"([{"body":"eA==","properties":{)" + text + "}}]";
   };
-  const std::vector<std::pair<std::string, std::string>> type{{"Content-Type", "application/vnd.microsoft.iothub.json"}};
+  const std::vector<std::pair<std::string, std::string>> type{
+      {"Content-Type", "application/vnd.microsoft.iothub.json"}};
   CHECK(status("/devices/d1/messages/events", type, batch(1001, 6)) == 400);
   CHECK(status("/devices/d1/messages/events", type, batch(20'000, 6)) == 400);
   CHECK(status("/devices/d1/messages/events", type, batch(1000, 300)) == 413);
-  CHECK(bench.call({"POST", "/devices/d1/messages/events" + api_version, token, type, batch(1000, 6)}).status == 204);
+  CHECK(
+      bench.call({"POST", "/devices/d1/messages/events" + api_version, token, type, batch(1000, 6)})
+          .status == 204);
   CHECK(bench.events().at(0)->content.properties.size() == 1000);
 }
 
-TEST_CASE("N-23 MQTT: a bag of too many properties closes, as every violation does; a topic full of one is taken") {
+TEST_CASE(
+    "N-23 MQTT: a bag of too many properties closes, as every violation does; a topic full of one "
+    "is taken") {
   Bench bench;
-  const auto login = [&] { return Mqtt::Login{.device = "d1", .password = bench.device_token("d1")}; };
+  const auto login = [&] {
+    return Mqtt::Login{.device = "d1", .password = bench.device_token("d1")};
+  };
   const auto topic = [](std::size_t count, std::size_t size) {
     std::string text = "devices/d1/messages/events/";
     for (const auto& [name, value] : properties(count, size)) text += name + "=&";
     return text;
   };
-  for (const std::string& bag : {topic(1001, 6), topic(6000, 5), "devices/d1/messages/events/" + [] {
-         std::string pairs;
-         for (int i = 0; i < 16'000; ++i) pairs += "a=&";
-         return pairs;
-       }()}) {
+  for (const std::string& bag :
+       {topic(1001, 6), topic(6000, 5), "devices/d1/messages/events/" + [] {
+          std::string pairs;
+          for (int i = 0; i < 16'000; ++i) pairs += "a=&";
+          return pairs;
+        }()}) {
     Mqtt client(bench, login());
     CHECK(client.publish(bag).take().empty());
     CHECK_FALSE(client.open());
@@ -131,13 +146,18 @@ TEST_CASE("N-23 MQTT: a bag of too many properties closes, as every violation do
   CHECK(bench.events().size() == 2);
 }
 
-TEST_CASE("N-24 nothing is unpacked: a compressed body is the message's own, whatever it would become") {
+TEST_CASE(
+    "N-24 nothing is unpacked: a compressed body is the message's own, whatever it would become") {
   // A bomb: 45 bytes of gzip that say they are a gigabyte.
-  const std::string bomb = std::string("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", 10) + std::string(31, '\xed') +
-                           std::string("\x00\x00\x00\x40", 4);
+  const std::string bomb = std::string("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", 10) +
+                           std::string(31, '\xed') + std::string("\x00\x00\x00\x40", 4);
   Bench bench;
   const auto call = [&](const std::string& header, const std::string& value) {
-    return bench.call({"POST", "/devices/d1/messages/events" + api_version, bench.device_token("d1"), {{header, value}}, bomb});
+    return bench.call({"POST",
+                       "/devices/d1/messages/events" + api_version,
+                       bench.device_token("d1"),
+                       {{header, value}},
+                       bomb});
   };
   CHECK(call("Content-Encoding", "gzip").status == 204);
   const auto stored = bench.events();
@@ -146,7 +166,10 @@ TEST_CASE("N-24 nothing is unpacked: a compressed body is the message's own, wha
   CHECK(stored[0]->content.content_encoding == "gzip");
   // A coding of the transfer would be ours to undo: it is refused (H-24).
   auto session = bench.connect();
-  session->on_bytes("POST /devices/d1/messages/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", bench.now);
+  session->on_bytes(
+      "POST /devices/d1/messages/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, "
+      "chunked\r\n\r\n",
+      bench.now);
   CHECK(http::test::parse_answers(http::test::take_output(*session)).at(0).status == 501);
   CHECK(session->wants_close());
   // Nor is an answer packed for who would take it so.

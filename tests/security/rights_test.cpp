@@ -38,7 +38,8 @@ struct Operation {
   std::function<bool(Bench&, const std::string& token)> allowed;
 };
 
-Operation call(Right needed, const std::string& method, const std::string& path, const std::string& body = {}) {
+Operation call(Right needed, const std::string& method, const std::string& path,
+               const std::string& body = {}) {
   return {method + " " + path, needed, [=](Bench& bench, const std::string& token) {
             const int status = https(bench, method, path, token, body);
             CHECK(status != 403);
@@ -49,10 +50,12 @@ Operation call(Right needed, const std::string& method, const std::string& path,
 
 // Both ways in: put-token, and the token as the password of SASL PLAIN.
 Operation link(Right needed, bool sends, const std::string& address) {
-  return {(sends ? "AMQP to " : "AMQP from ") + address, needed, [=](Bench& bench, const std::string& token) {
+  return {(sends ? "AMQP to " : "AMQP from ") + address, needed,
+          [=](Bench& bench, const std::string& token) {
             Amqp by_cbs(bench, token);
             CHECK(by_cbs.status() == 200);  // who it is is one thing, what it may another
-            const bool attached = (sends ? by_cbs.sender(address) : by_cbs.receiver(address)) != nullptr;
+            const bool attached =
+                (sends ? by_cbs.sender(address) : by_cbs.receiver(address)) != nullptr;
             if (!attached) CHECK(by_cbs.condition == "amqp:unauthorized-access");
 
             Client::Options plain;
@@ -61,8 +64,8 @@ Operation link(Right needed, bool sends, const std::string& address) {
             plain.password = token;
             Client by_sasl(bench, plain);
             REQUIRE(by_sasl.is_open());
-            CHECK(Client::is_attached(sends ? by_sasl.sender("l", address) : by_sasl.receiver("l", address)) ==
-                  attached);
+            CHECK(Client::is_attached(sends ? by_sasl.sender("l", address)
+                                            : by_sasl.receiver("l", address)) == attached);
             return attached;
           }};
 }
@@ -128,24 +131,28 @@ std::vector<Operation> mqtt_operations() {
     };
   };
   return {
-      mqtt_session("telemetry", [=](Mqtt& client) {
-        client.publish("devices/d1/messages/events/");
-        return sees("PUBACK")(client);
-      }),
-      mqtt_session("messages", [=](Mqtt& client) {
-        client.subscribe("devices/d1/messages/devicebound/#");
-        return sees("SUBACK")(client);
-      }),
-      mqtt_session("twin", [=](Mqtt& client) {
-        client.subscribe("$iothub/twin/res/#").publish("$iothub/twin/GET/?$rid=1", {});
-        return client.open();
-      }),
+      mqtt_session("telemetry",
+                   [=](Mqtt& client) {
+                     client.publish("devices/d1/messages/events/");
+                     return sees("PUBACK")(client);
+                   }),
+      mqtt_session("messages",
+                   [=](Mqtt& client) {
+                     client.subscribe("devices/d1/messages/devicebound/#");
+                     return sees("SUBACK")(client);
+                   }),
+      mqtt_session("twin",
+                   [=](Mqtt& client) {
+                     client.subscribe("$iothub/twin/res/#").publish("$iothub/twin/GET/?$rid=1", {});
+                     return client.open();
+                   }),
   };
 }
 
 std::vector<Operation> all_operations() {
   auto all = https_operations();
-  for (const auto& more : {amqp_operations(), mqtt_operations()}) all.insert(all.end(), more.begin(), more.end());
+  for (const auto& more : {amqp_operations(), mqtt_operations()})
+    all.insert(all.end(), more.begin(), more.end());
   return all;
 }
 
@@ -167,7 +174,8 @@ TEST_CASE("SEC-16 a device's own key opens its own endpoints and no operation of
     if (operation.name.starts_with("AMQP")) continue;  // there PLAIN has a policy's name; see below
     CAPTURE(operation.name);
     Bench bench;
-    const bool own = operation.needed == Right::device_connect && operation.name.find("/modules/") == std::string::npos;
+    const bool own = operation.needed == Right::device_connect &&
+                     operation.name.find("/modules/") == std::string::npos;
     CHECK(operation.allowed(bench, bench.device_token("d1")) == own);
     CHECK_FALSE(operation.allowed(bench, bench.device_token("d2")));
   }
@@ -195,8 +203,10 @@ TEST_CASE("SEC-16 no route of HTTPS is without a row here") {
         segments.push_back(rest.substr(0, slash));
         rest = slash == std::string::npos ? "" : rest.substr(slash + 1);
       }
-      const auto asked = method == "GET" ? http::Method::get : method == "PUT" ? http::Method::put
-                         : method == "POST" ? http::Method::post : http::Method::delete_;
+      const auto asked = method == "GET"    ? http::Method::get
+                         : method == "PUT"  ? http::Method::put
+                         : method == "POST" ? http::Method::post
+                                            : http::Method::delete_;
       found |= http::match(http::all_routes(), asked, segments).route == &route;
     }
     CHECK(found);
@@ -209,8 +219,9 @@ TEST_CASE("SEC-16 a longer resource URI narrows a policy's token, and no right r
   CHECK(https(bench, "GET", "/devices/d1", one) == 200);
   CHECK(https(bench, "GET", "/devices/d1/messages/deviceBound", one) == 204);
   CHECK(https(bench, "DELETE", "/devices/d1/commands", one) == 200);
-  for (const char* beyond : {"/devices", "/devices/d2", "/devices/d10", "/devices/D1", "/statistics/devices",
-                             "/twins/d1", "/messages/serviceBound/feedback", "/devices/d2/messages/deviceBound"}) {
+  for (const char* beyond :
+       {"/devices", "/devices/d2", "/devices/d10", "/devices/D1", "/statistics/devices",
+        "/twins/d1", "/messages/serviceBound/feedback", "/devices/d2/messages/deviceBound"}) {
     CAPTURE(beyond);
     CHECK(https(bench, "GET", beyond, one) == 401);
   }
@@ -247,7 +258,8 @@ TEST_CASE("SEC-16 without any credential nothing opens") {
   for (const char* address : {"/messages/devicebound", "/devices/d1/messages/events"}) {
     CHECK_FALSE(Client::is_attached(client.sender(address, address)));
   }
-  for (const char* address : {"/messages/serviceBound/feedback", "/devices/d1/messages/devicebound"}) {
+  for (const char* address :
+       {"/messages/serviceBound/feedback", "/devices/d1/messages/devicebound"}) {
     CHECK_FALSE(Client::is_attached(client.receiver(address, address)));
   }
   CHECK_FALSE(Mqtt(bench, {.device = "d1"}).accepted());

@@ -23,11 +23,13 @@ std::string escape(std::string_view text, std::string_view kept, bool lower) {
   }
   return out;
 }
-std::string encode_uri_component(std::string_view text) { return escape(text, "-_.!~*'()", false); }  // Node
-std::string quote(std::string_view text) { return escape(text, "-_.~", false); }                      // Python
-std::string url_encode(std::string_view text) { return escape(text, "-_.!*()", false); }              // C#
-std::string url_encoder(std::string_view text) { return escape(text, "-_.*", false); }                // Java
-std::string c_url_encode(std::string_view text) { return escape(text, "-_.!*()", true); }             // C
+std::string encode_uri_component(std::string_view text) {
+  return escape(text, "-_.!~*'()", false);
+}  // Node
+std::string quote(std::string_view text) { return escape(text, "-_.~", false); }           // Python
+std::string url_encode(std::string_view text) { return escape(text, "-_.!*()", false); }   // C#
+std::string url_encoder(std::string_view text) { return escape(text, "-_.*", false); }     // Java
+std::string c_url_encode(std::string_view text) { return escape(text, "-_.!*()", true); }  // C
 
 struct Token {
   const char* who;
@@ -36,23 +38,32 @@ struct Token {
   std::string order;       // of the fields, `k` for skn
 };
 
-std::string sign(const Token& token, std::string_view key, hub::TimePoint expiry, const std::string& skn = {}) {
+std::string sign(const Token& token, std::string_view key, hub::TimePoint expiry,
+                 const std::string& skn = {}) {
   const std::string se = std::to_string(hub::to_unix_ms(expiry) / 1000);
-  const std::string sig = hub::base64_encode(hub::hmac_sha256(*hub::base64_decode(key), token.sr + "\n" + se));
+  const std::string sig =
+      hub::base64_encode(hub::hmac_sha256(*hub::base64_decode(key), token.sr + "\n" + se));
   std::string text;
   for (const char field : token.order) {
     if (field == 'k' && skn.empty()) continue;
     text += text.empty() ? "SharedAccessSignature " : "&";
     switch (field) {
-      case 'r': text += "sr=" + token.sr; break;
+      case 'r':
+        text += "sr=" + token.sr;
+        break;
       case 'g':
         text += "sig=" + (token.sig_escape == "lower"   ? escape(sig, "", true)
                           : token.sig_escape == "slash" ? escape(sig, "/", false)
                                                         : escape(sig, "", false));
         break;
-      case 'e': text += "se=" + se; break;
-      case 'k': text += "skn=" + skn; break;
-      default: FAIL("no such field");
+      case 'e':
+        text += "se=" + se;
+        break;
+      case 'k':
+        text += "skn=" + skn;
+        break;
+      default:
+        FAIL("no such field");
     }
   }
   return text;
@@ -63,9 +74,12 @@ std::vector<Token> device_tokens(const std::string& host, const std::string& id)
   return {
       {"Node", encode_uri_component(plain), "upper", "rgke"},
       {"Python", quote(plain), "upper", "rgek"},
-      {"Python over AMQP: nothing escaped, the slash of sig neither", host + "/devices/" + id, "slash", "rgek"},
-      {"C: raw slashes, lower-case escapes", host + "/devices/" + c_url_encode(id), "lower", "rgek"},
-      {"C#: id escaped, then all of it", url_encode(host + "/devices/" + url_encode(id)), "upper", "rgek"},
+      {"Python over AMQP: nothing escaped, the slash of sig neither", host + "/devices/" + id,
+       "slash", "rgek"},
+      {"C: raw slashes, lower-case escapes", host + "/devices/" + c_url_encode(id), "lower",
+       "rgek"},
+      {"C#: id escaped, then all of it", url_encode(host + "/devices/" + url_encode(id)), "upper",
+       "rgek"},
       {"Java: sig, se, sr, raw slashes", host + "/devices/" + url_encoder(id), "upper", "ger"},
       {"Embedded C", escape(plain, "-_.~", false), "upper", "rgek"},
       {"lower-case escapes all over", escape(plain, "-_.~", true), "lower", "rgek"},
@@ -119,9 +133,12 @@ TEST_CASE("SEC-17 a policy's token is good in the form of every SDK and tool") {
       {{"Python, CLI", quote("localhost"), "slash", "rgek"}, "iothubowner"},
       {{"C", "localhost", "lower", "rgek"}, "iothubowner"},
       {{"with a slash behind the host", "localhost%2F", "upper", "rgek"}, "iothubowner"},
-      {{"a name that wants escapes", "localhost", "upper", "rgek"}, encode_uri_component("my policy/1")},
-      {{"amqp.md 2.4: with a scheme", url_encode("amqps://localhost:5671/"), "upper", "rgek"}, "iothubowner"},
-      {{"amqp.md 2.4: with a scheme, nothing escaped", "https://localhost/", "upper", "rgek"}, "iothubowner"},
+      {{"a name that wants escapes", "localhost", "upper", "rgek"},
+       encode_uri_component("my policy/1")},
+      {{"amqp.md 2.4: with a scheme", url_encode("amqps://localhost:5671/"), "upper", "rgek"},
+       "iothubowner"},
+      {{"amqp.md 2.4: with a scheme, nothing escaped", "https://localhost/", "upper", "rgek"},
+       "iothubowner"},
   };
   for (const auto& [form, skn] : forms) {
     CAPTURE(form.who);
@@ -135,7 +152,8 @@ TEST_CASE("SEC-17 a policy's token is good in the form of every SDK and tool") {
   }
 }
 
-TEST_CASE("SEC-17 what differs in one character from what was signed is refused over every protocol") {
+TEST_CASE(
+    "SEC-17 what differs in one character from what was signed is refused over every protocol") {
   HttpHub hub;
   hub.create("d1");
   const Token form{"", "localhost%2Fdevices%2Fd1", "upper", "rge"};
@@ -172,9 +190,10 @@ TEST_CASE("SEC-17 what differs in one character from what was signed is refused 
     CHECK_FALSE(Mqtt(hub, {.device = "d1", .password = token}).accepted());
   }
   // ... and what is the same to the hub.
-  for (const std::string& token : {good, good + "&", good + "&skn=", good + "&more=1", changed("&sig=", "&SIG="),
-                                   changed("SharedAccessSignature ", "SharedAccessSignature &"),
-                                   sign(form, device_key, hub::from_unix_seconds(32'503'680'000))}) {
+  for (const std::string& token :
+       {good, good + "&", good + "&skn=", good + "&more=1", changed("&sig=", "&SIG="),
+        changed("SharedAccessSignature ", "SharedAccessSignature &"),
+        sign(form, device_key, hub::from_unix_seconds(32'503'680'000))}) {
     CAPTURE(token);
     CHECK(https_receive(hub, "d1", token) == 204);
     CHECK(Amqp(hub, token).status() == 200);
@@ -195,12 +214,15 @@ TEST_CASE("SEC-17 a policy's secondary key is as good as its primary, over every
   }
 }
 
-TEST_CASE("SEC-17 M-13 the tool that signs an api-version below the device gets in, as that device only") {
+TEST_CASE(
+    "SEC-17 M-13 the tool that signs an api-version below the device gets in, as that device "
+    "only") {
   HttpHub hub;
   hub.create("d1");
   hub.create("d2");
   const std::string token =
-      sign({"", "localhost%2Fdevices%2Fd1%2Fapi-version%3D2016-11-14", "upper", "rge"}, device_key, hub.now + 1h);
+      sign({"", "localhost%2Fdevices%2Fd1%2Fapi-version%3D2016-11-14", "upper", "rge"}, device_key,
+           hub.now + 1h);
   CHECK(Mqtt(hub, {.device = "d1", .password = token}).accepted());
   CHECK_FALSE(Mqtt(hub, {.device = "d2", .password = token}).accepted());
   Amqp amqp(hub, token);

@@ -49,7 +49,8 @@ void Auditor::apply_put_token(Line& line, Op& op) {
 void Auditor::apply_telemetry(Line& line, std::string_view output) {
   const bool accepted = !output.empty() && output[0] == '\x40';  // PUBACK
   if (line.ended || !line.connected) return require(!accepted, 36, "telemetry of nobody is taken");
-  if (!accepted) return;  // over the quota, or taken over: it is closed, which is looked at elsewhere
+  if (!accepted)
+    return;  // over the quota, or taken over: it is closed, which is looked at elsewhere
   require(within_quota(), 35, "telemetry is taken above the quota");
   ++allowance_.messages, ++allowance_.shown;
 }
@@ -73,7 +74,8 @@ bool Auditor::within_quota() {
   const auto day = std::chrono::floor<std::chrono::days>(now_).time_since_epoch().count();
   if (day != allowance_.day) allowance_.day = day, allowance_.messages = 0;
   allowance_.shown = allowance_.messages;
-  if (settings_.daily_message_quota == 0 || allowance_.messages < settings_.daily_message_quota) return true;
+  if (settings_.daily_message_quota == 0 || allowance_.messages < settings_.daily_message_quota)
+    return true;
   ++refusals_.over_quota;
   return false;
 }

@@ -49,14 +49,16 @@ TEST_CASE("C2D-38 1000 application properties are taken, 1001 are not, whatever 
   TestHub t;
   t.create("d");
   auto request = request_to("d");
-  for (int i = 0; i < 1000; ++i) request.content.properties.emplace_back("p" + std::to_string(i), "");
+  for (int i = 0; i < 1000; ++i)
+    request.content.properties.emplace_back("p" + std::to_string(i), "");
   CHECK(t.hub.send(request, t.now));
   request.content.properties.emplace_back("one", "more");
   CHECK(t.hub.send(request, t.now).error().code == HubErrc::argument_invalid);
   CHECK(t.depth("d") == 1);
 }
 
-TEST_CASE("C2D-39 strictPropertyChars refuses what the strict document refuses, in names and in values") {
+TEST_CASE(
+    "C2D-39 strictPropertyChars refuses what the strict document refuses, in names and in values") {
   Settings settings;
   settings.strict_property_chars = true;
   TestHub strict(settings), usual;
@@ -70,7 +72,8 @@ TEST_CASE("C2D-39 strictPropertyChars refuses what the strict document refuses, 
     return done.has_value();
   };
   CHECK(sent(strict, "azAZ09!#$%&'*+-.^_`|~", "azAZ09!#$%&'*+-.^_`|~"));
-  for (const char* bad : {"a b", "a\"b", "a(b", "a/b", "a:b", "a@b", "a[b", "a{b", "a}b", "a\x7f", "\xC3\xA9"}) {
+  for (const char* bad :
+       {"a b", "a\"b", "a(b", "a/b", "a:b", "a@b", "a[b", "a{b", "a}b", "a\x7f", "\xC3\xA9"}) {
     CAPTURE(bad);
     CHECK_FALSE(sent(strict, bad, "v"));
     CHECK_FALSE(sent(strict, "n", bad));
@@ -133,7 +136,8 @@ TEST_CASE("REG-08 what an update does not give stays, and what it gives shows") 
   CHECK(view->identity.device_scope == "other");
   CHECK(view->identity.status_reason.empty());
   CHECK(view->identity.status_updated_time == t.now + 2s);
-  for (const char* text : {"enabled", "ENABLED"}) CHECK(parse_device_status(text) == DeviceStatus::enabled);
+  for (const char* text : {"enabled", "ENABLED"})
+    CHECK(parse_device_status(text) == DeviceStatus::enabled);
   CHECK_FALSE(parse_device_status("on"));
   CHECK(to_text(DeviceStatus::disabled) == "disabled");
   for (const auto type : {AuthenticationType::sas, AuthenticationType::self_signed,
@@ -144,7 +148,8 @@ TEST_CASE("REG-08 what an update does not give stays, and what it gives shows") 
   CHECK_FALSE(t.hub.get_device({"nobody"}, t.now));
 }
 
-TEST_CASE("REG-08 connectionState is of MQTT and AMQP, exact, and HTTPS does not move lastActivityTime") {
+TEST_CASE(
+    "REG-08 connectionState is of MQTT and AMQP, exact, and HTTPS does not move lastActivityTime") {
   TestHub t;
   t.create("d");
   const auto view = [&] { return *t.hub.get_device({"d"}, t.now); };
@@ -154,7 +159,8 @@ TEST_CASE("REG-08 connectionState is of MQTT and AMQP, exact, and HTTPS does not
   REQUIRE(t.get("d"));
   CHECK_FALSE(view().connected);
   CHECK_FALSE(view().last_activity_time);
-  auto presence = t.hub.connect_device({"d"}, Transport::mqtt, [] {}, t.now);
+  auto presence = t.hub.connect_device(
+      {"d"}, Transport::mqtt, [] {}, t.now);
   REQUIRE(presence);
   CHECK(view().connected);
   CHECK(view().connection_state_updated_time == t.now);
@@ -165,7 +171,8 @@ TEST_CASE("REG-08 connectionState is of MQTT and AMQP, exact, and HTTPS does not
   CHECK(view().last_activity_time == t.now);
 }
 
-TEST_CASE("C2D-40 a clock that goes back wakes nothing from the dead, and no number is used twice") {
+TEST_CASE(
+    "C2D-40 a clock that goes back wakes nothing from the dead, and no number is used twice") {
   TestHub t;
   t.create("d");
   const auto generation = t.hub.get_device({"d"}, t.now)->identity.generation_id;
@@ -189,7 +196,9 @@ TEST_CASE("C2D-40 a clock that goes back wakes nothing from the dead, and no num
   CHECK(t.feedback().size() <= 1);
 }
 
-TEST_CASE("C2D-33 feedback that nobody reads is bounded: what comes after is dropped, and the log says so") {
+TEST_CASE(
+    "C2D-33 feedback that nobody reads is bounded: what comes after is dropped, and the log says "
+    "so") {
   SeededIdSource ids{7};
   CapturingLog log;
   TimePoint now = from_unix_seconds(1'800'000'000);
@@ -233,12 +242,15 @@ TEST_CASE("C2D-31 feedbackDescriptions=legacy has the older texts, code repeats 
     struct Text {
       const char *status, *legacy;
     };
-    for (const Text& text : {Text{"Success", "Success"}, {"Rejected", "Message rejected"},
+    for (const Text& text : {Text{"Success", "Success"},
+                             {"Rejected", "Message rejected"},
                              {"DeliveryCountExceeded", "Message delivery count exceeded"},
-                             {"Expired", "Message expired"}, {"Purged", "Message purged"}}) {
+                             {"Expired", "Message expired"},
+                             {"Purged", "Message purged"}}) {
       CAPTURE(text.status);
       CHECK(count(body, "\"statusCode\":\"" + std::string(text.status) + "\"") == 1);
-      CHECK(count(body, "\"description\":\"" + std::string(legacy ? text.legacy : text.status) + "\"") == 1);
+      CHECK(count(body, "\"description\":\"" + std::string(legacy ? text.legacy : text.status) +
+                            "\"") == 1);
     }
   }
 }
@@ -246,8 +258,9 @@ TEST_CASE("C2D-31 feedbackDescriptions=legacy has the older texts, code repeats 
 TEST_CASE("C2D-31 a message id that is no UTF-8 is reported in base64") {
   TestHub t;
   t.create("d");
-  for (const std::string id : {"\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\xFF", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80",
-                               "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xC1\x81", "\xE2\x28\xAC"}) {
+  for (const std::string id :
+       {"\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\xFF", "\xC3", "\xE0\x80\x80",
+        "\xED\xA0\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xC1\x81", "\xE2\x28\xAC"}) {
     auto request = request_to("d");
     request.ack = Ack::full;
     request.content.message_id = MessageId::of(id);
@@ -256,9 +269,10 @@ TEST_CASE("C2D-31 a message id that is no UTF-8 is reported in base64") {
   }
   t.advance(15s);
   const std::string body = t.feedback().at(0);
-  for (const char* kept : {"\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"}) CHECK(count(body, kept) == 1);
-  for (const char* bytes : {"\xFF", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xC1\x81",
-                            "\xE2\x28\xAC"}) {
+  for (const char* kept : {"\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"})
+    CHECK(count(body, kept) == 1);
+  for (const char* bytes : {"\xFF", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80",
+                            "\xF4\x90\x80\x80", "\xC1\x81", "\xE2\x28\xAC"}) {
     CHECK(count(body, "\"originalMessageId\":\"" + base64_encode(bytes) + "\"") == 1);
   }
 }
@@ -268,8 +282,10 @@ TEST_CASE("SEC-05 what was proven by a token is worth nothing after its end, the
   settings.token_expiry_grace = 5s;
   TestHub t(settings);
   t.create("d");
-  const auto device = *t.hub.authenticate_sas(make_sas_token("h/devices/d", device_key, t.now + 10s), t.now);
-  const auto owner = *t.hub.authenticate_sas(make_sas_token("h", well_known_key, t.now + 10s, "iothubowner"), t.now);
+  const auto device =
+      *t.hub.authenticate_sas(make_sas_token("h/devices/d", device_key, t.now + 10s), t.now);
+  const auto owner = *t.hub.authenticate_sas(
+      make_sas_token("h", well_known_key, t.now + 10s, "iothubowner"), t.now);
   t.now += 15s - 1ms;
   CHECK(t.hub.authorize_device(device, {"d"}, t.now));
   CHECK(t.hub.authorize_service(owner, Right::registry_read, {"devices"}, t.now));
@@ -296,7 +312,8 @@ TEST_CASE("ERR-01 every error has a number of six digits and a name, each its ow
 
 TEST_CASE("A-31 an ack is one of four words in any case, or none at all") {
   CHECK(parse_ack("") == Ack::none);
-  for (const Ack ack : {Ack::none, Ack::positive, Ack::negative, Ack::full}) CHECK(parse_ack(to_text(ack)) == ack);
+  for (const Ack ack : {Ack::none, Ack::positive, Ack::negative, Ack::full})
+    CHECK(parse_ack(to_text(ack)) == ack);
   CHECK(parse_ack("FULL") == Ack::full);
   CHECK_FALSE(parse_ack("both"));
 }

@@ -1,4 +1,5 @@
-// Who gets what, when several want it, and what the counters say of it (spec/c2d.md 2.7, 2.8, 3, 5).
+// Who gets what, when several want it, and what the counters say of it (spec/c2d.md 2.7, 2.8, 3,
+// 5).
 #include "tests/support/test_hub.hpp"
 
 #include <doctest/doctest.h>
@@ -31,7 +32,9 @@ TEST_CASE("C2D-41 the receiver that has waited longest is woken first") {
   CHECK(one_batch() == "ab");
 }
 
-TEST_CASE("C2D-42 a locked message holds up nobody: parallel HTTPS calls each get another, then none, at once") {
+TEST_CASE(
+    "C2D-42 a locked message holds up nobody: parallel HTTPS calls each get another, then none, at "
+    "once") {
   TestHub t;
   t.create("d");
   for (const char* body : {"one", "two", "three"}) REQUIRE(t.send("d", body));
@@ -41,7 +44,8 @@ TEST_CASE("C2D-42 a locked message holds up nobody: parallel HTTPS calls each ge
   CHECK(all[0].message->content.body == "one");
   CHECK(all[2].message->content.body == "three");
   // Settled in any order.
-  for (const int i : {2, 0, 1}) CHECK(t.hub.complete({{"d"}}, all[static_cast<std::size_t>(i)].lock_token, t.now));
+  for (const int i : {2, 0, 1})
+    CHECK(t.hub.complete({{"d"}}, all[static_cast<std::size_t>(i)].lock_token, t.now));
   CHECK(t.depth("d") == 0);
 }
 
@@ -60,13 +64,16 @@ TEST_CASE("C2D-43 a message with a millisecond left is delivered, at its expiry 
   CHECK(t.get("d"));
 }
 
-TEST_CASE("C2D-44 the counters mirror the transitions; lock timeouts and lost connections have none") {
+TEST_CASE(
+    "C2D-44 the counters mirror the transitions; lock timeouts and lost connections have none") {
   Settings settings;
   settings.max_delivery_count = 2;
   TestHub t(settings);
   t.create("d");
   for (int i = 0; i < 6; ++i) REQUIRE(t.send("d", std::to_string(i), Ack::none, t.now + 10min));
-  const auto settle = [&](auto verb) { CHECK((t.hub.*verb)(QueueId{{"d"}}, t.get("d")->lock_token, t.now)); };
+  const auto settle = [&](auto verb) {
+    CHECK((t.hub.*verb)(QueueId{{"d"}}, t.get("d")->lock_token, t.now));
+  };
   settle(&Hub::complete);
   settle(&Hub::reject);
   settle(&Hub::abandon);

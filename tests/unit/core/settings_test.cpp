@@ -1,4 +1,5 @@
-// Every setting: its name, its default, its range or choices (spec/c2d.md 1.2 and 9, contract.md 6).
+// Every setting: its name, its default, its range or choices (spec/c2d.md 1.2 and 9, contract.md
+// 6).
 #include "emulator/core/limits.hpp"
 #include "tests/support/print_result.hpp"
 
@@ -32,7 +33,8 @@ std::function<std::string(const Settings&)> boolean(bool Settings::*member) {
   return [member](const Settings& s) { return std::string(s.*member ? "true" : "false"); };
 }
 template <class Enum>
-std::function<std::string(const Settings&)> choice(Enum Settings::*member, std::vector<std::string> texts) {
+std::function<std::string(const Settings&)> choice(Enum Settings::*member,
+                                                   std::vector<std::string> texts) {
   return [member, texts = std::move(texts)](const Settings& s) {
     return texts.at(static_cast<std::size_t>(s.*member));
   };
@@ -41,40 +43,117 @@ std::function<std::string(const Settings&)> choice(Enum Settings::*member, std::
 const std::vector<std::string> no_number{"", "x", "1x", "-1", "1.0", " 1"};
 const std::vector<std::string> no_duration{"", "60", "PT", "1:00:00", "PT-1S"};
 
-std::vector<std::string> operator+(std::vector<std::string> more, const std::vector<std::string>& all) {
+std::vector<std::string> operator+(std::vector<std::string> more,
+                                   const std::vector<std::string>& all) {
   more.insert(more.end(), all.begin(), all.end());
   return more;
 }
 
 std::vector<Row> rows() {
   using S = Settings;
-  const std::vector<std::string> modes{"abandon-only", "every-return"}, expire{"immediate", "atUnlock"},
-      descriptions{"code", "legacy"}, orders{"hold", "ignore", "close", "complete"},
-      tiers{"none", "F1", "S1", "S2", "S3"}, booleans{"true", "false"}, no_boolean{"", "yes", "1", "tru"};
+  const std::vector<std::string> modes{"abandon-only", "every-return"},
+      expire{"immediate", "atUnlock"}, descriptions{"code", "legacy"},
+      orders{"hold", "ignore", "close", "complete"}, tiers{"none", "F1", "S1", "S2", "S3"},
+      booleans{"true", "false"}, no_boolean{"", "yes", "1", "tru"};
   return {
-      {"cloudToDevice.maxDeliveryCount", number(&S::max_delivery_count), "10", {"1", "100"}, no_number + std::vector<std::string>{"0", "101"}},
-      {"cloudToDevice.defaultTtlAsIso8601", duration(&S::default_ttl), "PT1H", {"PT1M", "P2D"}, no_duration + std::vector<std::string>{"PT59.999S", "P2DT0.001S"}},
-      {"cloudToDevice.feedback.lockDurationAsIso8601", duration(&S::feedback_lock_duration), "PT1M", {"PT5S", "PT5M"}, no_duration + std::vector<std::string>{"PT4.999S", "PT5M0.001S"}},
-      {"cloudToDevice.feedback.ttlAsIso8601", duration(&S::feedback_ttl), "PT1H", {"PT1M", "P2D"}, no_duration + std::vector<std::string>{"PT59S", "P2DT1S"}},
-      {"cloudToDevice.feedback.maxDeliveryCount", number(&S::feedback_max_delivery_count), "10", {"1", "100"}, no_number + std::vector<std::string>{"0", "101"}},
-      {"feedback.window", duration(&S::feedback_window), "PT15S", {"PT0S", "PT1H", "PT0.1S"}, no_duration + std::vector<std::string>{"PT1H0.001S"}},
-      {"feedback.batchRecords", number(&S::feedback_batch_records), "64", {"1", "64"}, no_number + std::vector<std::string>{"0", "65"}},
-      {"feedbackDescriptions", choice(&S::feedback_legacy_descriptions, descriptions), "code", descriptions, {"", "text"}},
-      {"deliveryCountMode", choice(&S::delivery_count_mode, modes), "abandon-only", modes, {"", "abandon"}},
-      {"expireWhileLocked", choice(&S::expire_while_locked, expire), "immediate", expire, {"", "never"}},
-      {"mqttDeliverBacklogOnFirstSubscribe", boolean(&S::mqtt_deliver_backlog_on_first_subscribe), "false", booleans, no_boolean},
-      {"releaseLocksOnDisconnect", boolean(&S::release_locks_on_disconnect), "true", booleans, no_boolean},
-      {"redeliverOnLiveConnection", boolean(&S::redeliver_on_live_connection), "true", booleans, no_boolean},
-      {"sasClockSkewSeconds", [](const S& s) { return std::to_string(s.sas_clock_skew / 1s); }, "0", {"0", "3600", "300"}, no_number + std::vector<std::string>{"3601"}},
-      {"tokenExpiryGrace", duration(&S::token_expiry_grace), "PT0S", {"PT0S", "P1D", "PT10M"}, no_duration + std::vector<std::string>{"P1DT1S"}},
-      {"mqttOutOfOrderAck", choice(&S::mqtt_out_of_order_ack, orders), "hold", orders, {"", "drop"}},
-      {"mqttInFlightMax", number(&S::mqtt_in_flight_max), "50", {"1", "50"}, no_number + std::vector<std::string>{"0", "51"}},
+      {"cloudToDevice.maxDeliveryCount",
+       number(&S::max_delivery_count),
+       "10",
+       {"1", "100"},
+       no_number + std::vector<std::string>{"0", "101"}},
+      {"cloudToDevice.defaultTtlAsIso8601",
+       duration(&S::default_ttl),
+       "PT1H",
+       {"PT1M", "P2D"},
+       no_duration + std::vector<std::string>{"PT59.999S", "P2DT0.001S"}},
+      {"cloudToDevice.feedback.lockDurationAsIso8601",
+       duration(&S::feedback_lock_duration),
+       "PT1M",
+       {"PT5S", "PT5M"},
+       no_duration + std::vector<std::string>{"PT4.999S", "PT5M0.001S"}},
+      {"cloudToDevice.feedback.ttlAsIso8601",
+       duration(&S::feedback_ttl),
+       "PT1H",
+       {"PT1M", "P2D"},
+       no_duration + std::vector<std::string>{"PT59S", "P2DT1S"}},
+      {"cloudToDevice.feedback.maxDeliveryCount",
+       number(&S::feedback_max_delivery_count),
+       "10",
+       {"1", "100"},
+       no_number + std::vector<std::string>{"0", "101"}},
+      {"feedback.window",
+       duration(&S::feedback_window),
+       "PT15S",
+       {"PT0S", "PT1H", "PT0.1S"},
+       no_duration + std::vector<std::string>{"PT1H0.001S"}},
+      {"feedback.batchRecords",
+       number(&S::feedback_batch_records),
+       "64",
+       {"1", "64"},
+       no_number + std::vector<std::string>{"0", "65"}},
+      {"feedbackDescriptions",
+       choice(&S::feedback_legacy_descriptions, descriptions),
+       "code",
+       descriptions,
+       {"", "text"}},
+      {"deliveryCountMode",
+       choice(&S::delivery_count_mode, modes),
+       "abandon-only",
+       modes,
+       {"", "abandon"}},
+      {"expireWhileLocked",
+       choice(&S::expire_while_locked, expire),
+       "immediate",
+       expire,
+       {"", "never"}},
+      {"mqttDeliverBacklogOnFirstSubscribe", boolean(&S::mqtt_deliver_backlog_on_first_subscribe),
+       "false", booleans, no_boolean},
+      {"releaseLocksOnDisconnect", boolean(&S::release_locks_on_disconnect), "true", booleans,
+       no_boolean},
+      {"redeliverOnLiveConnection", boolean(&S::redeliver_on_live_connection), "true", booleans,
+       no_boolean},
+      {"sasClockSkewSeconds",
+       [](const S& s) { return std::to_string(s.sas_clock_skew / 1s); },
+       "0",
+       {"0", "3600", "300"},
+       no_number + std::vector<std::string>{"3601"}},
+      {"tokenExpiryGrace",
+       duration(&S::token_expiry_grace),
+       "PT0S",
+       {"PT0S", "P1D", "PT10M"},
+       no_duration + std::vector<std::string>{"P1DT1S"}},
+      {"mqttOutOfOrderAck",
+       choice(&S::mqtt_out_of_order_ack, orders),
+       "hold",
+       orders,
+       {"", "drop"}},
+      {"mqttInFlightMax",
+       number(&S::mqtt_in_flight_max),
+       "50",
+       {"1", "50"},
+       no_number + std::vector<std::string>{"0", "51"}},
       {"strictPropertyChars", boolean(&S::strict_property_chars), "false", booleans, no_boolean},
-      {"partitionCount", number(&S::partition_count), "4", {"2", "32"}, no_number + std::vector<std::string>{"1", "33"}},
-      {"eventsPerPartitionMax", number(&S::events_per_partition_max), "10000", {"1", "10000000"}, no_number + std::vector<std::string>{"0", "10000001"}},
+      {"partitionCount",
+       number(&S::partition_count),
+       "4",
+       {"2", "32"},
+       no_number + std::vector<std::string>{"1", "33"}},
+      {"eventsPerPartitionMax",
+       number(&S::events_per_partition_max),
+       "10000",
+       {"1", "10000000"},
+       no_number + std::vector<std::string>{"0", "10000001"}},
       {"sku.name", choice(&S::sku, tiers), "none", tiers, {"", "B1", "S4"}},
-      {"sku.capacity", number(&S::sku_units), "1", {"1", "200"}, no_number + std::vector<std::string>{"0", "201"}},
-      {"dailyMessageQuota", number(&S::daily_message_quota), "0", {"0", "1000000000000"}, no_number + std::vector<std::string>{"1000000000001"}},
+      {"sku.capacity",
+       number(&S::sku_units),
+       "1",
+       {"1", "200"},
+       no_number + std::vector<std::string>{"0", "201"}},
+      {"dailyMessageQuota",
+       number(&S::daily_message_quota),
+       "0",
+       {"0", "1000000000000"},
+       no_number + std::vector<std::string>{"1000000000001"}},
       {"disableDeviceSAS", boolean(&S::disable_device_sas), "false", booleans, no_boolean},
   };
 }
@@ -95,7 +174,8 @@ TEST_CASE("C2D-18 every setting has its default, takes its whole range and nothi
       CAPTURE(value);
       CHECK(settings.set(row.name, value));
       CHECK(row.read(settings) == value);
-      CHECK(settings.set(in_capitals(row.name), in_capitals(value)));  // names and values in any case
+      CHECK(
+          settings.set(in_capitals(row.name), in_capitals(value)));  // names and values in any case
       CHECK(row.read(settings) == value);
     }
     const std::string before = row.read(settings);
@@ -120,15 +200,16 @@ TEST_CASE("C2D-18 every setting has its default, takes its whole range and nothi
 }
 
 TEST_CASE("C2D-18 one duration has many spellings") {
-  for (const char* hour : {"PT1H", "PT1H0M0S", "PT60M", "PT3600S", "P0DT1H", "PT59M60S", "pt1h", "PT3600.000S", "PT3600,0S"}) {
+  for (const char* hour : {"PT1H", "PT1H0M0S", "PT60M", "PT3600S", "P0DT1H", "PT59M60S", "pt1h",
+                           "PT3600.000S", "PT3600,0S"}) {
     CAPTURE(hour);
     Settings settings;
     settings.default_ttl = 2h;
     CHECK(settings.set("cloudToDevice.defaultTtlAsIso8601", hour));
     CHECK(settings.default_ttl == Duration{1h});
   }
-  for (const char* bad : {"P1Y", "P1M", "P1W", "PT1H1H", "PT1S1M", "PT1.S", "PT.S", "P", "PT1H ", "1H", "P1H", "PT1D",
-                          "PT99999999999999999999S"}) {
+  for (const char* bad : {"P1Y", "P1M", "P1W", "PT1H1H", "PT1S1M", "PT1.S", "PT.S", "P", "PT1H ",
+                          "1H", "P1H", "PT1D", "PT99999999999999999999S"}) {
     CAPTURE(bad);
     CHECK_FALSE(Settings{}.set("cloudToDevice.defaultTtlAsIso8601", bad));
   }

@@ -7,7 +7,9 @@
 using namespace amqp_test;
 using test::TestHub;
 
-TEST_CASE("C2D-45 only absolute-expiry-time sets the expiry: neither the header's ttl nor a property of its name") {
+TEST_CASE(
+    "C2D-45 only absolute-expiry-time sets the expiry: neither the header's ttl nor a property of "
+    "its name") {
   TestHub hub;
   hub.create("dev1");
   Client client(hub);
