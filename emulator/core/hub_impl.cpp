@@ -50,11 +50,11 @@ void Hub::Impl::settle(QueueState& state, TimePoint now) {
   bool reported = false;
   for (const Outcome& outcome : state.queue.take_outcomes()) {
     if (outcome.kind == Outcome::Kind::returned) {
-      stage(change::DeliveryCountSet{state.id, outcome.message->sequence_number,
-                                     outcome.delivery_count});
+      stage<change::DeliveryCountSet>(state.id, outcome.message->sequence_number,
+                                      outcome.delivery_count);
       continue;
     }
-    stage(change::MessageRemoved{state.id, outcome.message->sequence_number});
+    stage<change::MessageRemoved>(state.id, outcome.message->sequence_number);
     if (is_feedback) continue;  // feedback produces no feedback (C2D-33)
     report(state, outcome);
     reported = true;
@@ -84,7 +84,7 @@ void Hub::Impl::report(const QueueState& state, const Outcome& outcome) {
   record.device_id = state.id.device;
   record.device_generation_id = identity->generation_id;
   ++metrics.feedback_records;
-  stage(change::FeedbackRecordAdded{batcher.add(std::move(record))});
+  stage<change::FeedbackRecordAdded>(batcher.add(std::move(record)));
 }
 
 void Hub::Impl::flush_feedback(TimePoint now) {

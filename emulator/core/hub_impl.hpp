@@ -92,6 +92,11 @@ struct Hub::Impl {
   void run_timers(TimePoint now);
   std::optional<TimePoint> next_deadline() const;
   void stage(Change change);
+  // The same for what happens all the time: without a store the fact is not even made.
+  template <class Fact, class... Fields>
+  void stage(const Fields&... fields) {
+    if (durable) stage(Change{Fact{fields...}});
+  }
   void wake(const SharedWaker& waker) { to_fire.push_back(waker); }
 
   DeviceView view_of(const DeviceIdentity& identity);

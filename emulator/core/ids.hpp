@@ -77,7 +77,8 @@ class SeededIdSource : public IdSource {
 template <>
 struct std::hash<hub::DeviceId> {
   std::size_t operator()(const hub::DeviceId& id) const {
-    return std::hash<std::string>{}(id.text) ^ std::hash<std::string>{}(id.module) << 1;
+    const std::size_t device = std::hash<std::string>{}(id.text);
+    return id.is_module() ? device ^ std::hash<std::string>{}(id.module) << 1 : device;
   }
 };
 template <>
