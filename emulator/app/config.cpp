@@ -175,6 +175,9 @@ struct Fail : std::runtime_error {
 
 void apply(const Option& option, Config& config, const std::vector<std::string>& values,
            std::string_view source) {
+  for (const auto& value : values) {
+    if (!hub::is_valid_utf8(value)) throw Fail(std::string(source) + ": the value is not UTF-8");
+  }
   try {
     option.apply(config, values);
   } catch (const BadValue& bad) {

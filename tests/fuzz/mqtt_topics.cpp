@@ -44,6 +44,7 @@ void check_filter(std::string_view filter) {
 
 // A bag that was read leaves as a bag that reads as the same.
 void check_bag(std::string_view bag) {
+  if (!hub::is_valid_utf8(bag)) return;  // the codec lets none through ([MQTT-1.5.3-1])
   hub::TelemetryMessage message;
   if (!mqtt::decode_property_bag(bag, property_count_max, message)) return;
   HUB_ASSERT(message.content.properties.size() <= property_count_max);

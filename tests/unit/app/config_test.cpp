@@ -92,6 +92,7 @@ TEST_CASE("N-13 what is unknown or wrong is refused in one line that names it") 
   names(refusal({"--set", "cloudToDevice.maxDeliveryCount=1000"}), "maxDeliveryCount");
   names(refusal({"--set", "nothing"}), "NAME=VALUE");
   names(refusal({}, {"IOTHUB_EMULATOR_MQTTS_PORT=x"}), "IOTHUB_EMULATOR_MQTTS_PORT: \"x\"");
+  names(refusal({}, {"IOTHUB_EMULATOR_HUB=h\xff"}), "IOTHUB_EMULATOR_HUB: the value is not UTF-8");
   names(refusal({"--config", "/no/such/file.json"}), "/no/such/file.json");
   const ConfigFile unknown(R"({"mqtt-prot": 1})");
   names(refusal({"--config", unknown.path()}), "unknown key \"mqtt-prot\"");
