@@ -2,7 +2,6 @@
 // Readiness of many sockets, level-triggered, through one epoll set that Asio watches as a single
 // descriptor. Asio arms a descriptor anew for each wait, one epoll_ctl a message; here a socket stays
 // armed while its owner comes back to wait (docs/decisions/0008).
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
