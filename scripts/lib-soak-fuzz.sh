@@ -15,7 +15,7 @@ fuzz_one() {
   while [ $status = 0 ] && [ "$spent" -lt $((minutes * 60)) ]; do
     rest=$((minutes * 60 - spent))
     { time UBSAN_OPTIONS=print_stacktrace=1 "$ROOT/build/fuzz/fuzz_$target" "${options[@]}" \
-      -max_total_time=$((rest < 120 ? rest : 120)) \
+      -max_total_time=$((rest < 600 ? rest : 600)) \
       "$work/corpus" ${seeds[@]+"${seeds[@]}"} >>"$work/log" 2>&1; } 2>"$work/time" || status=$?
     spent=$((spent + 1 + $(cut -d. -f1 "$work/time")))
   done

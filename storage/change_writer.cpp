@@ -216,13 +216,13 @@ void ChangeWriter::write_one(const hub::change::EventAppended& change) {
       .put(signed_of(event.sequence_number))
       .put(signed_of(event.offset))
       .put(hub::to_unix_ms(event.enqueued_time))
-      .put_text(event.connection_device_id)
-      .put_text(event.connection_module_id)
-      .put_text(event.auth_generation_id)
-      .put_text(event.auth_method)
+      .put_text(event.origin->device.text)
+      .put_text(event.origin->device.module)
+      .put_text(event.origin->auth_generation_id)
+      .put_text(event.origin->auth_method)
       .put_text(event.message_source)
       .put_blob(event.interface_id)
-      .put_blob(event.data_schema)
+      .put_blob(event.origin->data_schema)
       .put_blob(event.subject);
   const auto properties = encode_properties(event.content.properties);
   put_content(insert_event_, event.content, properties);

@@ -130,14 +130,16 @@ class SnapshotReader {
       event->sequence_number = take_unsigned(row);
       event->offset = take_unsigned(row);
       event->enqueued_time = take_time(row);
-      event->connection_device_id = row.take_string();
-      event->connection_module_id = row.take_string();
-      event->auth_generation_id = row.take_string();
-      event->auth_method = row.take_string();
+      hub::TelemetryOrigin origin;
+      origin.device.text = row.take_string();
+      origin.device.module = row.take_string();
+      origin.auth_generation_id = row.take_string();
+      origin.auth_method = row.take_string();
       event->message_source = row.take_string();
       event->interface_id = row.take_string();
-      event->data_schema = row.take_string();
+      origin.data_schema = row.take_string();
       event->subject = row.take_string();
+      event->origin = std::make_shared<const hub::TelemetryOrigin>(std::move(origin));
       take_content(row, event->content);
       stored.event = std::move(event);
     }

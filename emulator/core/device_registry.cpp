@@ -173,21 +173,20 @@ Result<DeviceIdentity> DeviceRegistry::create(const DeviceSpec& spec, TimePoint 
   return devices_.emplace(spec.id.text, std::move(identity)).first->second;
 }
 
-Result<DeviceIdentity*> DeviceRegistry::match(const DeviceId& id, const IfMatch& if_match) {
-  if (auto known = get(id); !known) return known.error();
-  DeviceIdentity& identity =
-      id.is_module() ? modules_.find(id)->second : devices_.find(id.text)->second;
-  if (if_match && *if_match != "*" && *if_match != identity.etag) {
+Result<void> DeviceRegistry::check(const DeviceId& id, const IfMatch& if_match) const {
+  const auto known = get(id);
+  if (!known) return known.error();
+  if (if_match && *if_match != "*" && *if_match != (*known)->etag) {
     return fail(HubErrc::precondition_failed, described(id) + " has another etag");
   }
-  return &identity;
+  return {};
 }
 
 Result<DeviceIdentity> DeviceRegistry::update(const DeviceSpec& spec, const IfMatch& if_match,
                                               TimePoint now) {
-  const auto found = match(spec.id, if_match);
-  if (!found) return found.error();
-  DeviceIdentity& identity = **found;
+  if (auto may = check(spec.id, if_match); !may) return may.error();
+  DeviceIdentity& identity = spec.id.is_module() ? modules_.find(spec.id)->second
+                                                 : devices_.find(spec.id.text)->second;
   if (auto allowed = check_texts(spec); !allowed) return allowed.error();
   auto authentication = authentication_from(spec, &identity.authentication);
   if (!authentication) return authentication.error();
@@ -208,17 +207,13 @@ Result<DeviceIdentity> DeviceRegistry::update(const DeviceSpec& spec, const IfMa
   return identity;
 }
 
-Result<DeviceIdentity> DeviceRegistry::remove(const DeviceId& id, const IfMatch& if_match) {
-  const auto found = match(id, if_match);
-  if (!found) return found.error();
-  DeviceIdentity removed = std::move(**found);
+void DeviceRegistry::remove(const DeviceId& id) {
   if (id.is_module()) {
     modules_.erase(id);
-  } else {
-    for (const DeviceIdentity* module : modules_of(id.text)) modules_.erase(DeviceId{module->id});
-    devices_.erase(id.text);
+    return;
   }
-  return removed;
+  for (const DeviceIdentity* module : modules_of(id.text)) modules_.erase(DeviceId{module->id});
+  devices_.erase(id.text);
 }
 
 const DeviceIdentity* DeviceRegistry::find(const DeviceId& id) const {

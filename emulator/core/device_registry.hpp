@@ -75,7 +75,9 @@ class DeviceRegistry {
   // device_not_found, module_not_found; precondition_failed on another etag. A device goes with its
   // modules.
   Result<DeviceIdentity> update(const DeviceSpec& spec, const IfMatch& if_match, TimePoint now);
-  Result<DeviceIdentity> remove(const DeviceId& id, const IfMatch& if_match);
+  void remove(const DeviceId& id);  // check()ed: what refers to the identity must go before it
+  // Why an update or a removal would be refused: device_not_found, module_not_found, precondition_failed.
+  Result<void> check(const DeviceId& id, const IfMatch& if_match) const;
 
   const DeviceIdentity* find(const DeviceId& id) const;  // stable until removed
   // As find, but says what is missing: device_not_found, module_not_found.
@@ -92,7 +94,6 @@ class DeviceRegistry {
 
  private:
   Result<void> check_new(const DeviceId& id) const;
-  Result<DeviceIdentity*> match(const DeviceId& id, const IfMatch& if_match);
   Result<Authentication> authentication_from(const DeviceSpec& spec, const Authentication* old);
   std::string next_generation_id(TimePoint now);
 

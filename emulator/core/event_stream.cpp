@@ -16,15 +16,15 @@ std::uint32_t EventStream::partition_of(std::string_view device_id) const {
   return static_cast<std::uint32_t>(hash % partitions_.size());
 }
 
-EventStream::Appended EventStream::append(TelemetryMessage message, TimePoint now) {
+EventStream::Appended EventStream::append(const std::shared_ptr<TelemetryMessage>& message,
+                                          TimePoint now) {
   Appended out;
-  out.partition = partition_of(message.connection_device_id);
+  out.partition = partition_of(message->origin->device.text);
   Partition& partition = partitions_[out.partition];
-  message.enqueued_time = now;
-  message.sequence_number = partition.next_sequence;
-  message.offset = partition.next_offset;
-  out.event = std::make_shared<const TelemetryMessage>(std::move(message));
-  restore(out.partition, out.event);
+  message->enqueued_time = now;
+  message->sequence_number = partition.next_sequence;
+  message->offset = partition.next_offset;
+  restore(out.partition, message);
   if (partition.events.size() > per_partition_max_) {
     partition.events.pop_front();
     out.trimmed_to = partition.events.front()->sequence_number;

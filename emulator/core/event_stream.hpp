@@ -20,10 +20,10 @@ class EventStream {
 
   struct Appended {
     std::uint32_t partition = 0;
-    TelemetryPtr event;
     std::optional<std::uint64_t> trimmed_to;  // events below this sequence number are gone
   };
-  Appended append(TelemetryMessage message, TimePoint now);
+  // Stamps `message`, which is not to be changed from then on.
+  Appended append(const std::shared_ptr<TelemetryMessage>& message, TimePoint now);
 
   // Events of `partition` with a sequence number >= `from`, at most `count`.
   std::vector<TelemetryPtr> read(std::uint32_t partition, std::uint64_t from,

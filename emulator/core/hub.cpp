@@ -14,7 +14,7 @@ Hub::Hub(HubConfig config, IdSource& ids, Log& log, TimePoint now, bool durable)
 
 Hub::~Hub() {
   // Receivers and presences point here; they must be gone first.
-  HUB_ASSERT(impl_->receivers.empty() && impl_->presences.empty());
+  HUB_ASSERT(impl_->receivers.empty() && impl_->presence_count == 0);
 }
 
 void Hub::restore(Snapshot snapshot, TimePoint now) {
@@ -34,8 +34,9 @@ void Hub::restore(Snapshot snapshot, TimePoint now) {
     guard->batcher.restore(std::move(record));
   }
   for (auto& stored : snapshot.mqtt_sessions) {
-    if (guard->registry.find(stored.device) == nullptr) continue;
-    guard->device_state(stored.device).mqtt_session = std::move(stored.state);
+    const DeviceIdentity* identity = guard->registry.find(stored.device);
+    if (identity == nullptr) continue;
+    guard->device_state(*identity).mqtt_session = std::move(stored.state);
   }
   for (auto& stored : snapshot.events) {
     guard->events.restore(stored.partition, std::move(stored.event));
@@ -88,12 +89,12 @@ Result<void> Hub::delete_device(const DeviceId& id, const IfMatch& if_match, Tim
     }
   }
   gone.push_back(id);
-  auto removed = guard->registry.remove(id, if_match);
-  if (!removed) return removed.error();
+  if (auto may = guard->registry.check(id, if_match); !may) return may;
   for (const DeviceId& each : gone) {
     guard->drop_device_state(each, now);
     guard->stage(change::DeviceDeleted{each});
   }
+  guard->registry.remove(id);
   guard->batcher.discard(id);  // C2D-35
   return {};
 }
@@ -146,8 +147,9 @@ std::optional<MqttSessionState> Hub::mqtt_session(const DeviceId& device) {
 void Hub::store_mqtt_session(const DeviceId& device, const MqttSessionState& session,
                              TimePoint now) {
   Guard guard(*this, now);
-  if (guard->registry.find(device) == nullptr) return;  // deleted while it was connected
-  auto& state = guard->device_state(device);
+  const DeviceIdentity* identity = guard->registry.find(device);
+  if (identity == nullptr) return;  // deleted while it was connected
+  auto& state = guard->device_state(*identity);
   if (state.mqtt_session == session) return;
   state.mqtt_session = session;
   guard->stage(change::MqttSessionPut{device, session});
@@ -181,12 +183,12 @@ std::optional<TimePoint> Hub::next_deadline() {
 
 void Hub::set_deadline_waker(Waker waker) {
   Guard guard(*this);
-  guard->deadline_waker = std::make_shared<const Waker>(std::move(waker));
+  guard->deadline_waker = std::move(waker);
 }
 
 void Hub::set_staged_waker(Waker waker) {
   Guard guard(*this);
-  guard->staged_waker = std::make_shared<const Waker>(std::move(waker));
+  guard->staged_waker = std::move(waker);
 }
 
 std::pair<std::vector<Change>, std::uint64_t> Hub::take_changes() {

@@ -12,8 +12,8 @@
 #include "emulator/core/message_queue.hpp"
 #include "emulator/core/metrics.hpp"
 #include "emulator/core/throttle.hpp"
+#include "emulator/core/waker.hpp"
 
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -22,15 +22,12 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace hub {
 
 class Hub;
-
-// Tells a connection that something may be there for it. May be called from any thread and more
-// often than needed; must only post to the connection's executor, never call the hub back.
-using Waker = std::function<void()>;
 
 enum class Transport : std::uint8_t { mqtt, amqp, https };
 
@@ -93,15 +90,16 @@ class Presence {
   ~Presence();
 
   explicit operator bool() const { return hub_ != nullptr; }
-  std::optional<CloseReason> closed() const;
+  std::optional<CloseReason> closed() const;  // takes no lock
   void close(TimePoint now);
 
  private:
   friend class Hub;
-  Presence(Hub* hub, std::uint64_t id) : hub_(hub), id_(id) {}
-  void swap(Presence& other) noexcept { std::swap(hub_, other.hub_); std::swap(id_, other.id_); }
+  struct State;
+  Presence(Hub* hub, State* state) : hub_(hub), state_(state) {}
+  void swap(Presence& other) noexcept { std::swap(hub_, other.hub_); std::swap(state_, other.state_); }
   Hub* hub_ = nullptr;
-  std::uint64_t id_ = 0;
+  State* state_ = nullptr;
 };
 
 struct HubConfig {
@@ -206,8 +204,16 @@ class Hub {
 
   // message_too_large; device_not_found if the identity is gone or disabled; throttling_exception;
   // iot_hub_quota_exceeded. A batch is of one device, and taken or refused as a whole.
-  Result<void> send_telemetry(TelemetryMessage message, TimePoint now);
-  Result<void> send_telemetry(std::span<TelemetryMessage> batch, TimePoint now);
+  // The hub keeps the messages as they are, with its stamps: nobody else may change them then.
+  Result<void> send_telemetry(std::span<const std::shared_ptr<TelemetryMessage>> batch,
+                              TimePoint now);
+  Result<void> send_telemetry(const std::shared_ptr<TelemetryMessage>& message, TimePoint now) {
+    return send_telemetry(std::span(&message, 1), now);
+  }
+  // What all messages of a connection name as their sender. Good for as long as the identity is
+  // not created anew. device_not_found, module_not_found.
+  Result<TelemetryOriginPtr> telemetry_origin(const DeviceId& device, std::string auth_method,
+                                              std::string data_schema, TimePoint now);
   std::vector<TelemetryPtr> read_events(std::uint32_t partition, std::uint64_t from,
                                         std::size_t count);
   std::uint32_t partition_count() const { return config_.settings.partition_count; }

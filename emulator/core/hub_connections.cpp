@@ -37,33 +37,29 @@ void Hub::Impl::forget_receiver(HolderId id, TimePoint now) {
   settle(*queue, now);
 }
 
-void Hub::Impl::detach_presence(DeviceState& state, std::uint64_t id, TimePoint now) {
-  if (std::erase(state.presences, id) == 0 || !state.presences.empty()) return;
-  if (!state.id.device.is_module()) --connected_devices;
-  state.connection_state_updated_time = now;
-  state.last_activity_time = now;
+void Hub::Impl::detach_presence(Presence::State& presence, TimePoint now) {
+  DeviceState* device = std::exchange(presence.device, nullptr);
+  if (device == nullptr) return;
+  auto** link = &device->presences;
+  while (*link != &presence) link = &(*link)->next;
+  *link = presence.next;
+  if (device->presences != nullptr) return;
+  if (!device->id.is_module()) --connected_devices;
+  device->connection_state_updated_time = now;
+  device->last_activity_time = now;
 }
 
-void Hub::Impl::close_presence(std::uint64_t id, CloseReason reason, TimePoint now) {
-  PresenceState& presence = presences.find(id)->second;
-  if (presence.closed) return;
-  presence.closed = reason;
+void Hub::Impl::close_presence(Presence::State& presence, CloseReason reason, TimePoint now) {
+  presence.closed.store(static_cast<std::uint8_t>(reason), std::memory_order_release);
   wake(presence.waker);
-  detach_presence(device_state(presence.device), id, now);
-}
-
-void Hub::Impl::forget_presence(std::uint64_t id, TimePoint now) {
-  const auto found = presences.find(id);
-  HUB_ASSERT(found != presences.end());
-  if (!found->second.closed) detach_presence(device_state(found->second.device), id, now);
-  presences.erase(found);
+  detach_presence(presence, now);
 }
 
 void Hub::Impl::close_device(const DeviceId& device, CloseReason reason, TimePoint now) {
   const DeviceState* state = find_device_state(device);
   if (state == nullptr) return;
   for (const HolderId id : std::vector(state->receivers)) close_receiver(id, reason, now);
-  for (const std::uint64_t id : std::vector(state->presences)) close_presence(id, reason, now);
+  for_each_presence(*state, [&](auto& presence) { close_presence(presence, reason, now); });
 }
 
 // ---- opening ------------------------------------------------------------------------------------
@@ -73,9 +69,10 @@ void Hub::Impl::close_device(const DeviceId& device, CloseReason reason, TimePoi
 Result<Presence> Hub::connect_device(const DeviceId& device, Transport transport, Waker waker,
                                      TimePoint now) {
   Guard guard(*this, now);
-  if (auto usable = guard->registry.usable(device); !usable) return usable.error();
+  const auto usable = guard->usable_state(device);
+  if (!usable) return usable.error();
   if (auto admitted = guard->admit(Operation::connect, 1, now); !admitted) return admitted.error();
-  auto& state = guard->device_state(device);
+  auto& state = **usable;
   // Locks come back before the newcomer receives its first message.
   const auto loses = [&](Transport older) {
     return transport == Transport::mqtt || older == Transport::mqtt;
@@ -85,37 +82,35 @@ Result<Presence> Hub::connect_device(const DeviceId& device, Transport transport
       guard->close_receiver(id, CloseReason::taken_over, now);
     }
   }
-  const bool was_connected = !state.presences.empty();
-  const std::uint64_t id = guard->next_id++;
-  for (const std::uint64_t older : std::vector(state.presences)) {
-    if (loses(guard->presences.find(older)->second.transport)) {
-      guard->close_presence(older, CloseReason::taken_over, now);
-    }
-  }
-  if (state.presences.empty() && !device.is_module()) ++guard->connected_devices;
+  const bool was_connected = state.presences != nullptr;
+  guard->for_each_presence(state, [&](auto& older) {
+    if (loses(older.transport)) guard->close_presence(older, CloseReason::taken_over, now);
+  });
+  if (state.presences == nullptr && !device.is_module()) ++guard->connected_devices;
   if (!was_connected) state.connection_state_updated_time = now;
-  state.presences.push_back(id);
   state.last_activity_time = now;
-  guard->presences.emplace(
-      id, Impl::PresenceState{device, transport, std::make_shared<const Waker>(std::move(waker)),
-                              std::nullopt});
-  return Presence{this, id};
+  auto** last = &state.presences;
+  while (*last != nullptr) last = &(*last)->next;
+  *last = new Presence::State{&state, nullptr, std::move(waker), transport};
+  ++guard->presence_count;
+  return Presence{this, *last};
 }
 
 Result<Receiver> Hub::open_devicebound(const DeviceId& device, Transport transport, Waker waker,
                                        SequenceNumber first_sequence, TimePoint now) {
   Guard guard(*this, now);
-  if (auto usable = guard->registry.usable(device); !usable) return usable.error();
+  const auto usable = guard->usable_state(device);
+  if (!usable) return usable.error();
   HUB_ASSERT(!device.is_module());  // MOD-08
-  auto& state = guard->device_state(device);
+  auto& state = **usable;
   for (const HolderId older : std::vector(state.receivers)) {
     guard->close_receiver(older, CloseReason::taken_over, now);
   }
   const HolderId id = guard->next_id++;
   state.receivers.push_back(id);
   guard->receivers.emplace(
-      id, Impl::ReceiverState{&state, transport, std::make_shared<const Waker>(std::move(waker)),
-                              first_sequence, true, std::nullopt});
+      id, Impl::ReceiverState{&state, transport, std::move(waker), first_sequence, true,
+                              std::nullopt});
   return Receiver{this, id};
 }
 
@@ -124,8 +119,7 @@ Receiver Hub::open_feedback(Waker waker, TimePoint now) {
   const HolderId id = guard->next_id++;
   guard->feedback.receivers.push_back(id);
   guard->receivers.emplace(
-      id, Impl::ReceiverState{&guard->feedback, Transport::amqp,
-                              std::make_shared<const Waker>(std::move(waker)), 0, true,
+      id, Impl::ReceiverState{&guard->feedback, Transport::amqp, std::move(waker), 0, true,
                               std::nullopt});
   return Receiver{this, id};
 }
@@ -139,13 +133,15 @@ Presence::~Presence() {
 void Presence::close(TimePoint now) {
   if (hub_ == nullptr) return;
   Hub::Guard guard(*std::exchange(hub_, nullptr), now);
-  guard->forget_presence(id_, guard->latest);
+  guard->detach_presence(*state_, guard->latest);
+  delete std::exchange(state_, nullptr);
+  --guard->presence_count;
 }
 
 std::optional<CloseReason> Presence::closed() const {
   if (hub_ == nullptr) return std::nullopt;
-  Hub::Guard guard(*hub_);
-  return guard->presences.find(id_)->second.closed;
+  const std::uint8_t closed = state_->closed.load(std::memory_order_acquire);
+  return closed == State::live ? std::nullopt : std::optional(static_cast<CloseReason>(closed));
 }
 
 Receiver::~Receiver() {

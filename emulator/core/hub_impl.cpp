@@ -9,7 +9,7 @@ Hub::Impl::Impl(Hub& owner, TimePoint start, bool is_durable)
       registry(owner.ids_, owner.config_.limits.devices_max),
       device_queue_limits(device_limits()),
       feedback_queue_limits(feedback_limits()),
-      feedback(QueueId{}, &feedback_queue_limits),
+      feedback(nobody, &feedback_queue_limits),
       batcher(&owner.config_.settings, start),
       events(owner.config_.settings.partition_count,
              owner.config_.settings.events_per_partition_max) {}
@@ -28,25 +28,36 @@ QueueLimits Hub::Impl::feedback_limits() const {
           settings.redeliver_on_live_connection};
 }
 
-Hub::Impl::DeviceState& Hub::Impl::device_state(const DeviceId& id) {
-  auto& state = devices[id];
-  if (!state) state = std::make_unique<DeviceState>(QueueId{id}, &device_queue_limits);
-  return *state;
+Hub::Impl::DeviceState& Hub::Impl::device_state(const DeviceIdentity& identity) {
+  if (auto* state = find_device_state(identity.id)) return *state;
+  return **devices.insert(std::make_unique<DeviceState>(identity, &device_queue_limits)).first;
 }
 
 Hub::Impl::DeviceState* Hub::Impl::find_device_state(const DeviceId& id) {
   const auto found = devices.find(id);
-  return found == devices.end() ? nullptr : found->second.get();
+  return found == devices.end() ? nullptr : found->get();
+}
+
+Result<Hub::Impl::DeviceState*> Hub::Impl::usable_state(const DeviceId& id) {
+  if (auto* state = find_device_state(id); state != nullptr && !id.is_module() &&
+                                           state->identity.status == DeviceStatus::enabled) {
+    return state;
+  }
+  const auto usable = registry.usable(id);
+  if (!usable) return usable.error();
+  return &device_state(**usable);
 }
 
 Hub::Impl::QueueState* Hub::Impl::find_queue(const QueueId& id) {
   if (id.is_feedback()) return &feedback;
-  if (id.device.is_module() || registry.find(id.device) == nullptr) return nullptr;
-  return &device_state(id.device);
+  if (id.device.is_module()) return nullptr;
+  if (auto* state = find_device_state(id.device)) return state;
+  const DeviceIdentity* identity = registry.find(id.device);
+  return identity == nullptr ? nullptr : &device_state(*identity);
 }
 
 void Hub::Impl::settle(QueueState& state, TimePoint now) {
-  const bool is_feedback = state.id.is_feedback();
+  const bool is_feedback = state.is_feedback();
   bool reported = false;
   for (const Outcome& outcome : state.queue.take_outcomes()) {
     if (outcome.kind == Outcome::Kind::returned) {
@@ -75,13 +86,13 @@ void Hub::Impl::report(const QueueState& state, const Outcome& outcome) {
     case Outcome::Kind::returned: break;
   }
   if (!wants_feedback(outcome.message->ack, outcome.kind)) return;
-  const DeviceIdentity* identity = registry.find(state.id.device);
+  const DeviceIdentity* identity = registry.find(state.id);
   HUB_ASSERT(identity != nullptr);  // a deleted device's queue is dropped, not settled
   FeedbackRecord record;
   record.original_message_id = outcome.message->content.message_id;
   record.enqueued_time = outcome.time;
   record.status = outcome.kind;
-  record.device_id = state.id.device;
+  record.device_id = state.id;
   record.device_generation_id = identity->generation_id;
   ++metrics.feedback_records;
   stage<change::FeedbackRecordAdded>(batcher.add(std::move(record)));
@@ -107,7 +118,7 @@ void Hub::Impl::flush_feedback(TimePoint now) {
       continue;
     }
     ++hub.metrics_.feedback_batches;
-    stage(change::MessageEnqueued{feedback.id, message});
+    stage(change::MessageEnqueued{{feedback.id}, message});
   }
   reschedule(feedback);
   wake_receivers(feedback);
@@ -135,16 +146,16 @@ void Hub::Impl::reschedule(QueueState& state) {
 void Hub::Impl::drop_device_state(const DeviceId& id, TimePoint now) {
   const auto found = devices.find(id);
   if (found == devices.end()) return;
-  DeviceState& state = *found->second;
+  DeviceState& state = **found;
   for (const HolderId receiver : std::exchange(state.receivers, {})) {
     auto& closed = receivers.find(receiver)->second;
     closed.queue = nullptr;
     closed.closed = CloseReason::device_deleted;
     wake(closed.waker);
   }
-  for (const std::uint64_t presence : std::vector(state.presences)) {
+  for_each_presence(state, [&](auto& presence) {
     close_presence(presence, CloseReason::device_deleted, now);
-  }
+  });
   if (state.scheduled) timers.erase({*state.scheduled, &state});
   devices.erase(found);
 }
@@ -175,7 +186,7 @@ std::optional<TimePoint> Hub::Impl::next_deadline() const {
 
 void Hub::Impl::stage(Change change) {
   if (!durable) return;
-  if (staged.empty() && staged_waker) wake(staged_waker);
+  if (staged.empty()) wake(staged_waker);
   staged.push_back(std::move(change));
   hub.staged_count_.fetch_add(1, std::memory_order_release);
 }
@@ -185,7 +196,7 @@ DeviceView Hub::Impl::view_of(const DeviceIdentity& identity) {
   view.identity = identity;
   const DeviceState* state = find_device_state(identity.id);
   if (state == nullptr) return view;
-  view.connected = !state->presences.empty();
+  view.connected = state->presences != nullptr;
   view.connection_state_updated_time = state->connection_state_updated_time;
   view.last_activity_time = state->last_activity_time;
   view.c2d_message_count = state->queue.depth();

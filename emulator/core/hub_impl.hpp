@@ -4,18 +4,17 @@
 #include "emulator/core/hub.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 namespace hub {
 
 struct Hub::Impl {
-  using SharedWaker = std::shared_ptr<const Waker>;
-
   // A queue with its sequence counter; what a device and the feedback share.
   struct QueueState {
-    QueueState(QueueId queue_id, const QueueLimits* limits)
-        : id(std::move(queue_id)), queue(limits) {}
-    QueueId id;
+    QueueState(const DeviceId& queue_of, const QueueLimits* limits) : id(queue_of), queue(limits) {}
+    bool is_feedback() const { return id.text.empty(); }
+    const DeviceId& id;                    // the identity's own; feedback: empty
     MessageQueue queue;
     SequenceNumber last_sequence = 0;
     std::optional<TimePoint> scheduled;    // its place in `timers`
@@ -23,9 +22,11 @@ struct Hub::Impl {
   };
 
   struct DeviceState : QueueState {
-    using QueueState::QueueState;
+    DeviceState(const DeviceIdentity& of, const QueueLimits* limits)
+        : QueueState(of.id, limits), identity(of) {}
+    const DeviceIdentity& identity;        // the registry's: outlives this
     std::optional<MqttSessionState> mqtt_session;
-    std::vector<std::uint64_t> presences;  // live ones
+    Presence::State* presences = nullptr;    // live ones, the oldest first
     std::optional<TimePoint> connection_state_updated_time;
     std::optional<TimePoint> last_activity_time;
   };
@@ -33,17 +34,25 @@ struct Hub::Impl {
   struct ReceiverState {
     QueueState* queue = nullptr;  // null once closed
     Transport transport = Transport::amqp;
-    SharedWaker waker;
+    Waker waker;
     SequenceNumber first_sequence = 0;
     bool armed = true;  // found nothing last time, so it must be woken
     std::optional<CloseReason> closed;
   };
 
-  struct PresenceState {
-    DeviceId device;
-    Transport transport = Transport::mqtt;
-    SharedWaker waker;
-    std::optional<CloseReason> closed;
+  // By the identity's id, which is kept once only.
+  struct DeviceHash {
+    using is_transparent = void;
+    std::size_t operator()(const DeviceId& id) const { return std::hash<DeviceId>{}(id); }
+    std::size_t operator()(const std::unique_ptr<DeviceState>& state) const {
+      return (*this)(state->id);
+    }
+  };
+  struct DeviceEqual {
+    using is_transparent = void;
+    static const DeviceId& id(const DeviceId& id) { return id; }
+    static const DeviceId& id(const std::unique_ptr<DeviceState>& state) { return state->id; }
+    bool operator()(const auto& a, const auto& b) const { return id(a) == id(b); }
   };
 
   // Timers of all queues in the order of 2.7: time, then device id.
@@ -58,8 +67,10 @@ struct Hub::Impl {
 
   // ---- queues
   // Of a registered device or module; made when first used. A module's queue stays empty (MOD-08).
-  DeviceState& device_state(const DeviceId& id);
+  DeviceState& device_state(const DeviceIdentity& identity);
   DeviceState* find_device_state(const DeviceId& id);
+  // As DeviceRegistry::usable, and quicker for a device that was here before.
+  Result<DeviceState*> usable_state(const DeviceId& id);
   QueueState* find_queue(const QueueId& id);  // null for a module, and for nobody
   QueueLimits device_limits() const;
   QueueLimits feedback_limits() const;
@@ -76,11 +87,13 @@ struct Hub::Impl {
 
   // ---- connections
   void close_receiver(HolderId id, CloseReason reason, TimePoint now);
-  void close_presence(std::uint64_t id, CloseReason reason, TimePoint now);
+  void close_presence(Presence::State& presence, CloseReason reason, TimePoint now);
   void close_device(const DeviceId& id, CloseReason reason, TimePoint now);
   void forget_receiver(HolderId id, TimePoint now);
-  void forget_presence(std::uint64_t id, TimePoint now);
-  void detach_presence(DeviceState& state, std::uint64_t id, TimePoint now);
+  void detach_presence(Presence::State& presence, TimePoint now);
+  // Calls `close(presence)` with each live one of `device`, the oldest first.
+  template <class Close>
+  void for_each_presence(const DeviceState& device, Close close);
 
   // ---- what the tier allows
   // throttling_exception, iot_hub_quota_exceeded; the charge is for afterwards, when all else is well.
@@ -97,7 +110,7 @@ struct Hub::Impl {
   void stage(const Fields&... fields) {
     if (durable) stage(Change{Fact{fields...}});
   }
-  void wake(const SharedWaker& waker) { to_fire.push_back(waker); }
+  void wake(const Waker& waker) { to_fire.push_back(waker); }
 
   DeviceView view_of(const DeviceIdentity& identity);
 
@@ -109,7 +122,8 @@ struct Hub::Impl {
   DeviceRegistry registry;
   QueueLimits device_queue_limits;
   QueueLimits feedback_queue_limits;
-  std::unordered_map<DeviceId, std::unique_ptr<DeviceState>> devices;  // and modules
+  std::unordered_set<std::unique_ptr<DeviceState>, DeviceHash, DeviceEqual> devices;  // and modules
+  const DeviceId nobody;
   QueueState feedback;
   FeedbackBatcher batcher;
   EventStream events;
@@ -117,7 +131,7 @@ struct Hub::Impl {
   DailyQuota quota;
 
   std::unordered_map<HolderId, ReceiverState> receivers;
-  std::unordered_map<std::uint64_t, PresenceState> presences;
+  std::size_t presence_count = 0;  // closed ones too, until they are let go
   std::uint64_t next_id = 1;
   std::size_t connected_devices = 0;  // without modules
 
@@ -125,10 +139,25 @@ struct Hub::Impl {
   std::optional<TimePoint> announced;  // what next_deadline() said last
 
   std::vector<Change> staged;
-  SharedWaker staged_waker;
-  SharedWaker deadline_waker;
-  std::vector<SharedWaker> to_fire;
+  Waker staged_waker;
+  Waker deadline_waker;
+  std::vector<Waker> to_fire;
 };
+
+// Owned by its Presence, which may ask without the mutex whether it is closed.
+struct Presence::State {
+  static constexpr std::uint8_t live = 0xFF;
+  Hub::Impl::DeviceState* device;  // null once closed
+  State* next;
+  Waker waker;
+  Transport transport;
+  std::atomic<std::uint8_t> closed = live;  // or a CloseReason
+};
+
+template <class Close>
+void Hub::Impl::for_each_presence(const DeviceState& device, Close close) {
+  for (auto* each = device.presences; each != nullptr;) close(*std::exchange(each, each->next));
+}
 
 // Holds the monitor for one call: locks, runs the timers that are due, and on the way out lets the
 // wakers fire after the mutex is free.
@@ -140,14 +169,14 @@ class Hub::Guard {
   Guard& operator=(const Guard&) = delete;
   ~Guard() {
     const auto next = impl_.next_deadline();
-    if (next && impl_.deadline_waker && (!impl_.announced || *next < *impl_.announced)) {
+    if (next && (!impl_.announced || *next < *impl_.announced)) {
       impl_.announced = next;
       impl_.wake(impl_.deadline_waker);
     }
-    std::vector<Impl::SharedWaker> wakers;
+    std::vector<Waker> wakers;
     wakers.swap(impl_.to_fire);
     lock_.unlock();
-    for (const auto& waker : wakers) (*waker)();
+    for (const auto& waker : wakers) waker();
   }
 
   Impl* operator->() { return &impl_; }

@@ -50,7 +50,8 @@ Result<SequenceNumber> Hub::send(SendRequest request, TimePoint now) {
   }
   if (request.device.is_module()) return no_such_queue(QueueId{request.device});
   Guard guard(*this, now);
-  if (auto usable = guard->registry.usable(request.device); !usable) return usable.error();
+  const auto usable = guard->usable_state(request.device);
+  if (!usable) return usable.error();
   if (content.absolute_expiry && *content.absolute_expiry > now + limits.message_ttl_max) {
     return fail(HubErrc::invalid_message_expiry_time,
                 "the expiry lies more than 48 hours ahead (C2D-14)");
@@ -58,7 +59,7 @@ Result<SequenceNumber> Hub::send(SendRequest request, TimePoint now) {
   if (auto admitted = guard->admit(Operation::c2d_send, 1, now); !admitted) return admitted.error();
   const std::uint64_t cost = DailyQuota::cost(content.size(), config_.settings.sku);
   if (auto allowed = guard->check_quota(cost, now); !allowed) return allowed.error();
-  auto& state = guard->device_state(request.device);
+  auto& state = **usable;
   auto message = std::make_shared<Message>();
   message->sequence_number = state.last_sequence + 1;
   message->enqueued_time = now;
@@ -140,14 +141,14 @@ std::optional<Delivery> Receiver::receive(TimePoint now) {
   Hub::Impl::QueueState& state = *receiver.queue;
   MessageQueue::ReceiveOptions options;
   options.holder = id_;
-  options.lock_duration = state.id.is_feedback() ? hub_->settings().feedback_lock_duration
+  options.lock_duration = state.is_feedback() ? hub_->settings().feedback_lock_duration
                                                  : hub_->limits().lock_duration;
   options.first_sequence = receiver.first_sequence;
   options.marks_published = receiver.transport == Transport::mqtt;
   auto delivery = state.queue.receive(hub_->ids_.next_lock_token(), options, now);
   receiver.armed = !delivery.has_value();
   if (!delivery) return std::nullopt;
-  if (!state.id.is_feedback()) ++hub_->metrics_.c2d_deliveries;
+  if (!state.is_feedback()) ++hub_->metrics_.c2d_deliveries;
   if (state.receivers.size() > 1) {
     // It has been served: the others have waited longer now.
     std::erase(state.receivers, id_);
@@ -189,7 +190,7 @@ Result<void> Receiver::reject(const LockToken& token, TimePoint now) {
 Result<void> Receiver::abandon(const LockToken& token, TimePoint now) {
   return settle(now, [&](auto& state) {
     auto done = state.queue.abandon(token, id_, now);
-    if (done && !state.id.is_feedback()) ++hub_->metrics_.c2d_egress_abandon_success;
+    if (done && !state.is_feedback()) ++hub_->metrics_.c2d_egress_abandon_success;
     return done;
   });
 }
@@ -200,16 +201,22 @@ Result<void> Receiver::release(const LockToken& token, TimePoint now) {
 
 // ---- telemetry ----------------------------------------------------------------------------------
 
-Result<void> Hub::send_telemetry(TelemetryMessage message, TimePoint now) {
-  return send_telemetry(std::span(&message, 1), now);
+Result<TelemetryOriginPtr> Hub::telemetry_origin(const DeviceId& device, std::string auth_method,
+                                                 std::string data_schema, TimePoint now) {
+  Guard guard(*this, now);
+  const auto usable = guard->usable_state(device);
+  if (!usable) return usable.error();
+  return std::make_shared<const TelemetryOrigin>(TelemetryOrigin{
+      device, (*usable)->identity.generation_id, std::move(auth_method), std::move(data_schema)});
 }
 
-Result<void> Hub::send_telemetry(std::span<TelemetryMessage> batch, TimePoint now) {
+Result<void> Hub::send_telemetry(std::span<const std::shared_ptr<TelemetryMessage>> batch,
+                                 TimePoint now) {
   if (batch.empty()) return {};
   std::size_t bytes = 0;
   std::uint64_t cost = 0;
-  for (const TelemetryMessage& message : batch) {
-    const std::size_t size = message.content.size();
+  for (const auto& message : batch) {
+    const std::size_t size = message->content.size();
     bytes += size;
     cost += DailyQuota::cost(size, config_.settings.sku);
   }
@@ -218,25 +225,25 @@ Result<void> Hub::send_telemetry(std::span<TelemetryMessage> batch, TimePoint no
                                                 " has " + std::to_string(bytes) +
                                                 " bytes; 262144 are allowed");
   }
-  const DeviceId sender{batch.front().connection_device_id, batch.front().connection_module_id};
+  const TelemetryOrigin& origin = *batch.front()->origin;
   Guard guard(*this, now);
-  const auto identity = guard->registry.usable(sender);
-  if (!identity) return identity.error();
+  const auto usable = guard->usable_state(origin.device);
+  if (!usable) return usable.error();
+  Impl::DeviceState& sender = **usable;
+  if (sender.identity.generation_id != origin.auth_generation_id) {
+    return fail(HubErrc::device_not_found, described(origin.device) + " was created anew since");
+  }
   if (auto admitted = guard->admit(Operation::d2c_send, batch.size(), now); !admitted) {
     return admitted;
   }
   if (auto allowed = guard->check_quota(cost, now); !allowed) return allowed;
   guard->charge_quota(cost);
-  if (auto* state = guard->find_device_state(sender);
-      state != nullptr && !state->presences.empty()) {
-    state->last_activity_time = now;
-  }
-  for (TelemetryMessage& message : batch) {
-    message.auth_generation_id = (*identity)->generation_id;
-    auto appended = guard->events.append(std::move(message), now);
-    guard->stage(change::EventAppended{appended.partition, std::move(appended.event)});
+  if (sender.presences != nullptr) sender.last_activity_time = now;
+  for (const auto& message : batch) {
+    const auto appended = guard->events.append(message, now);
+    guard->stage<change::EventAppended>(appended.partition, message);
     if (appended.trimmed_to) {
-      guard->stage(change::EventsTrimmed{appended.partition, *appended.trimmed_to});
+      guard->stage<change::EventsTrimmed>(appended.partition, *appended.trimmed_to);
     }
   }
   metrics_.d2c_telemetry_ingress_success += batch.size();

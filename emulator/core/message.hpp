@@ -73,17 +73,22 @@ struct Delivery {
   bool published_before = false;     // was already PUBLISHed unacknowledged in this MQTT session (DUP)
 };
 
-// Device-to-cloud. The hub stamps who sent it and when.
+// Who sends telemetry, and by what right: the same for all messages of a connection, which share it.
+struct TelemetryOrigin {
+  DeviceId device;                 // connection-device-id and connection-module-id
+  std::string auth_generation_id;  // of the identity: another one was created anew
+  std::string auth_method;         // JSON
+  std::string data_schema;         // dt-dataschema, from model-id
+};
+using TelemetryOriginPtr = std::shared_ptr<const TelemetryOrigin>;
+
+// Device-to-cloud. The hub stamps when it came.
 struct TelemetryMessage {
   MessageContent content;
-  std::string connection_device_id;
-  std::string connection_module_id;
-  std::string auth_generation_id;
-  std::string auth_method;   // JSON
+  TelemetryOriginPtr origin;         // never null once sent
   std::string message_source = "Telemetry";
-  std::string interface_id;  // iothub-interface-id
-  std::string data_schema;   // dt-dataschema, from model-id
-  std::string subject;       // dt-subject
+  std::string interface_id;          // iothub-interface-id
+  std::string subject;               // dt-subject
   TimePoint enqueued_time{};
   std::uint64_t sequence_number = 0;  // per partition
   std::uint64_t offset = 0;           // bytes stored before it in its partition

@@ -4,8 +4,10 @@
 
 namespace hub {
 
+const MessageQueue::Content MessageQueue::nothing{};
+
 Result<void> MessageQueue::enqueue(MessagePtr message) {
-  if (entries_.size() >= limits_->depth_max) {
+  if (depth() >= limits_->depth_max) {
     return fail(HubErrc::device_maximum_queue_depth_exceeded,
                 "the queue holds its limit of " + std::to_string(limits_->depth_max) +
                     " messages; settle or purge some, or give them a shorter time to live");
@@ -15,41 +17,43 @@ Result<void> MessageQueue::enqueue(MessagePtr message) {
 }
 
 void MessageQueue::restore(MessagePtr message, std::uint32_t delivery_count) {
+  if (!content_) content_ = std::make_unique<Content>();
   const SequenceNumber sequence = message->sequence_number;
-  HUB_ASSERT(entries_.empty() || entries_.rbegin()->first < sequence);
-  timers_.emplace(message->expires_at, TimerKind::ttl, sequence);
-  enqueued_.insert(enqueued_.end(), sequence);
-  entries_.emplace_hint(entries_.end(), sequence,
+  HUB_ASSERT(content_->entries.empty() || content_->entries.rbegin()->first < sequence);
+  content_->timers.emplace(message->expires_at, TimerKind::ttl, sequence);
+  content_->enqueued.insert(content_->enqueued.end(), sequence);
+  content_->entries.emplace_hint(content_->entries.end(), sequence,
                         Entry{std::move(message), delivery_count, false, 0, std::nullopt});
 }
 
 std::set<SequenceNumber>::const_iterator MessageQueue::next_for(HolderId holder,
                                                                SequenceNumber first) const {
-  auto next = enqueued_.lower_bound(first);
-  while (next != enqueued_.end() && holder != 0 && entries_.find(*next)->second.not_for == holder) {
+  const auto& [entries, enqueued, tokens, timers, outcomes] = content();
+  auto next = enqueued.lower_bound(first);
+  while (next != enqueued.end() && holder != 0 && entries.find(*next)->second.not_for == holder) {
     ++next;
   }
   return next;
 }
 
 bool MessageQueue::has_message_for(HolderId holder, SequenceNumber first_sequence) const {
-  return next_for(holder, first_sequence) != enqueued_.end();
+  return next_for(holder, first_sequence) != content().enqueued.end();
 }
 
 std::optional<Delivery> MessageQueue::receive(const LockToken& token, const ReceiveOptions& options,
                                               TimePoint now) {
   const auto next = next_for(options.holder, options.first_sequence);
-  if (next == enqueued_.end()) return std::nullopt;
+  if (next == content().enqueued.end()) return std::nullopt;
   const SequenceNumber sequence = *next;
-  Entry& entry = entries_.find(sequence)->second;
+  Entry& entry = content_->entries.find(sequence)->second;
   HUB_ASSERT(!entry.lock);
 
   const TimePoint deadline = now + options.lock_duration;
-  const bool fresh = tokens_.emplace(token, sequence).second;
+  const bool fresh = content_->tokens.emplace(token, sequence).second;
   HUB_ASSERT(fresh);  // tokens are never reused
   entry.lock = Lock{token, options.holder, deadline};
-  timers_.emplace(deadline, TimerKind::lock, sequence);
-  enqueued_.erase(next);
+  content_->timers.emplace(deadline, TimerKind::lock, sequence);
+  content_->enqueued.erase(next);
 
   Delivery delivery{entry.message, token, deadline, entry.delivery_count, entry.published};
   if (options.marks_published) entry.published = true;
@@ -58,9 +62,9 @@ std::optional<Delivery> MessageQueue::receive(const LockToken& token, const Rece
 
 Result<MessageQueue::Entries::iterator> MessageQueue::current(const LockToken& token,
                                                               HolderId holder) {
-  const auto found = tokens_.find(token);
-  if (found != tokens_.end()) {
-    const auto it = entries_.find(found->second);
+  const auto found = content().tokens.find(token);
+  if (found != content().tokens.end()) {
+    const auto it = content_->entries.find(found->second);
     if (it->second.lock->holder == holder) return it;
   }
   return fail(HubErrc::device_message_lock_lost,
@@ -69,8 +73,8 @@ Result<MessageQueue::Entries::iterator> MessageQueue::current(const LockToken& t
 }
 
 void MessageQueue::unlock(Entry& entry) {
-  timers_.erase({entry.lock->deadline, TimerKind::lock, entry.message->sequence_number});
-  tokens_.erase(entry.lock->token);
+  content_->timers.erase({entry.lock->deadline, TimerKind::lock, entry.message->sequence_number});
+  content_->tokens.erase(entry.lock->token);
   entry.lock.reset();
 }
 
@@ -79,17 +83,17 @@ void MessageQueue::finish(Entries::iterator it, Outcome::Kind kind, TimePoint ti
   if (entry.lock) {
     unlock(entry);
   } else {
-    enqueued_.erase(it->first);
+    content_->enqueued.erase(it->first);
   }
-  timers_.erase({entry.message->expires_at, TimerKind::ttl, it->first});
-  outcomes_.push_back({kind, std::move(entry.message), time, entry.delivery_count});
-  entries_.erase(it);
+  content_->timers.erase({entry.message->expires_at, TimerKind::ttl, it->first});
+  content_->outcomes.push_back({kind, std::move(entry.message), time, entry.delivery_count});
+  content_->entries.erase(it);
 }
 
 void MessageQueue::give_back(Entries::iterator it, bool counts, TimePoint time) {
   Entry& entry = it->second;
   unlock(entry);
-  enqueued_.insert(it->first);
+  content_->enqueued.insert(it->first);
   if (counts) {
     ++entry.delivery_count;
     if (entry.delivery_count >= limits_->max_delivery_count) {  // read now: C2D-18
@@ -102,7 +106,7 @@ void MessageQueue::give_back(Entries::iterator it, bool counts, TimePoint time) 
     return;
   }
   if (counts) {
-    outcomes_.push_back({Outcome::Kind::returned, entry.message, time, entry.delivery_count});
+    content_->outcomes.push_back({Outcome::Kind::returned, entry.message, time, entry.delivery_count});
   }
 }
 
@@ -136,32 +140,32 @@ Result<void> MessageQueue::release(const LockToken& token, HolderId holder, Time
 
 std::size_t MessageQueue::release(HolderId holder, TimePoint now) {
   std::vector<SequenceNumber> held;
-  for (const auto& [token, sequence] : tokens_) {
-    if (entries_.find(sequence)->second.lock->holder == holder) held.push_back(sequence);
+  for (const auto& [token, sequence] : content().tokens) {
+    if (content_->entries.find(sequence)->second.lock->holder == holder) held.push_back(sequence);
   }
   std::sort(held.begin(), held.end());  // outcomes in the order of the queue: a run can be replayed
   for (const SequenceNumber sequence : held) {
-    give_back(entries_.find(sequence), counts_returns(), now);
+    give_back(content_->entries.find(sequence), counts_returns(), now);
   }
   return held.size();
 }
 
 std::size_t MessageQueue::purge(TimePoint now) {
-  const std::size_t count = entries_.size();
-  while (!entries_.empty()) finish(entries_.begin(), Outcome::Kind::purged, now);
+  const std::size_t count = depth();
+  while (depth() > 0) finish(content_->entries.begin(), Outcome::Kind::purged, now);
   return count;
 }
 
 void MessageQueue::on_time(TimePoint now) {
-  while (!timers_.empty() && std::get<TimePoint>(*timers_.begin()) <= now) {
-    const auto [time, kind, sequence] = *timers_.begin();
-    const auto it = entries_.find(sequence);
+  for (auto next = next_deadline(); next && *next <= now; next = next_deadline()) {
+    const auto [time, kind, sequence] = *content_->timers.begin();
+    const auto it = content_->entries.find(sequence);
     Entry& entry = it->second;
     if (kind == TimerKind::lock) {
       if (!limits_->redeliver_on_live_connection) entry.not_for = entry.lock->holder;
       give_back(it, counts_returns(), time);
     } else if (entry.lock && limits_->expire_while_locked == ExpireWhileLocked::at_unlock) {
-      timers_.erase(timers_.begin());  // judged when the lock ends
+      content_->timers.erase(content_->timers.begin());  // judged when the lock ends
     } else {
       finish(it, Outcome::Kind::expired, std::max(time, entry.message->enqueued_time));
     }
@@ -169,22 +173,24 @@ void MessageQueue::on_time(TimePoint now) {
 }
 
 std::optional<TimePoint> MessageQueue::next_deadline() const {
-  if (timers_.empty()) return std::nullopt;
-  return std::get<TimePoint>(*timers_.begin());
+  const auto& timers = content().timers;
+  if (timers.empty()) return std::nullopt;
+  return std::get<TimePoint>(*timers.begin());
 }
 
 std::vector<Outcome> MessageQueue::take_outcomes() {
-  return std::exchange(outcomes_, {});
+  return content_ ? std::exchange(content_->outcomes, {}) : std::vector<Outcome>{};
 }
 
 void MessageQueue::forget_published() {
-  for (auto& [sequence, entry] : entries_) entry.published = false;
+  if (!content_) return;
+  for (auto& [sequence, entry] : content_->entries) entry.published = false;
 }
 
 std::vector<MessageQueue::View> MessageQueue::peek() const {
   std::vector<View> out;
-  out.reserve(entries_.size());
-  for (const auto& [sequence, entry] : entries_) {
+  out.reserve(depth());
+  for (const auto& [sequence, entry] : content().entries) {
     out.push_back({entry.message, entry.delivery_count, entry.lock.has_value()});
   }
   return out;

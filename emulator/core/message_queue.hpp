@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -81,9 +82,9 @@ class MessageQueue {
   std::optional<TimePoint> next_deadline() const;  // nullopt: nothing will become due
   std::vector<Outcome> take_outcomes();            // since the last call, in order
 
-  std::size_t depth() const { return entries_.size(); }
-  std::size_t locked_count() const { return tokens_.size(); }
-  std::size_t enqueued_count() const { return enqueued_.size(); }
+  std::size_t depth() const { return content().entries.size(); }
+  std::size_t locked_count() const { return content().tokens.size(); }
+  std::size_t enqueued_count() const { return content().enqueued.size(); }
   void forget_published();  // the MQTT session ended: no DUP from here on
 
   void restore(MessagePtr message, std::uint32_t delivery_count);  // enqueued; locks do not survive
@@ -123,12 +124,18 @@ class MessageQueue {
   // Back to enqueued, or dead-lettered when counting it reaches the maximum.
   void give_back(Entries::iterator it, bool counts, TimePoint time);
 
+  struct Content {
+    Entries entries;
+    std::set<SequenceNumber> enqueued;
+    std::unordered_map<LockToken, SequenceNumber> tokens;
+    std::set<Timer> timers;
+    std::vector<Outcome> outcomes;
+  };
+  static const Content nothing;
+  const Content& content() const { return content_ ? *content_ : nothing; }
+
   const QueueLimits* limits_;
-  Entries entries_;
-  std::set<SequenceNumber> enqueued_;
-  std::unordered_map<LockToken, SequenceNumber> tokens_;
-  std::set<Timer> timers_;
-  std::vector<Outcome> outcomes_;
+  std::unique_ptr<Content> content_;  // from the first message on: most devices never get one
 };
 
 }  // namespace hub

@@ -67,16 +67,17 @@ hub::Result<void> send_telemetry(Exchange& exchange) {
   }
   if (auto checked = check_size(size, exchange.hub.limits()); !checked) return checked;
 
-  std::vector<hub::TelemetryMessage> batch;
+  const auto origin = exchange.hub.telemetry_origin(
+      exchange.device->id, std::string(hub::auth_method_of(exchange.principal)), {}, exchange.now);
+  if (!origin) return origin.error();
+  std::vector<std::shared_ptr<hub::TelemetryMessage>> batch;
   batch.reserve(messages.size());
   for (SentHeaders& sent : messages) {
-    hub::TelemetryMessage& telemetry = batch.emplace_back();
+    auto& telemetry = *batch.emplace_back(std::make_shared<hub::TelemetryMessage>());
     telemetry.content = std::move(sent.content);
+    telemetry.origin = *origin;
     telemetry.interface_id = std::move(sent.interface_id);
     telemetry.subject = std::move(sent.subject);
-    telemetry.connection_device_id = exchange.device->id.text;
-    telemetry.connection_module_id = exchange.device->id.module;
-    telemetry.auth_method = hub::auth_method_of(exchange.principal);
   }
   auto sent = exchange.hub.send_telemetry(batch, exchange.now);
   if (sent) exchange.response.status = 204;

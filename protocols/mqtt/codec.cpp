@@ -269,12 +269,12 @@ Decoder::Status Decoder::frame_size(std::string_view bytes, std::size_t& size) {
   return refuse(DecodeError::remaining_length_too_long);
 }
 
-Decoder::Status Decoder::decode(std::string_view whole) {
+Decoder::Status Decoder::decode(std::string_view whole, Packet& packet) {
   const auto first = static_cast<std::uint8_t>(whole[0]);
   std::size_t header = 2;
   while ((static_cast<std::uint8_t>(whole[header - 1]) & 0x80) != 0) ++header;
   Reader reader(whole.substr(header));
-  packet_ = read_body(static_cast<PacketType>(first >> 4), first & 0x0F, reader);
+  packet = read_body(static_cast<PacketType>(first >> 4), first & 0x0F, reader);
   if (const auto error = reader.finish()) {
     error_ = *error;
     return Status::error;
@@ -282,7 +282,7 @@ Decoder::Status Decoder::decode(std::string_view whole) {
   return Status::packet;
 }
 
-Decoder::Status Decoder::next(std::string_view& input) {
+Decoder::Status Decoder::next(std::string_view& input, Packet& packet) {
   if (partial_delivered_) {
     partial_delivered_ = false;
     partial_.clear();
@@ -296,7 +296,7 @@ Decoder::Status Decoder::next(std::string_view& input) {
     if (status == Status::packet && input.size() >= size) {
       const std::string_view whole = input.substr(0, size);
       input.remove_prefix(size);
-      return decode(whole);
+      return decode(whole, packet);
     }
     partial_.assign(input);
     input = {};
@@ -316,7 +316,7 @@ Decoder::Status Decoder::next(std::string_view& input) {
   input.remove_prefix(taken);
   if (partial_.size() < size) return Status::need_more;
   partial_delivered_ = true;
-  return decode(partial_);
+  return decode(partial_, packet);
 }
 
 }  // namespace mqtt

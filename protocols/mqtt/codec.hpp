@@ -53,21 +53,19 @@ class Decoder {
   explicit Decoder(std::size_t packet_bytes_max) : packet_bytes_max_(packet_bytes_max) {}
 
   enum class Status : std::uint8_t { packet, need_more, error };
-  // Takes bytes from the front of `input`. Views in packet() hold until the next call, and no
+  // Takes bytes from the front of `input`. Views in `packet` hold until the next call, and no
   // longer than the input they came in.
-  Status next(std::string_view& input);
-  const Packet& packet() const { return packet_; }
+  Status next(std::string_view& input, Packet& packet);
   DecodeError error() const { return error_; }
 
  private:
   Status frame_size(std::string_view bytes, std::size_t& size);
-  Status decode(std::string_view whole);
+  Status decode(std::string_view whole, Packet& packet);
 
   std::size_t packet_bytes_max_;
   std::string partial_;
   bool partial_delivered_ = false;
   DecodeError error_ = DecodeError::unknown_packet_type;
-  Packet packet_;
 };
 
 // Append one packet each. Texts are at most 65 535 bytes: the caller's duty.

@@ -57,7 +57,7 @@ void Session::on_connect(const Connect& packet, TimePoint now) {
   presence_ = std::move(*presence);
   certificate_.reset();
   device_ = device;
-  model_id_ = username->model_id;
+  if (!username->model_id.empty()) extras().model_id = username->model_id;
   auth_method_ = hub::auth_method_of(*principal);
   clean_session_ = packet.clean_session;
   last_input_ = now;
@@ -117,8 +117,12 @@ void Session::store_will(const Will& will) {
                     {{"device", device_.name()}, {"topic", clip(will.topic)}});
     return;
   }
-  will_ = std::make_unique<StoredWill>(
-      StoredWill{std::string(topic.bag), std::string(will.payload), will.retain});
+  extras().will = {std::string(topic.bag), std::string(will.payload), will.retain};
+}
+
+Session::Extras& Session::extras() {
+  if (!extras_) extras_ = std::make_unique<Extras>();
+  return *extras_;
 }
 
 }  // namespace mqtt

@@ -12,10 +12,9 @@ void Session::on_publish(const Publish& packet, TimePoint now) {
   const PublishTopic topic = classify_publish(packet.topic, device_);
   switch (topic.kind) {
     case PublishKind::telemetry: {
-      hub::TelemetryMessage message;
-      if (packet.dup) set_property(message.content, "mqtt-dup", "true");
-      const auto sent =
-          send_telemetry(std::move(message), topic.bag, packet.payload, packet.retain, now);
+      const auto message = std::make_shared<hub::TelemetryMessage>();
+      if (packet.dup) set_property(message->content, "mqtt-dup", "true");
+      const auto sent = send_telemetry(message, topic.bag, packet.payload, packet.retain, now);
       if (!sent) return violation(sent.error().detail, now, packet.topic);
       break;
     }
@@ -37,25 +36,29 @@ void Session::on_publish(const Publish& packet, TimePoint now) {
 }
 
 // `message` comes with what the packet, not its bag, says.
-hub::Result<void> Session::send_telemetry(hub::TelemetryMessage message, std::string_view bag,
-                                          std::string_view payload, bool retain, TimePoint now) {
-  auto decoded = decode_property_bag(bag, hub_.limits().property_count_max, message);
+hub::Result<void> Session::send_telemetry(const std::shared_ptr<hub::TelemetryMessage>& message,
+                                          std::string_view bag, std::string_view payload,
+                                          bool retain, TimePoint now) {
+  auto decoded = decode_property_bag(bag, hub_.limits().property_count_max, *message);
   if (!decoded) return decoded;
-  if (retain) set_property(message.content, "mqtt-retain", "true");
-  message.content.body = payload;
-  message.connection_device_id = device_.text;
-  message.connection_module_id = device_.module;
-  message.auth_method = auth_method_;
-  message.data_schema = model_id_;
-  return hub_.send_telemetry(std::move(message), now);
+  if (retain) set_property(message->content, "mqtt-retain", "true");
+  message->content.body = payload;
+  if (!origin_) {
+    auto origin = hub_.telemetry_origin(device_, std::string(auth_method_),
+                                        extras_ ? extras_->model_id : std::string{}, now);
+    if (!origin) return origin.error();
+    origin_ = std::move(*origin);
+  }
+  message->origin = origin_;
+  return hub_.send_telemetry(message, now);
 }
 
 void Session::publish_will(TimePoint now) {
-  if (!will_) return;
-  const auto will = std::exchange(will_, nullptr);
-  hub::TelemetryMessage message;
-  set_property(message.content, "iothub-MessageType", "Will");
-  const auto sent = send_telemetry(std::move(message), will->bag, will->payload, will->retain, now);
+  if (!extras_ || !extras_->will) return;
+  const auto will = std::exchange(extras_->will, std::nullopt);
+  const auto message = std::make_shared<hub::TelemetryMessage>();
+  set_property(message->content, "iothub-MessageType", "Will");
+  const auto sent = send_telemetry(message, will->bag, will->payload, will->retain, now);
   if (!sent) {
     hub_.log().warn("will lost", {{"device", device_.name()}, {"reason", sent.error().detail}});
   }

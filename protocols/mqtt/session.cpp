@@ -26,13 +26,14 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 Session::Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, TimePoint now)
     : hub_(hub),
       peer_address_(std::move(peer.address)),
-      certificate_(std::move(peer.certificate)),
+      certificate_(peer.certificate ? std::make_unique<const hub::ClientCertificate>(*peer.certificate)
+                                    : nullptr),
       waker_(std::move(waker)),
       now_(now),
       last_input_(now),
       input_timeout_(connect_timeout),
       decoder_(hub.limits().mqtt_packet_bytes_max) {
-  static_assert(sizeof(Session) < 1024, "an idle connection costs little");
+  static_assert(sizeof(Session) < 512, "an idle connection costs little");
 }
 
 // ---- events -------------------------------------------------------------------------------------
@@ -41,14 +42,15 @@ void Session::on_bytes(std::string_view bytes, TimePoint now) {
   now_ = now;
   if (!may_go_on(now)) return;
   if (state_ == State::connected) last_input_ = now;  // M-18; before CONNECT nothing buys time
+  Packet packet;
   while (state_ != State::closed) {
-    const Decoder::Status status = decoder_.next(bytes);
+    const Decoder::Status status = decoder_.next(bytes, packet);
     if (status == Decoder::Status::need_more) break;
     if (status == Decoder::Status::error) {
       violation("malformed packet: " + std::string(to_text(decoder_.error())), now);
       break;
     }
-    handle(decoder_.packet(), now);
+    handle(packet, now);
   }
   if (delivery_due_) deliver(now);
 }
@@ -112,7 +114,7 @@ void Session::handle(const Packet& packet, TimePoint now) {
           [&](const Unsubscribe& p) { on_unsubscribe(p, now); },
           [&](Pingreq) { encode(output_, Pingresp{}); },
           [&](Disconnect) {
-            will_.reset();  // 2.9
+            if (extras_) extras_->will.reset();  // 2.9
             close(hub::LogLevel::info, "DISCONNECT", now);
           },
           [&](Pubrec) { without_qos_2(PacketType::pubrec); },

@@ -38,12 +38,18 @@ class Session : public protocols::Session {
  private:
   enum class State : std::uint8_t { awaiting_connect, connected, closed };
 
-  // What is published as telemetry when the connection ends without DISCONNECT (2.9).
-  struct StoredWill {
-    std::string bag;
-    std::string payload;
-    bool retain = false;
+  // What few devices give with CONNECT.
+  struct Extras {
+    std::string model_id;
+    // What is published as telemetry when the connection ends without DISCONNECT (2.9).
+    struct Will {
+      std::string bag;
+      std::string payload;
+      bool retain = false;
+    };
+    std::optional<Will> will;
   };
+  Extras& extras();  // made when first asked for
 
   // session.cpp
   void handle(const Packet& packet, TimePoint now);
@@ -63,8 +69,9 @@ class Session : public protocols::Session {
 
   // publish.cpp
   void on_publish(const Publish& packet, TimePoint now);
-  hub::Result<void> send_telemetry(hub::TelemetryMessage message, std::string_view bag,
-                                   std::string_view payload, bool retain, TimePoint now);
+  hub::Result<void> send_telemetry(const std::shared_ptr<hub::TelemetryMessage>& message,
+                                   std::string_view bag, std::string_view payload, bool retain,
+                                   TimePoint now);
   void publish_will(TimePoint now);
 
   // twin.cpp
@@ -91,7 +98,7 @@ class Session : public protocols::Session {
 
   hub::Hub& hub_;
   std::string peer_address_;
-  std::optional<hub::ClientCertificate> certificate_;  // until CONNECT
+  std::unique_ptr<const hub::ClientCertificate> certificate_;  // until CONNECT
   hub::Waker waker_;
 
   State state_ = State::awaiting_connect;
@@ -110,9 +117,9 @@ class Session : public protocols::Session {
   std::size_t output_begin_ = 0;
 
   hub::DeviceId device_;           // or a module
-  std::string model_id_;
   std::string_view auth_method_;   // JSON
-  std::unique_ptr<StoredWill> will_;
+  hub::TelemetryOriginPtr origin_;  // from the first telemetry on
+  std::unique_ptr<Extras> extras_;
   hub::MqttSessionState subscriptions_;
   std::uint64_t reported_version_ = 1;
 

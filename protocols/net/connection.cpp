@@ -30,19 +30,21 @@ std::string_view handshake_hint(std::string_view reason) {
 
 // Outlives the connection in wakers that others keep. It is what they post through, so that a
 // connection is only ever held, and let go, on its own thread.
-class Connection::WakeTarget : public std::enable_shared_from_this<WakeTarget> {
+class Connection::WakeTarget final : public hub::Waker::Target {
  public:
   WakeTarget(Executor executor, std::weak_ptr<Connection> connection)
       : executor_(std::move(executor)), connection_(std::move(connection)) {}
 
+  void wake() override { fire(woken_by_hub); }
+
   void fire(WakeReason reason) {
-    if (reasons_.fetch_or(reason) != 0) return;  // posted already
-    asio::post(executor_, [self = shared_from_this()] {
-      const std::uint8_t reasons = self->reasons_.exchange(0);
-      if (const auto connection = self->connection_.lock()) {
-        if ((reasons & woken_by_commit) != 0) connection->waiting_for_commit_ = false;
-        connection->on_woken((reasons & woken_by_hub) != 0);
-      }
+    if (reasons_.fetch_or(reason) != 0) return;  // posted already, or nobody is there any more
+    asio::post(executor_, [target = connection_] {
+      const auto connection = target.lock();
+      if (!connection) return;
+      const std::uint8_t reasons = connection->wake_->reasons_.exchange(0);
+      if ((reasons & woken_by_commit) != 0) connection->waiting_for_commit_ = false;
+      connection->on_woken((reasons & woken_by_hub) != 0);
     });
   }
 
@@ -71,8 +73,7 @@ Connection::Connection(IoThread& thread, std::shared_ptr<Stream> stream,
                        std::shared_ptr<const Service> service)
     : thread_(thread),
       service_(std::move(service)),
-      stream_(std::move(stream)),
-      timer_(thread.executor()) {}
+      stream_(std::move(stream)) {}
 
 // ---- events ----------------------------------------------------------------------------------------
 
@@ -109,9 +110,9 @@ void Connection::on_woken(bool by_hub) {
   settle(now);
 }
 
-void Connection::on_timer() {
+void Connection::on_deadline() {
+  const auto keep = shared_from_this();
   armed_for_.reset();
-  if (state_ == State::gone) return;
   const hub::TimePoint now = thread_.clock().now();
   if (own_deadline_ && now >= *own_deadline_) {
     switch (state_) {
@@ -180,7 +181,7 @@ void Connection::shake_hands(hub::TimePoint now) {
 
 bool Connection::make_session(std::string_view protocol, hub::TimePoint now) {
   session_ = service_->make_session(
-      protocol, stream_->peer(), [wake = wake_] { wake->fire(woken_by_hub); }, now);
+      protocol, stream_->peer(), hub::Waker(wake_), now);
   if (!session_) lose(now, "no session for this protocol");
   return session_ != nullptr;
 }
@@ -333,8 +334,8 @@ void Connection::lose(hub::TimePoint now, std::string_view why) {
 void Connection::finish() {
   state_ = State::gone;
   stream_->close();
-  timer_.cancel();
-  unlink();
+  forget_deadline();
+  ConnectionHook::unlink();
   thread_.count_closed();
   thread_.metrics().connections_open.fetch_sub(1, std::memory_order_relaxed);
   self_.reset();  // the caller, or the handler it is in, still holds one
@@ -364,14 +365,11 @@ void Connection::arm(hub::TimePoint now) {
     const auto wanted = session_->next_deadline();
     if (wanted && (!due || *wanted < *due)) due = wanted;
   }
-  // A deadline that has moved back costs nothing: the timer finds that out when it fires.
+  // A deadline that has moved back costs nothing: on_deadline() finds that out.
   if (!due || (armed_for_ && *armed_for_ <= *due)) return;
   const auto wait = std::clamp<hub::Duration>(*due - now, hub::Duration{0}, std::chrono::hours{1});
   armed_for_ = now + wait;
-  timer_.expires_after(wait);
-  timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
-    if (!error) self->on_timer();
-  });
+  thread_.deadlines().set(*this, wait);
 }
 
 }  // namespace net

@@ -33,6 +33,7 @@ struct Service {
 
 class Connection final : public StreamOwner,
                          public ConnectionHook,
+                         public Deadlines::Owner,
                          public std::enable_shared_from_this<Connection> {
  public:
   static void start(IoThread& thread, std::shared_ptr<Stream> stream,
@@ -51,7 +52,7 @@ class Connection final : public StreamOwner,
 
   void on_readable() override;
   void on_writable() override;
-  void on_timer();
+  void on_deadline() override;
   void on_woken(bool by_hub);
   void turn();
 
@@ -81,7 +82,6 @@ class Connection final : public StreamOwner,
   std::unique_ptr<protocols::Upgrade> upgrade_;
   std::shared_ptr<WakeTarget> wake_;
   std::shared_ptr<Connection> self_;  // until it is gone
-  Timer timer_;
   std::optional<hub::TimePoint> armed_for_;
   std::optional<hub::TimePoint> own_deadline_;  // of the handshake, of a stalled write, of closing
   // The first gated_bytes_ of the output may leave when gated_sequence_ is committed. One mark at a

@@ -6,9 +6,9 @@
 #include "emulator/core/metrics.hpp"
 #include "emulator/core/time.hpp"
 #include "protocols/net/commit_gate.hpp"
+#include "protocols/net/deadlines.hpp"
 #include "protocols/net/poller.hpp"
 
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/intrusive/list.hpp>
 
@@ -20,9 +20,6 @@
 #include <span>
 
 namespace net {
-
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 // N-01: bounds and timeouts of a connection, all ours.
 struct ConnectionLimits {
@@ -57,6 +54,7 @@ class IoThread {
   asio::io_context& context() { return context_; }
   Executor executor() { return context_.get_executor(); }
   Poller& poller() { return poller_; }
+  Deadlines& deadlines() { return deadlines_; }
   hub::Clock& clock() { return clock_; }
   hub::Log& log() { return log_; }
   hub::Metrics& metrics() { return metrics_; }
@@ -80,6 +78,7 @@ class IoThread {
 
   asio::io_context context_{1};
   Poller poller_{context_};
+  Deadlines deadlines_{executor()};
   hub::Clock& clock_;
   hub::Log& log_;
   hub::Metrics& metrics_;

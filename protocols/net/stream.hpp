@@ -58,14 +58,18 @@ class SocketStream : public Stream {
   void wait_readable(OwnerPtr owner) override;
   void wait_writable(OwnerPtr owner) override;
   void close() override;
-  std::string error_text() const override { return error_; }
+  std::string error_text() const override;
 
  protected:
   std::string address() const;
   IoStatus broken(int error_number);
+  IoStatus broken(const char* why);  // lives as long as the program
 
   PolledSocket socket_;
-  std::string error_;
+
+ private:
+  const char* error_ = nullptr;
+  int error_number_ = 0;
 };
 
 class TcpStream final : public SocketStream {

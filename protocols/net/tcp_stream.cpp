@@ -24,8 +24,19 @@ std::string SocketStream::address() const {
 }
 
 IoStatus SocketStream::broken(int error_number) {
-  error_ = boost::system::error_code(error_number, boost::system::system_category()).message();
+  error_number_ = error_number;
   return IoStatus::failed;
+}
+
+IoStatus SocketStream::broken(const char* why) {
+  error_ = why;
+  return IoStatus::failed;
+}
+
+std::string SocketStream::error_text() const {
+  if (error_ != nullptr) return error_;
+  if (error_number_ == 0) return {};
+  return boost::system::error_code(error_number_, boost::system::system_category()).message();
 }
 
 ReadResult TcpStream::read(std::span<char> scratch) {

@@ -192,8 +192,7 @@ IoStatus TlsStream::handshake() {
   }
   const IoStatus status = status_of(result);
   if (status == IoStatus::closed && SSL_get_state(ssl_) != TLS_ST_BEFORE) {
-    error_ = "closed by the client when it had seen the certificate";  // .NET gives no alert
-    return IoStatus::failed;
+    return broken("closed by the client when it had seen the certificate");  // .NET gives no alert
   }
   return status;
 }
@@ -230,10 +229,8 @@ IoStatus TlsStream::status_of(int result) {
     default:
       break;
   }
-  const unsigned long code = ERR_peek_error();
-  const char* reason = ERR_reason_error_string(code);
-  error_ = reason != nullptr ? reason : openssl_reason(code);
-  return IoStatus::failed;
+  const char* reason = ERR_reason_error_string(ERR_peek_error());
+  return broken(reason != nullptr ? reason : "TLS failed without saying why");
 }
 
 void TlsStream::say_goodbye(OwnerPtr) {

@@ -103,10 +103,10 @@ inline std::string to_text(const hub::Snapshot& snapshot) {
     out.line("event");
     out.field("partition", partition).field("sequence", event->sequence_number);
     out.field("offset", event->offset).field("enqueued", event->enqueued_time);
-    out.field("device", event->connection_device_id).field("module", event->connection_module_id);
-    out.field("generation", event->auth_generation_id).field("method", event->auth_method);
+    out.field("device", event->origin->device.text).field("module", event->origin->device.module);
+    out.field("generation", event->origin->auth_generation_id).field("method", event->origin->auth_method);
     out.field("source", event->message_source).field("interface", event->interface_id);
-    out.field("schema", event->data_schema).field("subject", event->subject);
+    out.field("schema", event->origin->data_schema).field("subject", event->subject);
     out.fields(event->content);
   }
   return out.take();

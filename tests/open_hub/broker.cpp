@@ -84,14 +84,15 @@ OpenSession::~OpenSession() {
 }
 
 void OpenSession::on_bytes(std::string_view bytes, TimePoint now) {
+  mqtt::Packet packet;
   while (!wants_close()) {
     std::string words;
-    const auto status = from_client_.next(bytes);
+    const auto status = from_client_.next(bytes, packet);
     if (status == mqtt::Decoder::Status::need_more) break;
     if (status == mqtt::Decoder::Status::error) {
       words = std::string("\0\0", 2);  // as malformed for the session
     } else {
-      say(words, from_client_.packet(), now);
+      say(words, packet, now);
     }
     inner_.on_bytes(words, now);
     settle(now);
@@ -179,9 +180,8 @@ void OpenSession::settle(TimePoint now) {
     const std::string said(inner_.output());
     inner_.consume_output(said.size());
     std::string_view rest = said;
-    while (from_inner_.next(rest) == mqtt::Decoder::Status::packet) {
-      answer(from_inner_.packet(), now);
-    }
+    mqtt::Packet packet;
+    while (from_inner_.next(rest, packet) == mqtt::Decoder::Status::packet) answer(packet, now);
   }
   broker_.route(now);
 }

@@ -32,8 +32,8 @@ Mqtt& Mqtt::run() {
   for (int round = 0; round < 20; ++round) {
     std::string_view bytes = session_->output();
     mqtt::Decoder decoder(1 << 20);
-    while (decoder.next(bytes) == mqtt::Decoder::Status::packet) {
-      const mqtt::Packet& packet = decoder.packet();
+    mqtt::Packet packet;
+    while (decoder.next(bytes, packet) == mqtt::Decoder::Status::packet) {
       if (const auto* connack = std::get_if<mqtt::Connack>(&packet)) {
         accepted_ = connack->code == mqtt::ConnectReturn::accepted;
       } else if (const auto* publish = std::get_if<mqtt::Publish>(&packet)) {

@@ -66,7 +66,7 @@ struct Bench : HttpHub {
     const auto session = hub.mqtt_session({"b"}).value();
     for (const auto& subscription : session.subscriptions) text += " " + subscription.filter;
     for (const auto& event : events()) {
-      if (event->connection_device_id == "b") text += " telemetry";
+      if (event->origin->device.text == "b") text += " telemetry";
     }
     return text + (b->run().open() ? " open" : " closed");
   }

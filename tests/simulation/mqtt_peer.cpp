@@ -36,11 +36,12 @@ class MqttDevice final : public Peer {
   }
 
   void take(std::string_view bytes) override {
+    mqtt::Packet packet;
     for (;;) {
-      const auto status = decoder_.next(bytes);
+      const auto status = decoder_.next(bytes, packet);
       if (status == mqtt::Decoder::Status::need_more) return;
       if (status == mqtt::Decoder::Status::error) throw Violation(34, "bytes that are no packet");
-      std::visit([this](const auto& packet) { got(packet); }, decoder_.packet());
+      std::visit([this](const auto& each) { got(each); }, packet);
     }
   }
 

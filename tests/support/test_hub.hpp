@@ -63,6 +63,14 @@ struct TestHub {
     request.content.absolute_expiry = expiry;
     return hub.send(std::move(request), now);
   }
+  hub::Result<void> telemetry(const hub::DeviceId& device, std::string body = "x") {
+    const auto origin = hub.telemetry_origin(device, "{}", "", now);
+    if (!origin) return origin.error();
+    const auto message = std::make_shared<hub::TelemetryMessage>();
+    message->content.body = std::move(body);
+    message->origin = *origin;
+    return hub.send_telemetry(message, now);
+  }
   hub::Receiver amqp(std::string device) {
     return *hub.open_devicebound({std::move(device)}, hub::Transport::amqp, [this] { ++wakes; }, 0,
                                  now);

@@ -16,12 +16,10 @@ std::string text_or_empty(std::optional<std::string_view> text) {
 
 TelemetryLink::TelemetryLink(Connection& connection, pn_link_t* pn, WakeId id,
                              const hub::DeviceId& from, const hub::Principal& principal)
-    : Link(connection, pn, id) {
-  stamp_.connection_device_id = from.text;
-  stamp_.connection_module_id = from.module;
-  stamp_.auth_method = hub::auth_method_of(principal);
-  stamp_.data_schema = link_property(pn, "com.microsoft:model-id");  // C#
-}
+    : Link(connection, pn, id),
+      from_(from),
+      auth_method_(hub::auth_method_of(principal)),
+      model_id_(link_property(pn, "com.microsoft:model-id")) {}  // C#
 
 void TelemetryLink::on_message(pn_delivery_t* delivery, std::string_view payload) {
   const auto taken = connection_.message_format() == FrameGuard::batch_format
@@ -37,14 +35,20 @@ void TelemetryLink::on_message(pn_delivery_t* delivery, std::string_view payload
   reject(delivery, to_wire(taken.error()));
 }
 
-hub::Result<hub::TelemetryMessage> TelemetryLink::read(const Sections& sections) const {
+hub::Result<std::shared_ptr<hub::TelemetryMessage>> TelemetryLink::read(const Sections& sections) {
+  if (!origin_) {
+    auto origin = connection_.hub().telemetry_origin(from_, auth_method_, model_id_, connection_.now());
+    if (!origin) return origin.error();
+    origin_ = std::move(*origin);
+  }
   auto incoming = read_message(sections, Direction::device_to_cloud);
   if (!incoming) return incoming.error();
-  hub::TelemetryMessage message = stamp_;
-  message.content = std::move(incoming->content);
+  auto message = std::make_shared<hub::TelemetryMessage>();
+  message->content = std::move(incoming->content);
+  message->origin = origin_;
   const auto& annotations = sections.message_annotations;
-  message.interface_id = text_or_empty(find_text(annotations, "iothub-interface-id"));
-  message.subject = text_or_empty(find_text(annotations, "dt-subject"));
+  message->interface_id = text_or_empty(find_text(annotations, "iothub-interface-id"));
+  message->subject = text_or_empty(find_text(annotations, "dt-subject"));
   return message;
 }
 
@@ -53,14 +57,14 @@ hub::Result<void> TelemetryLink::take_one(std::string_view payload) {
   if (!sections) return sections.error();
   auto message = read(*sections);
   if (!message) return message.error();
-  return connection_.hub().send_telemetry(std::move(*message), connection_.now());
+  return connection_.hub().send_telemetry(*message, connection_.now());
 }
 
 // Accepted or rejected as a whole, so everything is read before anything is sent.
 hub::Result<void> TelemetryLink::take_batch(std::string_view payload) {
   const auto container = scan_sections(payload);
   if (!container) return container.error();
-  std::vector<hub::TelemetryMessage> messages;
+  std::vector<std::shared_ptr<hub::TelemetryMessage>> messages;
   messages.reserve(container->data.size());
   std::size_t total = 0;
   for (const std::string_view data : container->data) {
@@ -68,7 +72,7 @@ hub::Result<void> TelemetryLink::take_batch(std::string_view payload) {
     if (!sections) return sections.error();
     auto message = read(*sections);
     if (!message) return message.error();
-    total += message->content.size();
+    total += (*message)->content.size();
     if (total > connection_.hub().limits().d2c_message_bytes_max) {
       return hub::fail(hub::HubErrc::message_too_large, "a batch has more than 262144 bytes");
     }

@@ -15,11 +15,14 @@ class TelemetryLink : public Link {
   void on_message(pn_delivery_t* delivery, std::string_view payload) override;
 
  private:
-  hub::Result<hub::TelemetryMessage> read(const Sections& sections) const;
+  hub::Result<std::shared_ptr<hub::TelemetryMessage>> read(const Sections& sections);
   hub::Result<void> take_one(std::string_view payload);
   hub::Result<void> take_batch(std::string_view payload);
 
-  hub::TelemetryMessage stamp_;  // what every message of this link has in common
+  const hub::DeviceId from_;
+  const std::string auth_method_;
+  const std::string model_id_;
+  hub::TelemetryOriginPtr origin_;  // from the first message on
 };
 
 }  // namespace amqp

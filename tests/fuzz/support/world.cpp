@@ -137,7 +137,7 @@ void World::check_victim() {
   }
   for (std::uint32_t partition = 0; partition < hub.partition_count(); ++partition) {
     for (const auto& event : hub.read_events(partition, 0, 10'000)) {
-      HUB_ASSERT(event->connection_device_id == attacker);
+      HUB_ASSERT(event->origin->device.text == attacker);
     }
   }
 }

@@ -154,10 +154,7 @@ TEST_CASE("MOD-03 a disabled device's modules are refused and cut, an enabled on
   CHECK_FALSE(t.hub.authenticate_sas(module_token(t), t.now));
   CHECK_FALSE(t.hub.authorize_device(*principal, m, t.now));
   CHECK_FALSE(t.hub.connect_device(m, Transport::amqp, [] {}, t.now));
-  TelemetryMessage message;
-  message.connection_device_id = "d";
-  message.connection_module_id = "m";
-  CHECK(t.hub.send_telemetry(message, t.now).error().code == HubErrc::device_not_found);
+  CHECK(t.telemetry(m).error().code == HubErrc::device_not_found);
   CHECK(t.hub.get_device(m, t.now));  // the back end still sees it
   spec.status = DeviceStatus::enabled;
   REQUIRE(t.hub.update_device(spec, {}, t.now));
@@ -371,22 +368,18 @@ TEST_CASE("MOD-10 telemetry of a module bears both ids, its generation, and goes
   const auto module = t.create_module("d", "m").identity;
   auto presence = connect(t, m);
   t.now += 5s;
-  TelemetryMessage message;
-  message.connection_device_id = "d";
-  REQUIRE(t.hub.send_telemetry(message, t.now));
-  message.connection_module_id = "m";
-  REQUIRE(t.hub.send_telemetry(message, t.now));
-  message.connection_module_id = "n";
-  CHECK(t.hub.send_telemetry(message, t.now).error().code == HubErrc::module_not_found);
+  REQUIRE(t.telemetry(d));
+  REQUIRE(t.telemetry(m));
+  CHECK(t.telemetry({"d", "n"}).error().code == HubErrc::module_not_found);
   for (std::uint32_t partition = 0; partition < t.hub.partition_count(); ++partition) {
     const auto events = t.hub.read_events(partition, 0, 10);
     if (events.empty()) continue;
     REQUIRE(events.size() == 2);
-    CHECK(events[0]->connection_module_id.empty());
-    CHECK(events[0]->auth_generation_id == device.generation_id);
-    CHECK(events[1]->connection_device_id == "d");
-    CHECK(events[1]->connection_module_id == "m");
-    CHECK(events[1]->auth_generation_id == module.generation_id);
+    CHECK(events[0]->origin->device.module.empty());
+    CHECK(events[0]->origin->auth_generation_id == device.generation_id);
+    CHECK(events[1]->origin->device.text == "d");
+    CHECK(events[1]->origin->device.module == "m");
+    CHECK(events[1]->origin->auth_generation_id == module.generation_id);
   }
   CHECK(t.hub.get_device(m, t.now)->last_activity_time == t.now);
   CHECK(t.hub.get_device(d, t.now)->last_activity_time != t.now);

@@ -96,12 +96,7 @@ TEST_CASE("D2C-01 telemetry is stamped, partitioned by device, kept in order and
   settings.events_per_partition_max = 3;
   TestHub t(settings);
   const auto device = t.create("d");
-  TelemetryMessage message;
-  message.connection_device_id = "d";
-  for (int i = 0; i < 5; ++i) {
-    message.content.body = std::to_string(i);
-    REQUIRE(t.hub.send_telemetry(message, t.now));
-  }
+  for (int i = 0; i < 5; ++i) REQUIRE(t.telemetry({"d"}, std::to_string(i)));
   std::vector<TelemetryPtr> all;
   for (std::uint32_t p = 0; p < t.hub.partition_count(); ++p) {
     for (auto& event : t.hub.read_events(p, 0, 100)) all.push_back(event);
@@ -110,15 +105,24 @@ TEST_CASE("D2C-01 telemetry is stamped, partitioned by device, kept in order and
   CHECK(all[0]->content.body == "2");
   CHECK(all[0]->sequence_number == 2);
   CHECK(all[2]->offset > all[1]->offset);
-  CHECK(all[0]->auth_generation_id == device.identity.generation_id);
+  CHECK(all[0]->origin->auth_generation_id == device.identity.generation_id);
   CHECK(all[0]->enqueued_time == t.now);
   CHECK(t.hub.metrics().d2c_telemetry_ingress_success == 5);
 
-  message.content.body = std::string(262'145, 'b');
-  CHECK(t.hub.send_telemetry(message, t.now).error().code == HubErrc::message_too_large);
-  message.connection_device_id = "nobody";
-  message.content.body = "x";
+  CHECK(t.telemetry({"d"}, std::string(262'145, 'b')).error().code == HubErrc::message_too_large);
+  CHECK(t.telemetry({"nobody"}).error().code == HubErrc::device_not_found);
+}
+
+TEST_CASE("D2C-01 who was created anew does not send as the one that was") {
+  TestHub t;
+  t.create("d");
+  const auto message = std::make_shared<TelemetryMessage>();
+  message->origin = *t.hub.telemetry_origin({"d"}, "{}", "", t.now);
+  REQUIRE(t.hub.delete_device({"d"}, {}, t.now));
   CHECK(t.hub.send_telemetry(message, t.now).error().code == HubErrc::device_not_found);
+  t.create("d");
+  CHECK(t.hub.send_telemetry(message, t.now).error().code == HubErrc::device_not_found);
+  CHECK(t.telemetry({"d"}));
 }
 
 TEST_CASE("the deadline waker fires when a deadline comes nearer, and only then") {

@@ -22,12 +22,7 @@ hub::Settings tier(std::string_view sku, std::uint64_t quota = 0) {
   return settings;
 }
 
-hub::TelemetryMessage telemetry(std::size_t bytes) {
-  hub::TelemetryMessage message;
-  message.connection_device_id = "d";
-  message.content.body.assign(bytes, 'x');
-  return message;
-}
+std::string bytes(std::size_t count) { return std::string(count, 'x'); }
 
 }  // namespace
 
@@ -105,11 +100,14 @@ TEST_CASE("THR-01 new connections and telemetry are counted, a batch by its mess
   CHECK(t.hub.connect_device({"d"}, hub::Transport::mqtt, [] {}, t.now).error().code ==
         HubErrc::throttling_exception);
 
-  for (int i = 0; i < 5999; ++i) REQUIRE(t.hub.send_telemetry(telemetry(1), t.now));
-  std::array batch = {telemetry(1), telemetry(1)};
+  for (int i = 0; i < 5999; ++i) REQUIRE(t.telemetry({"d"}));
+  const auto origin = t.hub.telemetry_origin({"d"}, "{}", "", t.now);
+  REQUIRE(origin);
+  std::array batch = {std::make_shared<hub::TelemetryMessage>(), std::make_shared<hub::TelemetryMessage>()};
+  for (const auto& message : batch) message->origin = *origin;
   CHECK(t.hub.send_telemetry(batch, t.now).error().code == HubErrc::throttling_exception);
   CHECK(t.hub.metrics().d2c_telemetry_ingress_success == 5999);
-  CHECK(t.hub.send_telemetry(telemetry(1), t.now));
+  CHECK(t.telemetry({"d"}));
 }
 
 TEST_CASE("THR-02 INV-35 a refused send has used its share of the minute, but none of the quota") {
@@ -144,9 +142,9 @@ TEST_CASE("THR-03 INV-35 beyond the day's quota sends and telemetry are 403002 u
   REQUIRE(link.abandon(first->lock_token, t.now));
   REQUIRE(link.receive(t.now));
   CHECK(t.hub.metrics().daily_message_quota_used == 1);  // a redelivery costs nothing
-  CHECK(t.hub.send_telemetry(telemetry(8193), t.now).error().code ==
+  CHECK(t.telemetry({"d"}, bytes(8193)).error().code ==
         HubErrc::iot_hub_quota_exceeded);
-  REQUIRE(t.hub.send_telemetry(telemetry(8192), t.now));
+  REQUIRE(t.telemetry({"d"}, bytes(8192)));
   CHECK(t.send("d").error().code == HubErrc::iot_hub_quota_exceeded);
   t.now += 1s;
   CHECK(t.send("d"));

@@ -269,10 +269,10 @@ TEST_CASE("H-36 telemetry: headers in any case become properties; the hub stamps
   CHECK(event.subject == "thermostat");
   CHECK(event.content.properties ==
         std::vector<hub::Property>{{"iothub-message-schema", "v1"}, {"Temp", "caf\xC3\xA9"}});
-  CHECK(event.connection_device_id == "d1");
-  CHECK(event.auth_method ==
+  CHECK(event.origin->device.text == "d1");
+  CHECK(event.origin->auth_method ==
         R"({"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})");
-  CHECK_FALSE(event.auth_generation_id.empty());
+  CHECK_FALSE(event.origin->auth_generation_id.empty());
 }
 
 TEST_CASE("H-36 Content-Type is the message's unless it only describes the transport") {

@@ -238,14 +238,14 @@ TEST_CASE("MOD-17 a module sends telemetry with its own key, a policy's, or its 
             .status == 204);
   const auto events = modules.hub.events();
   REQUIRE(events.size() == 3);
-  CHECK(events[0]->connection_device_id == "d1");
-  CHECK(events[0]->connection_module_id == "m");
+  CHECK(events[0]->origin->device.text == "d1");
+  CHECK(events[0]->origin->device.module == "m");
   CHECK(events[0]->content.body == "one");
   CHECK(events[0]->content.properties == std::vector<hub::Property>{{"k", "v"}});
-  CHECK(events[0]->auth_method.starts_with(R"({"scope":"module","type":"sas")"));
-  CHECK(events[1]->auth_method.starts_with(R"({"scope":"hub","type":"sas")"));
-  CHECK(events[2]->connection_module_id == "x509");
-  CHECK(events[2]->auth_method.starts_with(R"({"scope":"module","type":"x509")"));
+  CHECK(events[0]->origin->auth_method.starts_with(R"({"scope":"module","type":"sas")"));
+  CHECK(events[1]->origin->auth_method.starts_with(R"({"scope":"hub","type":"sas")"));
+  CHECK(events[2]->origin->device.module == "x509");
+  CHECK(events[2]->origin->auth_method.starts_with(R"({"scope":"module","type":"x509")"));
   CHECK_FALSE(modules.hub.hub.get_device(m, modules.hub.now)->connected);  // HTTPS never is
 }
 

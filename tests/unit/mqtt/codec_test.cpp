@@ -27,17 +27,18 @@ struct Decoded {
 Decoded decode(std::string_view bytes, std::size_t step) {
   Decoder decoder(limit);
   Decoded out;
+  mqtt::Packet packet;
   while (!bytes.empty()) {
     std::string_view piece = bytes.substr(0, step);
     bytes.remove_prefix(piece.size());
     for (;;) {
-      const auto status = decoder.next(piece);
+      const auto status = decoder.next(piece, packet);
       if (status == Decoder::Status::error) {
         out.error = decoder.error();
         return out;
       }
       if (status == Decoder::Status::need_more) break;
-      out.packets.push_back(describe(decoder.packet()));
+      out.packets.push_back(describe(packet));
     }
   }
   return out;
@@ -133,8 +134,9 @@ TEST_CASE("a whole packet is not copied: its payload lies in the input") {
   const std::string bytes = bytes_of(mqtt::Publish{false, 0, false, "t", 0, "payload"});
   Decoder decoder(limit);
   std::string_view input = bytes;
-  REQUIRE(decoder.next(input) == Decoder::Status::packet);
-  const auto& publish = std::get<mqtt::Publish>(decoder.packet());
+  mqtt::Packet packet;
+  REQUIRE(decoder.next(input, packet) == Decoder::Status::packet);
+  const auto& publish = std::get<mqtt::Publish>(packet);
   CHECK(publish.payload.data() == bytes.data() + bytes.size() - 7);
   CHECK(input.empty());
 }

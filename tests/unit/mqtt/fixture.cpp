@@ -217,11 +217,12 @@ Lines Client::take() {
   Lines lines;
   std::string_view bytes = session->output();
   mqtt::Decoder decoder(1 << 20);
+  mqtt::Packet packet;
   for (;;) {
-    const auto status = decoder.next(bytes);
+    const auto status = decoder.next(bytes, packet);
     if (status == mqtt::Decoder::Status::need_more) break;
     REQUIRE(status == mqtt::Decoder::Status::packet);
-    lines.push_back(describe(decoder.packet()));
+    lines.push_back(describe(packet));
   }
   session->consume_output(session->output().size());
   return lines;

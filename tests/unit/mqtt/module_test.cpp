@@ -95,10 +95,10 @@ TEST_CASE_FIXTURE(Connected, "MOD-13 telemetry on the module's topic is stamped 
   CHECK(client.take() == Lines{"PUBACK id=9"});
   REQUIRE(events().size() == 1);
   const auto event = events().front();
-  CHECK(event->connection_device_id == "dev1");
-  CHECK(event->connection_module_id == "m");
-  CHECK(event->auth_generation_id == hub.get_device(m, now)->identity.generation_id);
-  CHECK(event->auth_method ==
+  CHECK(event->origin->device.text == "dev1");
+  CHECK(event->origin->device.module == "m");
+  CHECK(event->origin->auth_generation_id == hub.get_device(m, now)->identity.generation_id);
+  CHECK(event->origin->auth_method ==
         R"({"scope":"module","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})");
   CHECK(event->content.message_id.text == "7");
   CHECK(event->content.body == "hi");
@@ -227,6 +227,6 @@ TEST_CASE_FIXTURE(ModuleWorld, "MOD-12 a module's will becomes its telemetry, on
     client.session->on_peer_closed(now);
   }
   REQUIRE(events().size() == 1);
-  CHECK(events()[0]->connection_module_id == "m");
+  CHECK(events()[0]->origin->device.module == "m");
   CHECK(log.contains("will ignored"));
 }

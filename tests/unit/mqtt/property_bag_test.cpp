@@ -60,8 +60,7 @@ TEST_CASE("M-21 empty values, duplicates, unknown system keys") {
 
 TEST_CASE("M-21 a device cannot say who it is") {
   const auto message = decode("$.cdid=other&%24.cmid=module");
-  CHECK(message.connection_device_id.empty());
-  CHECK(message.connection_module_id.empty());
+  CHECK(message.origin == nullptr);
   CHECK(message.content.properties.empty());
 }
 

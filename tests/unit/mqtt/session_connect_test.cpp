@@ -122,7 +122,7 @@ TEST_CASE("X.509: the certificate counts when there is no password, or an empty 
   Client no_password(world, certificate(thumbprint));
   CHECK(no_password.connect("x509dev", {.no_password = true}).take() == accepted);
   no_password.publish("devices/x509dev/messages/events/");
-  CHECK(world.events().at(0)->auth_method.find(R"("type":"x509")") != std::string::npos);
+  CHECK(world.events().at(0)->origin->auth_method.find(R"("type":"x509")") != std::string::npos);
   Client empty_password(world, certificate(thumbprint));
   CHECK(empty_password.connect("x509dev", {.password = ""}).take() == accepted);
   Client other(world, certificate(std::string(40, 'c')));

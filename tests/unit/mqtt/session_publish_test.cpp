@@ -29,10 +29,10 @@ TEST_CASE_FIXTURE(Connected, "M-20 telemetry is stored with what the hub stamps 
   CHECK(event.content.message_id.text == "m1");
   CHECK(event.content.content_type == "application/json");
   CHECK(event.content.properties == Properties{{"room", "a/b"}});
-  CHECK(event.connection_device_id == "dev1");
-  CHECK(event.auth_method ==
+  CHECK(event.origin->device.text == "dev1");
+  CHECK(event.origin->auth_method ==
         R"({"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})");
-  CHECK(event.auth_generation_id ==
+  CHECK(event.origin->auth_generation_id ==
         world.hub.get_device({"dev1"}, world.now)->identity.generation_id);
   CHECK(event.message_source == "Telemetry");
   CHECK(event.enqueued_time == world.now);
@@ -45,8 +45,8 @@ TEST_CASE("M-10 the model id of the user name becomes dt-dataschema; a policy's 
   client.connect("dev1", {.username = "hub/dev1/?api-version=1&model-id=dtmi:com:example:T;1",
                           .password = world.policy_token("device", "hub.local")});
   client.publish(events);
-  CHECK(world.events().at(0)->data_schema == "dtmi:com:example:T;1");
-  CHECK(world.events().at(0)->auth_method ==
+  CHECK(world.events().at(0)->origin->data_schema == "dtmi:com:example:T;1");
+  CHECK(world.events().at(0)->origin->auth_method ==
         R"({"scope":"hub","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})");
 }
 

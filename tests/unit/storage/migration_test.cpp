@@ -71,12 +71,9 @@ std::string as_text_of_schema_1() {
   event.sequence_number = 100;
   event.offset = 2000;
   event.enqueued_time = hub::from_unix_ms(12);
-  event.connection_device_id = "dev1";
-  event.connection_module_id = "mod";
-  event.auth_generation_id = "637";
-  event.auth_method = "{}";
+  event.origin = std::make_shared<hub::TelemetryOrigin>(
+      hub::TelemetryOrigin{{"dev1", "mod"}, "637", "{}", "d"});
   event.interface_id = "i";
-  event.data_schema = "d";
   event.subject = "s";
   event.content.body = "\xe0";
   snapshot.events = {{3, std::make_shared<hub::TelemetryMessage>(event)}};

@@ -157,7 +157,8 @@ class RandomChanges {
     const auto partition = static_cast<std::uint32_t>(below(3));
     hub::TelemetryMessage event;
     event.content = some_content();
-    event.connection_device_id = some_device().text;
+    event.origin = std::make_shared<hub::TelemetryOrigin>(
+        hub::TelemetryOrigin{some_device(), "637", "{}", some_bytes()});
     event.subject = some_bytes();
     event.enqueued_time = some_time();
     event.sequence_number = next_event_[partition]++;

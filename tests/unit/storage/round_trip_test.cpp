@@ -74,8 +74,10 @@ TEST_CASE("ST-02 empty values, and values at their limits") {
   message->content.body.assign(64 * 1024, '\xff');
   changes.push_back(hub::change::MessageEnqueued{{{"d"}}, message});
   changes.push_back(hub::change::DeliveryCountSet{{{"d"}}, 1, 0xffffffff});
-  changes.push_back(hub::change::EventAppended{7, std::make_shared<hub::TelemetryMessage>()});
-  auto huge = std::make_shared<hub::TelemetryMessage>();
+  auto bare = std::make_shared<hub::TelemetryMessage>();
+  bare->origin = std::make_shared<hub::TelemetryOrigin>();
+  changes.push_back(hub::change::EventAppended{7, bare});
+  auto huge = std::make_shared<hub::TelemetryMessage>(*bare);
   huge->content.body.assign(256 * 1024, '\0');
   huge->sequence_number = 1;
   changes.push_back(hub::change::EventAppended{7, huge});

@@ -136,13 +136,11 @@ inline hub::change::MqttSessionPut session(std::string id) {
 inline hub::change::EventAppended event(std::uint32_t partition, std::uint64_t sequence) {
   auto message = std::make_shared<hub::TelemetryMessage>();
   message->content = full_content();
-  message->connection_device_id = "gerät";
-  message->connection_module_id = "module";
-  message->auth_generation_id = "637123456789012345";
-  message->auth_method = R"({"scope":"device"})";
+  message->origin = std::make_shared<hub::TelemetryOrigin>(
+      hub::TelemetryOrigin{{"gerät", "module"}, "637123456789012345", R"({"scope":"device"})",
+                           "dtmi:com:example;1"});
   message->message_source = "Telemetry";
   message->interface_id = "interface";
-  message->data_schema = "dtmi:com:example;1";
   message->subject = "subject";
   message->enqueued_time = hub::from_unix_ms(1'700'000'000'004);
   message->sequence_number = sequence;

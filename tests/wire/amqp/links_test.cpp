@@ -161,8 +161,8 @@ TEST_CASE("A-40 telemetry is accepted and kept with all that came with it") {
   const auto events = device.events();
   REQUIRE(events.size() == 1);
   const hub::TelemetryMessage& event = *events[0];
-  CHECK(event.connection_device_id == "dev1");
-  CHECK(event.auth_method ==
+  CHECK(event.origin->device.text == "dev1");
+  CHECK(event.origin->auth_method ==
         R"({"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})");
   CHECK(event.interface_id == "urn:x");
   CHECK(event.subject == "part");

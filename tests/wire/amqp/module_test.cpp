@@ -73,10 +73,10 @@ TEST_CASE_FIXTURE(Module, "MOD-16 put-token of a module opens its telemetry link
   CHECK(client.send(link, Message().id("1").property("k", "v").body("hi")).state == PN_ACCEPTED);
   REQUIRE(events().size() == 1);
   const auto event = events().front();
-  CHECK(event->connection_device_id == "dev1");
-  CHECK(event->connection_module_id == "m");
-  CHECK(event->auth_generation_id == hub.get_device(m, now)->identity.generation_id);
-  CHECK(event->auth_method ==
+  CHECK(event->origin->device.text == "dev1");
+  CHECK(event->origin->device.module == "m");
+  CHECK(event->origin->auth_generation_id == hub.get_device(m, now)->identity.generation_id);
+  CHECK(event->origin->auth_method ==
         R"({"scope":"module","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})");
   CHECK(event->content.body == "hi");
   client.close(link);
@@ -114,7 +114,7 @@ TEST_CASE_FIXTURE(ModuleHub, "MOD-16 EXTERNAL: the certificate opens the module 
   pn_link_t* link = client.sender("s", "/devices/dev1/modules/x509/messages/events");
   REQUIRE(Client::is_attached(link));
   CHECK(client.send(link, Message().body("hi")).state == PN_ACCEPTED);
-  CHECK(events().at(0)->auth_method ==
+  CHECK(events().at(0)->origin->auth_method ==
         R"({"scope":"module","type":"x509","issuer":"iothub","acceptingIpFilterRule":null})");
   for (const std::string address : {"/devices/dev1/", "/devices/dev1/modules/m/"}) {
     pn_link_t* other = client.sender(address, address + "messages/events");
