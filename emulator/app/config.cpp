@@ -45,6 +45,15 @@ Port parse_port(std::string_view text) {
   return port;
 }
 
+std::size_t parse_threads(std::string_view text) {
+  std::size_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc{} || end != text.data() + text.size() || count < 1 || count > threads_max) {
+    throw BadValue("is no number of threads: 1 to 64");
+  }
+  return count;
+}
+
 std::string parse_not_empty(std::string_view text) {
   if (text.empty()) throw BadValue("must not be empty");
   return std::string(text);
@@ -139,6 +148,8 @@ constexpr std::array options{
            assign<&Config::control_port, parse_port>},
     Option{"control-listen", "ADDR", "Address of the control API [127.0.0.1, and ::1]",
            assign<&Config::control_listen, parse_address>},
+    Option{"threads", "N", "Threads that serve connections, 1 to 64 [1]",
+           assign<&Config::threads, parse_threads>},
     Option{"data", "DIR", "Keep everything in DIR; what was acknowledged survives kill -9 [memory]",
            assign<&Config::data, parse_not_empty>},
     Option{"tls-dir", "DIR", "Development CA and server certificate, made on first start",
@@ -349,6 +360,7 @@ std::string to_json(const Config& config) {
   port("http-port", config.http_port);
   port("control-port", config.control_port);
   text("control-listen", config.control_listen);
+  out["threads"] = config.threads;
   text("data", config.data);
   text("tls-dir", config.tls_dir);
   const auto list = [&](const char* name, const std::vector<std::string>& values) {

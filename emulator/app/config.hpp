@@ -6,6 +6,7 @@
 #include "emulator/core/limits.hpp"
 #include "emulator/core/log.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -22,6 +23,8 @@ inline constexpr std::string_view well_known_key =
 
 using Port = std::optional<std::uint16_t>;  // nullopt: no listener; 0: any that is free
 
+inline constexpr std::size_t threads_max = 64;
+
 enum class LogFormat : std::uint8_t { text, json };
 
 struct Config {
@@ -31,8 +34,9 @@ struct Config {
   Port mqtt_port, amqp_port, http_port;
   Port control_port = 9400;
   std::string control_listen = "127.0.0.1";
-  std::string data;     // empty: in memory
-  std::string tls_dir;  // empty: DIR/tls of data, else the user's state folder
+  std::size_t threads = 1;  // of connections, 1 to threads_max
+  std::string data;         // empty: in memory
+  std::string tls_dir;      // empty: DIR/tls of data, else the user's state folder
   std::vector<std::string> sans;
   std::vector<std::string> device_cas;  // files
   std::string key;  // empty: see effective_key in server.hpp

@@ -10,7 +10,6 @@
 #include "protocols/net/listener.hpp"
 #include "storage/sqlite_store.hpp"
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/signal_set.hpp>
 
 #include <atomic>
@@ -79,12 +78,13 @@ struct Server::Impl {
   void start() {
     make_hub();
     make_certificates();
-    io = std::make_unique<net::IoThread>(clock, log, hub->metrics(), committer.get());
-    hub_timer = std::make_unique<HubTimer>(*hub, *io);
+    threads = std::make_unique<net::IoThreads>(config.threads, clock, log, hub->metrics(),
+                                               committer.get());
+    hub_timer = std::make_unique<HubTimer>(*hub, threads->first());
     // Before anybody is told that we are ready: a signal that comes then is a polite end, too.
-    signals.emplace(io->context(), SIGINT, SIGTERM);
+    signals.emplace(threads->first().context(), SIGINT, SIGTERM);
     signals->async_wait([this](boost::system::error_code error, int) {
-      if (!error) io->context().stop();
+      if (!error) threads->stop();
     });
     if (committer) committer->start();
     open_listeners();
@@ -95,8 +95,8 @@ struct Server::Impl {
 
   void end() {
     listeners.clear();
-    if (io) io->close();  // the sessions end, and may stage their last changes
-    committer.reset();    // which are stored here
+    if (threads) threads->close();  // the sessions end, and may stage their last changes
+    committer.reset();              // which are stored here
     hub_timer.reset();
   }
 
@@ -125,7 +125,7 @@ struct Server::Impl {
                 "the store refused a commit; stopping, since no promise can be kept",
                 {{"reason", reason}});
       failed = true;
-      io->context().stop();
+      threads->stop();
     });
   }
 
@@ -184,7 +184,7 @@ struct Server::Impl {
         {}});
     const auto listen = [&](std::uint16_t number) {
       listeners.emplace_back(name, std::make_unique<net::Listener>(
-                                       *io, net::ListenerOptions{address, number, context, service}));
+                                       *threads, net::ListenerOptions{address, number, context, service}));
     };
     const auto fail = [&](std::uint16_t number, const std::string& reason) {
       throw StartError(1, "port " + std::to_string(number) + " on " + address + ": " + reason +
@@ -229,25 +229,18 @@ struct Server::Impl {
   }
 
   int run() {
-    auto& context = io->context();
-    const auto work = boost::asio::make_work_guard(context);
-    context.run();
+    threads->run();
     stopping = true;
-    context.restart();
     if (!failed) say_goodbye();
     return failed ? 1 : 0;
   }
 
   void say_goodbye() {
-    log.info("stopping", {{"connections", std::to_string(io->connection_count())}});
+    log.info("stopping", {{"connections", std::to_string(threads->connection_count())}});
     for (const auto& [name, listener] : listeners) listener->stop();
-    io->shut_down_all();
-    const auto end = std::chrono::steady_clock::now() + goodbye_time;
-    while (!failed && io->connection_count() > 0 && io->context().run_one_until(end) > 0) {
-    }
-    if (io->connection_count() > 0) {
-      log.warn("not every connection closed in time",
-               {{"connections", std::to_string(io->connection_count())}});
+    threads->say_goodbye(std::chrono::steady_clock::now() + goodbye_time);
+    if (const std::size_t left = threads->connection_count(); left > 0) {
+      log.warn("not every connection closed in time", {{"connections", std::to_string(left)}});
     }
   }
 
@@ -261,13 +254,13 @@ struct Server::Impl {
   std::unique_ptr<Committer> committer;
   std::shared_ptr<const net::TlsContext> tls;
   std::optional<ControlSources> control;
-  std::unique_ptr<net::IoThread> io;
+  std::unique_ptr<net::IoThreads> threads;
   std::unique_ptr<HubTimer> hub_timer;
   std::optional<boost::asio::signal_set> signals;
   std::vector<std::pair<std::string, std::unique_ptr<net::Listener>>> listeners;
   StartReport report;
   std::atomic<bool> failed{false};
-  bool stopping = false;
+  std::atomic<bool> stopping{false};
 };
 
 Server::Server(const Config& config, hub::Log& log, hub::Clock& clock)
@@ -285,6 +278,6 @@ hub::Hub& Server::hub() { return *impl_->hub; }
 
 int Server::run() { return impl_->run(); }
 
-void Server::request_stop() { impl_->io->context().stop(); }
+void Server::request_stop() { impl_->threads->stop(); }
 
 }  // namespace app

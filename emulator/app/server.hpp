@@ -1,5 +1,5 @@
 #pragma once
-// A running emulator: owns store, hub, committer, the I/O thread's context and the listeners, in this
+// A running emulator: owns store, hub, committer, the I/O threads' contexts and the listeners, in this
 // order, and ends them in the reverse one. Several may live in one process, one after the other or
 // side by side on different ports.
 #include "emulator/app/config.hpp"

@@ -61,7 +61,6 @@ void Connection::start(IoThread& thread, std::shared_ptr<Stream> stream,
   connection->self_ = connection;
   connection->wake_ = std::make_shared<WakeTarget>(thread.executor(), connection);
   thread.add(*connection);
-  thread.count_open();
   thread.metrics().connections_opened.fetch_add(1, std::memory_order_relaxed);
   thread.metrics().connections_open.fetch_add(1, std::memory_order_relaxed);
   const hub::TimePoint now = thread.clock().now();

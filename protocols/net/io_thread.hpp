@@ -63,9 +63,10 @@ class IoThread {
   std::span<char> scratch() { return {scratch_.get(), scratch_size}; }
 
   void add(ConnectionHook& connection) { connections_.push_back(connection); }
-  std::size_t connection_count() const { return open_; }
-  void count_open() { ++open_; }
-  void count_closed() { --open_; }
+  // Counted from when it is accepted, on whichever thread, to its end.
+  std::size_t connection_count() const { return open_.load(std::memory_order_relaxed); }
+  void count_open() { open_.fetch_add(1, std::memory_order_relaxed); }
+  void count_closed() { open_.fetch_sub(1, std::memory_order_relaxed); }
   void shut_down_all();  // on its own thread
   // Ends what is left of its connections. Not while context().run() is.
   void close();
@@ -84,7 +85,7 @@ class IoThread {
   hub::Metrics& metrics_;
   CommitGate* gate_;
   std::unique_ptr<char[]> scratch_;
-  std::size_t open_ = 0;
+  std::atomic<std::size_t> open_{0};
   boost::intrusive::list<ConnectionHook, boost::intrusive::constant_time_size<false>> connections_;
 };
 

@@ -3,7 +3,9 @@
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/post.hpp>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <sys/socket.h>
@@ -25,13 +27,14 @@ constexpr int accepts_per_turn = 64;  // then the connections have theirs
 
 class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
  public:
-  Acceptor(IoThread& thread, std::shared_ptr<const TlsContext> tls,
+  Acceptor(IoThreads& threads, std::shared_ptr<const TlsContext> tls,
            std::shared_ptr<const Service> service)
-      : thread_(thread),
+      : threads_(threads),
+        log_(threads.first().log()),
         tls_(std::move(tls)),
         service_(std::move(service)),
-        acceptor_(thread.executor()),
-        pause_(thread.executor()) {}
+        acceptor_(threads.first().executor()),
+        pause_(threads.first().executor()) {}
 
   void bind(const tcp::endpoint& endpoint) {
     acceptor_.open(endpoint.protocol());
@@ -88,51 +91,57 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
   }
 
   void welcome(int descriptor, const tcp::endpoint& peer) {
-    if (thread_.connection_count() >= service_->limits.connections_max) {
+    if (threads_.connection_count() >= service_->limits.connections_max) {
       if (!std::exchange(full_, true)) {
-        thread_.log().warn("connection refused: too many are open",
-                           {{"listener", service_->protocol},
-                            {"limit", std::to_string(service_->limits.connections_max)}});
+        log_.warn("connection refused: too many are open",
+                  {{"listener", service_->protocol},
+                   {"limit", std::to_string(service_->limits.connections_max)}});
       }
       ::close(descriptor);
       return;
     }
     full_ = false;
+    IoThread& thread = threads_.least_busy();
+    thread.count_open();
     std::shared_ptr<Stream> stream;
     if (tls_) {
-      stream = std::make_shared<TlsStream>(thread_.poller(), descriptor, peer, tls_);
+      stream = std::make_shared<TlsStream>(thread.poller(), descriptor, peer, tls_);
     } else {
-      stream = std::make_shared<TcpStream>(thread_.poller(), descriptor, peer);
+      stream = std::make_shared<TcpStream>(thread.poller(), descriptor, peer);
     }
-    Connection::start(thread_, std::move(stream), service_);
+    if (&thread == &threads_.first()) return Connection::start(thread, std::move(stream), service_);
+    asio::post(thread.executor(), [&thread, stream = std::move(stream), service = service_]() mutable {
+      Connection::start(thread, std::move(stream), std::move(service));
+    });
   }
 
   void on_error(error_code error) {
     accepting_ = false;
-    thread_.log().warn("accept failed; trying again in a second",
-                       {{"listener", service_->protocol},
-                        {"reason", error.message()},
-                        {"remedy", error == asio::error::no_descriptors
-                                       ? "raise the limit of open files (ulimit -n)"
-                                       : "see the reason"}});
+    log_.warn("accept failed; trying again in a second",
+              {{"listener", service_->protocol},
+               {"reason", error.message()},
+               {"remedy", error == asio::error::no_descriptors
+                              ? "raise the limit of open files (ulimit -n)"
+                              : "see the reason"}});
     pause_.expires_after(accept_pause);
     pause_.async_wait([self = shared_from_this()](error_code cancelled) {
       if (!cancelled && self->acceptor_.is_open()) self->accept();
     });
   }
 
-  IoThread& thread_;
+  IoThreads& threads_;
+  hub::Log& log_;
   std::shared_ptr<const TlsContext> tls_;
   std::shared_ptr<const Service> service_;
   asio::basic_socket_acceptor<tcp, Executor> acceptor_;
   Timer pause_;
-  bool accepting_ = false;
+  std::atomic<bool> accepting_{false};
   bool full_ = false;
 };
 
-Listener::Listener(IoThread& thread, ListenerOptions options) {
+Listener::Listener(IoThreads& threads, ListenerOptions options) {
   const auto bind = [&](const asio::ip::address& address, std::uint16_t port) {
-    auto acceptor = std::make_shared<Acceptor>(thread, options.tls, options.service);
+    auto acceptor = std::make_shared<Acceptor>(threads, options.tls, options.service);
     acceptor->bind({address, port});
     acceptors_.push_back(acceptor);
     return acceptor->port();
@@ -152,8 +161,8 @@ Listener::Listener(IoThread& thread, ListenerOptions options) {
         if (options.port != 0 || attempt == any_port_attempts) throw;
         acceptors_.clear();
       } else {
-        thread.log().debug("no IPv6 here", {{"listener", options.service->protocol},
-                                            {"reason", error.code().message()}});
+        threads.first().log().debug("no IPv6 here", {{"listener", options.service->protocol},
+                                                     {"reason", error.code().message()}});
         return;
       }
     }

@@ -1,7 +1,8 @@
 #pragma once
-// Accepts connections on one port and starts them. `localhost` and 127.0.0.1 are answered over IPv6
+// Accepts connections on one port, on the first thread, and starts each on the least busy one. `localhost` and 127.0.0.1 are answered over IPv6
 // too, since that is where many a client's resolver goes first (N-05).
 #include "protocols/net/connection.hpp"
+#include "protocols/net/io_threads.hpp"
 #include "protocols/net/tls.hpp"
 
 #include <cstdint>
@@ -22,7 +23,7 @@ class Listener {
  public:
   // Binds and listens; connections queue up in the kernel until start().
   // Throws boost::system::system_error if the port is taken, not permitted, or no address of ours.
-  Listener(IoThread& thread, ListenerOptions options);
+  Listener(IoThreads& threads, ListenerOptions options);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -30,7 +31,7 @@ class Listener {
   void start();
   void stop();  // closes the port; what was accepted lives on
   std::uint16_t port() const { return port_; }
-  // False while stopped, or while paused for want of descriptors.
+  // False while stopped, or while paused for want of descriptors. Any thread.
   bool accepting() const;
 
  private:

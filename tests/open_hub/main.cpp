@@ -33,12 +33,12 @@ int main(int argc, char** argv) {
   hub::Hub hub(std::move(config), ids, log, clock.now());
   open_hub::Broker broker(hub);
   open_hub::Queues queues(hub);
-  net::IoThread thread(clock, log, hub.metrics());
-  app::HubTimer timer(hub, thread);
+  net::IoThreads threads(1, clock, log, hub.metrics());
+  app::HubTimer timer(hub, threads.first());
 
   const auto listener = [&](std::uint16_t port, net::SessionFactory make) {
     auto listening = std::make_unique<net::Listener>(
-        thread, net::ListenerOptions{"127.0.0.1", port, nullptr,
+        threads, net::ListenerOptions{"127.0.0.1", port, nullptr,
                                      std::make_shared<const net::Service>(
                                          net::Service{"open", std::move(make), {}})});
     listening->start();
@@ -52,9 +52,9 @@ int main(int argc, char** argv) {
                                             hub::Waker waker, hub::TimePoint now) {
     return std::make_unique<amqp::Session>(hub, std::move(peer), std::move(waker), now, &queues);
   });
-  boost::asio::signal_set signals(thread.context(), SIGTERM, SIGINT);
-  signals.async_wait([&](const auto&, int) { thread.context().stop(); });
+  boost::asio::signal_set signals(threads.first().context(), SIGTERM, SIGINT);
+  signals.async_wait([&](const auto&, int) { threads.stop(); });
   std::cout << "mqtt " << mqtt->port() << " amqp " << amqp->port() << std::endl;
-  thread.context().run();
-  thread.close();
+  threads.run();
+  threads.close();
 }

@@ -44,6 +44,7 @@ TEST_CASE("N-13 without anything the defaults of the contract hold") {
   CHECK_FALSE(config.amqp_port);
   CHECK_FALSE(config.http_port);
   CHECK(config.data.empty());
+  CHECK(config.threads == 1);
 }
 
 TEST_CASE("N-13 flag before environment before file before default") {
@@ -102,6 +103,18 @@ TEST_CASE("N-13 what is unknown or wrong is refused in one line that names it") 
   names(refusal({"--config", broken.path()}), broken.path());
 }
 
+TEST_CASE("N-31 --threads is 1 to 64, by flag, environment or file") {
+  CHECK(parse({"--threads", "64"}).config.threads == 64);
+  CHECK(parse({}, {"IOTHUB_EMULATOR_THREADS=2"}).config.threads == 2);
+  const ConfigFile file(R"({"threads": 3})");
+  CHECK(parse({"--config", file.path()}).config.threads == 3);
+  CHECK(app::to_json(parse({"--threads", "4"}).config).find("\"threads\": 4") != std::string::npos);
+  for (const char* wrong : {"0", "65", "-1", "all", "", "2x"}) {
+    INFO(wrong);
+    CHECK(refusal({"--threads", wrong}).starts_with("--threads: \"" + std::string(wrong) + "\""));
+  }
+}
+
 TEST_CASE("N-20 a key that is refused is not repeated") {
   const auto line = refusal({"--key", "secret-that-is-no-base64!"});
   CHECK(line.find("--key") != std::string::npos);
@@ -129,8 +142,8 @@ TEST_CASE("N-13 --help lists every flag; --version and --health are actions") {
   const auto help = parse({"--help"});
   CHECK(help.action == Action::help);
   for (const char* flag : {"--hub", "--listen", "--mqtts-port", "--amqps-port", "--https-port", "--mqtt-port",
-                           "--amqp-port", "--http-port", "--control-port", "--control-listen", "--data",
-                           "--tls-dir", "--san", "--key", "--seed", "--set", "--ready-file", "--log-level",
+                           "--amqp-port", "--http-port", "--control-port", "--control-listen", "--threads",
+                           "--data", "--tls-dir", "--san", "--key", "--seed", "--set", "--ready-file", "--log-level",
                            "--log-format", "--print-config", "--version", "--config"}) {
     INFO(flag);
     CHECK(help.help.find(flag) != std::string::npos);

@@ -113,6 +113,7 @@ TEST_CASE("N-16 the report: ports, connection strings and CA; ready file and sta
 TEST_CASE("N-18 the control API answers, ready once everything accepts; --health asks it") {
   const TemporaryFolder folder;
   app::Config config = any_ports(folder);
+  config.threads = one_thread_or_four();
   Running server(config);
   const auto port = server->report().port("control");
   CHECK(http_get(port, "/health").starts_with("HTTP/1.1 200 "));
@@ -127,6 +128,7 @@ TEST_CASE("N-18 the control API answers, ready once everything accepts; --health
 TEST_CASE("N-17 a stop with clients connected ends in time, with exit code 0, and can be repeated") {
   const TemporaryFolder folder;
   app::Config config = any_ports(folder);
+  config.threads = one_thread_or_four();
   config.mqtt_port = config.amqp_port = config.http_port = 0;
   for (int round = 0; round < 3; ++round) {
     Running server(config);
@@ -145,14 +147,18 @@ TEST_CASE("N-17 a SIGTERM right after the start, before run(), is a polite end t
   TemporaryFolder folder;
   CollectingLog log;
   app::SystemClock clock;
-  app::Server server(any_ports(folder), log, clock);
+  app::Config config = any_ports(folder);
+  config.threads = one_thread_or_four();
+  app::Server server(config, log, clock);
   std::raise(SIGTERM);
   CHECK(server.run() == 0);
 }
 
 TEST_CASE("N-12 a store that refuses a commit stops the process with exit code 1") {
   const TemporaryFolder folder;
-  Running server(any_ports(folder), std::make_unique<FailingStore>());
+  app::Config config = any_ports(folder);
+  config.threads = one_thread_or_four();
+  Running server(config, std::make_unique<FailingStore>());
   hub::DeviceSpec spec;
   spec.id.text = "d1";
   REQUIRE(server->hub().create_device(spec, server.now()));
@@ -206,6 +212,7 @@ TEST_CASE("N-19 a seed that is wrong stops the start with exit 2; a folder that 
 TEST_CASE("N-11 with --data a device is there after a restart") {
   const TemporaryFolder folder;
   app::Config config = any_ports(folder);
+  config.threads = one_thread_or_four();
   config.data = folder.path() / "data";
   config.tls_dir.clear();
   {

@@ -2,6 +2,10 @@
 
 #include "tests/unit/net/net_test_support.hpp"
 
+#include <boost/asio/read_until.hpp>
+
+#include <sstream>
+
 #include <sys/resource.h>
 
 using namespace net_test;
@@ -30,7 +34,7 @@ TEST_CASE("N-05 a port that is taken is an error that says so") {
   TestServer server;
   const auto port = server.listen();
   try {
-    net::Listener second(server.thread(), {"127.0.0.1", port, nullptr, std::make_shared<net::Service>()});
+    net::Listener second(server.threads(), {"127.0.0.1", port, nullptr, std::make_shared<net::Service>()});
     FAIL("it was bound twice");
   } catch (const boost::system::system_error& error) {
     CHECK(error.code() == boost::asio::error::address_in_use);
@@ -51,8 +55,67 @@ TEST_CASE("N-05 a stopped listener accepts nobody, and what it accepted lives on
   CHECK(client.receive(1) == "b");
 }
 
+TEST_CASE("N-31 a connection goes to the thread with the fewest, and stays there") {
+  constexpr std::size_t threads = 4, each = 3;
+  TestServer server(
+      [](HookSession& session) {
+        session.on_input = [made_on = std::this_thread::get_id()](HookSession& self, std::string_view) {
+          std::ostringstream id;
+          id << std::this_thread::get_id();
+          self.out += (std::this_thread::get_id() == made_on ? "" : "moved to ") + id.str() + "\n";
+        };
+      },
+      nullptr, threads);
+  const auto port = server.listen();
+  std::vector<std::unique_ptr<TcpClient>> clients;
+  const auto spread = [&] {
+    std::map<std::string, std::size_t> connections;
+    for (const auto& client : clients) {
+      client->send("?");
+      std::string id;
+      boost::asio::read_until(client->socket(), boost::asio::dynamic_buffer(id), '\n');
+      ++connections[id];
+    }
+    return connections;
+  };
+  for (std::size_t i = 0; i < threads * each; ++i) {
+    clients.push_back(std::make_unique<TcpClient>(port));
+  }
+  const auto before = spread();
+  CHECK(before.size() == threads);
+  for (const auto& [thread, connections] : before) CHECK(connections == each);
+  CHECK(server.threads().connection_count() == clients.size());
+
+  // Where two end, the next two go.
+  clients.erase(clients.begin(), clients.begin() + 2);
+  while (server.threads().connection_count() > clients.size()) {
+  }
+  for (int i = 0; i < 2; ++i) clients.push_back(std::make_unique<TcpClient>(port));
+  CHECK(spread() == before);
+}
+
+TEST_CASE("N-31 a goodbye is said on all threads at once, also to whom is accepted just before") {
+  TestServer server([](HookSession& session) { session.on_goodbye = [](HookSession& self) { self.out = "bye"; }; },
+                    nullptr, 4);
+  const auto port = server.listen();
+  std::vector<std::unique_ptr<TcpClient>> clients;
+  for (int i = 0; i < 40; ++i) {
+    clients.push_back(std::make_unique<TcpClient>(port));
+    clients.back()->send("a");
+    if (i % 2 == 0) clients.back()->receive(1);
+  }
+  while (server.threads().connection_count() < clients.size()) {
+  }
+  server.say_goodbye(std::chrono::seconds{60});
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    const auto last_words = clients[i]->receive_all();
+    CHECK(last_words.ends_with(i % 2 == 0 ? "bye" : ""));
+  }
+  CHECK(server.threads().connection_count() == 0);
+}
+
 TEST_CASE("N-01 above the bound a connection is closed at once, with one line in the log") {
-  TestServer server;
+  TestServer server({}, nullptr, one_thread_or_four());
   server.limits.connections_max = 1;
   const auto port = server.listen();
   TcpClient first(port);

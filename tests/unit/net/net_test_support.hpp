@@ -1,12 +1,11 @@
 #pragma once
-// Real loopback sockets without sleeps: a server thread runs an IoThread with sessions made of hooks,
+// Real loopback sockets without sleeps: a server thread runs the IoThreads with sessions made of hooks,
 // the test thread is the client and blocks in its own sockets.
 #include "emulator/app/dev_ca.hpp"
 #include "emulator/app/system_clock.hpp"
 #include "protocols/net/listener.hpp"
 #include "tests/support/print_result.hpp"
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/ssl.hpp>
@@ -66,6 +65,14 @@ class Watchdog {
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 };
+
+// N-31: nothing changes with the threads. A test that asks (once) runs twice.
+inline std::size_t one_thread_or_four() {
+  std::size_t threads = 0;
+  SUBCASE("one thread") { threads = 1; }
+  SUBCASE("four threads") { threads = 4; }
+  return threads;
+}
 
 // Made once: the keys are what takes time.
 inline const app::DevCertificates& test_certificates() {
@@ -196,8 +203,8 @@ class TestServer {
  public:
   using Setup = std::function<void(HookSession&)>;
 
-  explicit TestServer(Setup setup = {}, net::CommitGate* gate = nullptr)
-      : thread_(clock_, log_, metrics_, gate), setup_(std::move(setup)) {}
+  explicit TestServer(Setup setup = {}, net::CommitGate* gate = nullptr, std::size_t threads = 1)
+      : threads_(threads, clock_, log_, metrics_, gate), setup_(std::move(setup)) {}
   ~TestServer() { stop(); }
 
   net::ConnectionLimits limits;
@@ -225,36 +232,42 @@ class TestServer {
         },
         limits});
     listeners_.push_back(std::make_unique<net::Listener>(
-        thread_, net::ListenerOptions{address, 0, context, service}));
+        threads_, net::ListenerOptions{address, 0, context, service}));
     listeners_.back()->start();
     const auto port = listeners_.back()->port();
     if (!runner_.joinable()) {
-      runner_ = std::thread([this] {
-        const auto work = boost::asio::make_work_guard(thread_.context());
-        thread_.context().run();
-      });
+      runner_ = std::thread([this] { threads_.run(); });
     }
     return port;
   }
 
-  // Runs on the server's thread, and waits for it.
+  // Runs on the server's first thread, and waits for it.
   template <class Function>
   auto on_thread(Function function) {
     std::packaged_task<decltype(function())()> task(std::move(function));
     auto result = task.get_future();
-    boost::asio::post(thread_.executor(), std::move(task));
+    boost::asio::post(thread().executor(), std::move(task));
     return result.get();
   }
 
-  void stop() {
-    if (!runner_.joinable()) return;
-    thread_.context().stop();
+  // As a server that stops.
+  void say_goodbye(std::chrono::seconds at_most) {
+    threads_.stop();
     runner_.join();
     listeners_.clear();
-    thread_.close();
+    threads_.say_goodbye(std::chrono::steady_clock::now() + at_most);
+    threads_.close();
+  }
+  void stop() {
+    if (!runner_.joinable()) return;
+    threads_.stop();
+    runner_.join();
+    listeners_.clear();
+    threads_.close();
   }
 
-  net::IoThread& thread() { return thread_; }
+  net::IoThreads& threads() { return threads_; }
+  net::IoThread& thread() { return threads_.first(); }
   net::Listener& listener() { return *listeners_.front(); }
   CollectingLog& log() { return log_; }
   hub::Metrics& metrics() { return metrics_; }
@@ -265,7 +278,7 @@ class TestServer {
   app::SystemClock clock_;
   CollectingLog log_;
   hub::Metrics metrics_;
-  net::IoThread thread_;
+  net::IoThreads threads_;
   Setup setup_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::thread runner_;

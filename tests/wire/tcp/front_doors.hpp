@@ -18,7 +18,8 @@ inline const std::string connack_accepted("\x20\x02\x00\x00", 4);
 
 class FrontDoors {
  public:
-  FrontDoors() : server_(config(), log_, clock_), thread_([this] { server_.run(); }) {}
+  explicit FrontDoors(std::size_t threads = one_thread_or_four())
+      : server_(config(threads), log_, clock_), thread_([this] { server_.run(); }) {}
   ~FrontDoors() {
     server_.request_stop();
     thread_.join();
@@ -48,7 +49,7 @@ class FrontDoors {
   }
 
  private:
-  app::Config config() {
+  app::Config config(std::size_t threads) {
     app::write_file_atomically(folder_.path() / "seed.json",
                                std::string(R"({"devices": [{"id": "d1", "primaryKey": ")") + device_key +
                                    "\"}]}",
@@ -56,6 +57,7 @@ class FrontDoors {
     app::Config config;
     config.mqtts_port = config.amqps_port = config.https_port = config.control_port = 0;
     config.mqtt_port = config.amqp_port = config.http_port = 0;
+    config.threads = threads;
     config.tls_dir = folder_.path() / "tls";
     config.seed = folder_.path() / "seed.json";
     return config;
