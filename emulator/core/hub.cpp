@@ -144,25 +144,29 @@ std::optional<MqttSessionState> Hub::mqtt_session(const DeviceId& device) {
   return state == nullptr ? std::nullopt : state->mqtt_session;
 }
 
-void Hub::store_mqtt_session(const DeviceId& device, const MqttSessionState& session,
-                             TimePoint now) {
+bool Hub::store_mqtt_session(const DeviceId& device, const MqttSessionState& session,
+                             TimePoint now, const Presence* on_behalf_of) {
   Guard guard(*this, now);
+  if (guard->was_closed(on_behalf_of)) return false;
   const DeviceIdentity* identity = guard->registry.find(device);
-  if (identity == nullptr) return;  // deleted while it was connected
+  if (identity == nullptr) return false;
   auto& state = guard->device_state(*identity);
-  if (state.mqtt_session == session) return;
+  if (state.mqtt_session == session) return true;
   state.mqtt_session = session;
   guard->stage(change::MqttSessionPut{device, session});
+  return true;
 }
 
-void Hub::remove_mqtt_session(const DeviceId& device, TimePoint now) {
+bool Hub::remove_mqtt_session(const DeviceId& device, TimePoint now, const Presence* on_behalf_of) {
   Guard guard(*this, now);
+  if (guard->was_closed(on_behalf_of)) return false;
   auto* state = guard->find_device_state(device);
-  if (state == nullptr) return;
+  if (state == nullptr) return true;
   state->queue.forget_published();
-  if (!state->mqtt_session) return;
+  if (!state->mqtt_session) return true;
   state->mqtt_session.reset();
   guard->stage(change::MqttSessionRemoved{device});
+  return true;
 }
 
 SequenceNumber Hub::next_sequence(const DeviceId& device) {

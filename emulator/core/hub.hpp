@@ -1,7 +1,8 @@
 #pragma once
 // The hub: the only class that protocols call. A monitor: one mutex, microseconds a call, no I/O
 // inside, no call outwards while it is held; wakers fire after it is released. Thread-safe.
-// Every call first runs all timers that are due at `now` (spec/c2d.md 2.7).
+// Every call first runs all timers that are due at `now` (spec/c2d.md 2.7). Threads read the clock
+// before they wait for the mutex: a `now` older than the latest seen is taken for that (N-31).
 #include "emulator/core/auth.hpp"
 #include "emulator/core/change.hpp"
 #include "emulator/core/device_registry.hpp"
@@ -176,12 +177,16 @@ class Hub {
   // ---- devices on persistent connections --------------------------------------------------------
   // The newest connection wins (C2D-36): an MQTT connection closes every other presence of the
   // device; an AMQP one closes those over MQTT. `waker` fires when the presence is closed.
+  // `granted`: as authorize_device() said; refused if that is no longer so.
   Result<Presence> connect_device(const DeviceId& device, Transport transport, Waker waker,
-                                  TimePoint now);
+                                  TimePoint now, const DeviceIdentity* granted = nullptr);
   // Opens the devicebound queue. A second one for the same device closes the first (C2D-37) and
-  // releases its locks. `first_sequence`: see Receiver.
+  // releases its locks. `first_sequence`: see Receiver. `on_behalf_of`, here and below: a presence
+  // that the hub has closed, be its session about to see it, is refused (link_creation_conflict, or
+  // false), lest it take from the connection that took over.
   Result<Receiver> open_devicebound(const DeviceId& device, Transport transport, Waker waker,
-                                    SequenceNumber first_sequence, TimePoint now);
+                                    SequenceNumber first_sequence, TimePoint now,
+                                    const Presence* on_behalf_of = nullptr);
   Receiver open_feedback(Waker waker, TimePoint now);
 
   // ---- messages ---------------------------------------------------------------------------------
@@ -220,8 +225,10 @@ class Hub {
 
   // ---- stored MQTT sessions (M-16) ----------------------------------------------------------------
   std::optional<MqttSessionState> mqtt_session(const DeviceId& device);
-  void store_mqtt_session(const DeviceId& device, const MqttSessionState& state, TimePoint now);
-  void remove_mqtt_session(const DeviceId& device, TimePoint now);
+  bool store_mqtt_session(const DeviceId& device, const MqttSessionState& state, TimePoint now,
+                          const Presence* on_behalf_of = nullptr);
+  bool remove_mqtt_session(const DeviceId& device, TimePoint now,
+                           const Presence* on_behalf_of = nullptr);
   // The first sequence number that a message sent from now on will get: a new subscription's mark.
   SequenceNumber next_sequence(const DeviceId& device);
 

@@ -67,12 +67,17 @@ void Hub::Impl::close_device(const DeviceId& device, CloseReason reason, TimePoi
 // A session was authorised earlier; the identity may have been disabled or deleted since.
 
 Result<Presence> Hub::connect_device(const DeviceId& device, Transport transport, Waker waker,
-                                     TimePoint now) {
+                                     TimePoint now, const DeviceIdentity* granted) {
   Guard guard(*this, now);
   const auto usable = guard->usable_state(device);
   if (!usable) return usable.error();
-  if (auto admitted = guard->admit(Operation::connect, 1, now); !admitted) return admitted.error();
   auto& state = **usable;
+  if (granted != nullptr &&
+      (granted->generation_id != state.identity.generation_id ||
+       granted->authentication.type != state.identity.authentication.type)) {
+    return fail(HubErrc::iot_hub_unauthorized_access, described(device) + " was changed just now");
+  }
+  if (auto admitted = guard->admit(Operation::connect, 1, now); !admitted) return admitted.error();
   // Locks come back before the newcomer receives its first message.
   const auto loses = [&](Transport older) {
     return transport == Transport::mqtt || older == Transport::mqtt;
@@ -97,10 +102,14 @@ Result<Presence> Hub::connect_device(const DeviceId& device, Transport transport
 }
 
 Result<Receiver> Hub::open_devicebound(const DeviceId& device, Transport transport, Waker waker,
-                                       SequenceNumber first_sequence, TimePoint now) {
+                                       SequenceNumber first_sequence, TimePoint now,
+                                       const Presence* on_behalf_of) {
   Guard guard(*this, now);
   const auto usable = guard->usable_state(device);
   if (!usable) return usable.error();
+  if (guard->was_closed(on_behalf_of)) {
+    return fail(HubErrc::link_creation_conflict, std::string(to_text(CloseReason::taken_over)));
+  }
   HUB_ASSERT(!device.is_module());  // MOD-08
   auto& state = **usable;
   for (const HolderId older : std::vector(state.receivers)) {

@@ -160,8 +160,8 @@ void Hub::Impl::drop_device_state(const DeviceId& id, TimePoint now) {
   devices.erase(found);
 }
 
-void Hub::Impl::run_timers(TimePoint now) {
-  latest = std::max(latest, now);
+TimePoint Hub::Impl::run_timers(TimePoint now) {
+  latest = now = std::max(latest, now);
   for (;;) {
     const auto queue_time = timers.empty() ? std::nullopt : std::optional{timers.begin()->first};
     const auto batch_time = batcher.next_deadline();
@@ -173,7 +173,7 @@ void Hub::Impl::run_timers(TimePoint now) {
     } else if (batch_time && *batch_time <= now) {
       flush_feedback(*batch_time);
     } else {
-      return;
+      return now;
     }
   }
 }

@@ -90,6 +90,10 @@ struct Hub::Impl {
   void close_presence(Presence::State& presence, CloseReason reason, TimePoint now);
   void close_device(const DeviceId& id, CloseReason reason, TimePoint now);
   void forget_receiver(HolderId id, TimePoint now);
+  // Is what is done for `presence` too late? nullptr: for nobody's, so no.
+  static bool was_closed(const Presence* presence) {
+    return presence != nullptr && (!*presence || presence->closed());
+  }
   void detach_presence(Presence::State& presence, TimePoint now);
   // Calls `close(presence)` with each live one of `device`, the oldest first.
   template <class Close>
@@ -102,7 +106,7 @@ struct Hub::Impl {
   void charge_quota(std::uint64_t cost);
 
   // ---- time and storage
-  void run_timers(TimePoint now);
+  TimePoint run_timers(TimePoint now);  // the latest `now` seen, and up to when they ran
   std::optional<TimePoint> next_deadline() const;
   void stage(Change change);
   // The same for what happens all the time: without a store the fact is not even made.
@@ -163,7 +167,8 @@ void Hub::Impl::for_each_presence(const DeviceState& device, Close close) {
 // wakers fire after the mutex is free.
 class Hub::Guard {
  public:
-  Guard(Hub& hub, TimePoint now) : Guard(hub) { impl_.run_timers(now); }
+  // `now` becomes the latest that the hub has seen.
+  Guard(Hub& hub, TimePoint& now) : Guard(hub) { now = impl_.run_timers(now); }
   explicit Guard(Hub& hub) : impl_(*hub.impl_), lock_(impl_.mutex) {}
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;

@@ -122,7 +122,7 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
   if (!right_role) return wrong_role();
 
   const std::string name = device.name();
-  if (auto joined = join_device(device); !joined) return joined.error();
+  if (auto joined = join_device(grant->identity); !joined) return joined.error();
   std::unique_ptr<Link> link;
   switch (address.kind) {
     case Kind::telemetry:
@@ -140,7 +140,8 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
       }
       const WakeId id = next_id();
       auto receiver =
-          hub_.open_devicebound(device, hub::Transport::amqp, wakes_->waker_for(id), 0, now_);
+          hub_.open_devicebound(device, hub::Transport::amqp, wakes_->waker_for(id), 0, now_,
+                                &devices_.find(name)->second.presence);
       if (!receiver) {
         if (devices_.find(name)->second.link_count == 0) leave_device(name);
         return receiver.error();
@@ -210,11 +211,12 @@ hub::Result<Credentials::DeviceGrant> Connection::grant_for(const Target& target
 }
 
 // The device is connected from its first link on this connection to its last.
-hub::Result<void> Connection::join_device(const hub::DeviceId& device) {
-  const std::string name = device.name();
+hub::Result<void> Connection::join_device(const hub::DeviceIdentity& granted) {
+  const std::string name = granted.id.name();
   if (devices_.contains(name)) return {};
   const WakeId id = next_id();
-  auto presence = hub_.connect_device(device, hub::Transport::amqp, wakes_->waker_for(id), now_);
+  auto presence = hub_.connect_device(granted.id, hub::Transport::amqp, wakes_->waker_for(id), now_,
+                                      &granted);
   if (!presence) return presence.error();
   devices_.emplace(name, DevicePeer{std::move(*presence), id, 0});
   device_wakes_.emplace(id, name);

@@ -93,7 +93,7 @@ class Connection {
   LinkResult make_device_link(pn_link_t* link, const Address& address);
   LinkResult make_service_link(pn_link_t* link, const Address& address);
   hub::Result<Credentials::DeviceGrant> grant_for(const Target& target);
-  hub::Result<void> join_device(const hub::DeviceId& device);
+  hub::Result<void> join_device(const hub::DeviceIdentity& granted);
   void leave_device(const std::string& device);
   void refuse(pn_link_t* link, const WireError& error);
   ReplyNodePtr reply_node(const std::string& key);

@@ -44,11 +44,12 @@ void Session::on_connect(const Connect& packet, TimePoint now) {
   if (!principal) {
     return refuse(connect_return_of(principal.error().code), principal.error().detail, packet, now);
   }
-  if (const auto allowed = hub_.authorize_device(*principal, device, now); !allowed) {
+  const auto allowed = hub_.authorize_device(*principal, device, now);
+  if (!allowed) {
     return refuse(connect_return_of(allowed.error().code), allowed.error().detail, packet, now);
   }
   // Only now, with the newcomer known to be who it says, the older connection goes (2.7).
-  auto presence = hub_.connect_device(device, hub::Transport::mqtt, waker_, now);
+  auto presence = hub_.connect_device(device, hub::Transport::mqtt, waker_, now, &*allowed);
   if (!presence) {
     return refuse(connect_return_of(presence.error().code), presence.error().detail, packet, now);
   }
@@ -106,7 +107,7 @@ bool Session::resume_session(TimePoint now) {
     }
   }
   // Nothing published in an earlier, clean session counts as sent before in this one.
-  hub_.remove_mqtt_session(device_, now);
+  hub_.remove_mqtt_session(device_, now, &presence_);
   return false;
 }
 

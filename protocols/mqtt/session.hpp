@@ -84,7 +84,7 @@ class Session : public protocols::Session {
   void on_unsubscribe(const Unsubscribe& packet, TimePoint now);
   bool subscribe(std::string_view filter, std::uint8_t qos);
   bool is_subscribed_to(std::string_view topic) const;
-  void subscriptions_changed(TimePoint now);
+  bool store_subscriptions(TimePoint now);
   void update_receiver(TimePoint now);
   void tell_what_is_held_back(TimePoint now);
 

@@ -36,8 +36,9 @@ void Session::on_subscribe(const Subscribe& packet, TimePoint now) {
     }
     suback.codes.push_back(granted);
   }
+  if (!store_subscriptions(now)) return;
   encode(output_, suback);  // before the first message it enables
-  subscriptions_changed(now);
+  update_receiver(now);
   if (new_devicebound) tell_what_is_held_back(now);
 }
 
@@ -68,8 +69,9 @@ void Session::on_unsubscribe(const Unsubscribe& packet, TimePoint now) {
     const auto known = find_filter(subscriptions_, filter);
     if (known != subscriptions_.subscriptions.end()) subscriptions_.subscriptions.erase(known);
   }
+  if (!store_subscriptions(now)) return;
   encode(output_, Unsuback{packet.packet_id});
-  subscriptions_changed(now);
+  update_receiver(now);
 }
 
 bool Session::is_subscribed_to(std::string_view topic) const {
@@ -78,9 +80,9 @@ bool Session::is_subscribed_to(std::string_view topic) const {
       [topic](const hub::MqttSubscription& s) { return matches(s.filter, topic); });
 }
 
-void Session::subscriptions_changed(TimePoint now) {
-  if (!clean_session_) hub_.store_mqtt_session(device_, subscriptions_, now);  // M-16
-  update_receiver(now);
+// M-16. False: the connection was taken over just now, and what the newcomer has stored stays.
+bool Session::store_subscriptions(TimePoint now) {
+  return clean_session_ || hub_.store_mqtt_session(device_, subscriptions_, now, &presence_);
 }
 
 // M-30: delivery is on while some filter matches, at the highest QoS of those that do. What is in
@@ -101,7 +103,8 @@ void Session::update_receiver(TimePoint now) {
   if (receiver_) {
     receiver_.set_first_sequence(*first);
   } else {
-    auto opened = hub_.open_devicebound(device_, hub::Transport::mqtt, waker_, *first, now);
+    auto opened =
+        hub_.open_devicebound(device_, hub::Transport::mqtt, waker_, *first, now, &presence_);
     if (!opened) return violation(opened.error().detail, now);
     receiver_ = std::move(*opened);
   }

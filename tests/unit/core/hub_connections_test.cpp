@@ -205,6 +205,66 @@ TEST_CASE("M-16 a stored MQTT session survives disconnects and goes with its ide
   CHECK_FALSE(t.hub.mqtt_session({"d"}));
 }
 
+TEST_CASE("C2D-36 what a connection asks for after it was taken over is refused, and harms no newcomer") {
+  TestHub t;
+  t.create("d");
+  const MqttSessionState old_state{{{"old/#", 1, 1}}}, state{{{"new/#", 1, 1}}};
+  const auto old = connect(t, Transport::mqtt);
+  REQUIRE(t.hub.store_mqtt_session({"d"}, old_state, t.now, &old));
+  const auto newcomer = connect(t, Transport::mqtt);
+  REQUIRE(old.closed() == CloseReason::taken_over);
+  REQUIRE(t.hub.store_mqtt_session({"d"}, state, t.now, &newcomer));
+  const auto link =
+      *t.hub.open_devicebound({"d"}, Transport::mqtt, [] {}, 0, t.now, &newcomer);
+
+  const auto late = t.hub.open_devicebound({"d"}, Transport::mqtt, [] {}, 0, t.now, &old);
+  REQUIRE_FALSE(late);
+  CHECK(late.error().code == HubErrc::link_creation_conflict);
+  CHECK_FALSE(link.closed());
+  CHECK_FALSE(t.hub.store_mqtt_session({"d"}, old_state, t.now, &old));
+  CHECK_FALSE(t.hub.remove_mqtt_session({"d"}, t.now, &old));
+  CHECK(t.hub.mqtt_session({"d"}) == state);
+  CHECK(t.hub.remove_mqtt_session({"d"}, t.now, &newcomer));
+  CHECK_FALSE(t.hub.mqtt_session({"d"}));
+}
+
+TEST_CASE("SEC-08 an identity that was made anew between login and connection is another one") {
+  TestHub t;
+  t.create("d");
+  const DeviceIdentity granted = t.hub.get_device({"d"}, t.now)->identity;
+  CHECK(t.hub.connect_device({"d"}, Transport::mqtt, [] {}, t.now, &granted));
+  REQUIRE(t.hub.delete_device({"d"}, {}, t.now));
+  t.create("d");
+  const auto refused = t.hub.connect_device({"d"}, Transport::mqtt, [] {}, t.now, &granted);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == HubErrc::iot_hub_unauthorized_access);
+}
+
+TEST_CASE("SEC-12 an authentication type that changed between login and connection refuses it") {
+  TestHub t;
+  t.create("d");
+  const DeviceIdentity granted = t.hub.get_device({"d"}, t.now)->identity;
+  auto spec = spec_of("d");
+  spec.authentication_type = AuthenticationType::self_signed;
+  spec.primary_thumbprint = std::string(40, 'a');
+  REQUIRE(t.hub.update_device(spec, "*", t.now));
+  CHECK_FALSE(t.hub.connect_device({"d"}, Transport::mqtt, [] {}, t.now, &granted));
+}
+
+TEST_CASE("N-31 the hub's time does not go back when a thread is late with the time it has read") {
+  TestHub t;
+  t.create("d");
+  t.advance(10s);
+  const TimePoint latest = t.now;
+  REQUIRE(t.send("d", "first"));
+  t.now -= 10s;
+  REQUIRE(t.send("d", "second"));
+  const auto queue = t.hub.peek({{"d"}});
+  REQUIRE(queue.size() == 2);
+  CHECK(queue[1].message->enqueued_time == latest);
+  CHECK(t.get("d", 5s)->locked_until == latest + 5s);
+}
+
 TEST_CASE("C2D-25 QoS 0 receives and completes in one step") {  // S12
   TestHub t;
   t.create("d");

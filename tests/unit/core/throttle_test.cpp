@@ -52,6 +52,14 @@ TEST_CASE("THR-01 the figures of each tier are those of the documents") {
   }
 }
 
+TEST_CASE("THR-01 a thread that is late with the minute it has read opens no second share of it") {
+  TestHub t(tier("S1"));
+  const auto minute = floor<std::chrono::minutes>(t.now) + 1min;
+  REQUIRE(t.hub.admit(Operation::query, 20, minute));
+  CHECK_FALSE(t.hub.admit(Operation::query, 1, minute - 1ms));
+  CHECK_FALSE(t.hub.admit(Operation::query, 1, minute));
+}
+
 TEST_CASE("THR-01 the 101st send of a minute is 429001, and the next minute begins anew") {
   TestHub t(tier("S1"));
   for (const char* id : {"a", "b", "c"}) t.create(id);
