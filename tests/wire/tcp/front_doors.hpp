@@ -18,14 +18,17 @@ inline const std::string connack_accepted("\x20\x02\x00\x00", 4);
 
 class FrontDoors {
  public:
-  explicit FrontDoors(std::size_t threads = one_thread_or_four())
-      : server_(config(threads), log_, clock_), thread_([this] { server_.run(); }) {}
-  ~FrontDoors() {
+  explicit FrontDoors(std::size_t threads = one_thread_or_four(), const std::string& data = {})
+      : server_(config(threads, data), log_, clock_), thread_([this] { exit_code_ = server_.run(); }) {}
+  ~FrontDoors() { stop(); }
+  int stop() {
     server_.request_stop();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
+    return exit_code_;
   }
   app::Server& operator*() { return server_; }
   CollectingLog& log() { return log_; }
+  hub::TimePoint now() { return clock_.now(); }
   std::uint16_t port(const char* name) const { return server_.report().port(name); }
   ClientOptions tls() const {
     ClientOptions options;
@@ -49,7 +52,7 @@ class FrontDoors {
   }
 
  private:
-  app::Config config(std::size_t threads) {
+  app::Config config(std::size_t threads, const std::string& data) {
     app::write_file_atomically(folder_.path() / "seed.json",
                                std::string(R"({"devices": [{"id": "d1", "primaryKey": ")") + device_key +
                                    "\"}]}",
@@ -58,6 +61,8 @@ class FrontDoors {
     config.mqtts_port = config.amqps_port = config.https_port = config.control_port = 0;
     config.mqtt_port = config.amqp_port = config.http_port = 0;
     config.threads = threads;
+    config.data = data;
+    config.settings = {{"feedback.window", "PT0.1S"}};
     config.tls_dir = folder_.path() / "tls";
     config.seed = folder_.path() / "seed.json";
     return config;
@@ -68,6 +73,7 @@ class FrontDoors {
   CollectingLog log_;
   app::SystemClock clock_;
   app::Server server_;
+  int exit_code_ = -1;
   std::thread thread_;
 };
 
