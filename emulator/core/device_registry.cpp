@@ -46,6 +46,8 @@ Result<void> check_texts(const DeviceSpec& spec) {
   return {};
 }
 
+bool is_disabled(const DeviceIdentity& device) { return device.status == DeviceStatus::disabled; }
+
 template <class Enum>
 std::optional<Enum> parse_enum(std::string_view text, std::initializer_list<Enum> all) {
   for (const Enum value : all) {
@@ -170,6 +172,7 @@ Result<DeviceIdentity> DeviceRegistry::create(const DeviceSpec& spec, TimePoint 
   identity.status_reason = spec.status_reason.value_or("");
   identity.iot_edge = spec.iot_edge.value_or(false);
   identity.device_scope = spec.device_scope;
+  disabled_count_ += is_disabled(identity);
   return devices_.emplace(spec.id.text, std::move(identity)).first->second;
 }
 
@@ -198,7 +201,9 @@ Result<DeviceIdentity> DeviceRegistry::update(const DeviceSpec& spec, const IfMa
     return identity;
   }
   if (spec.status && *spec.status != identity.status) {
+    disabled_count_ -= is_disabled(identity);
     identity.status = *spec.status;
+    disabled_count_ += is_disabled(identity);
     identity.status_updated_time = now;
   }
   if (spec.status_reason) identity.status_reason = *spec.status_reason;
@@ -212,8 +217,11 @@ void DeviceRegistry::remove(const DeviceId& id) {
     modules_.erase(id);
     return;
   }
+  const auto found = devices_.find(id.text);
+  if (found == devices_.end()) return;
   for (const DeviceIdentity* module : modules_of(id.text)) modules_.erase(DeviceId{module->id});
-  devices_.erase(id.text);
+  disabled_count_ -= is_disabled(found->second);
+  devices_.erase(found);
 }
 
 const DeviceIdentity* DeviceRegistry::find(const DeviceId& id) const {
@@ -261,19 +269,15 @@ std::vector<const DeviceIdentity*> DeviceRegistry::list(std::string_view after,
   return out;
 }
 
-std::size_t DeviceRegistry::disabled_count() const {
-  return static_cast<std::size_t>(std::count_if(
-      devices_.begin(), devices_.end(),
-      [](const auto& entry) { return entry.second.status == DeviceStatus::disabled; }));
-}
-
 void DeviceRegistry::restore(DeviceIdentity identity) {
   last_generation_ =
       std::max(last_generation_, std::uint64_t{std::stoull(identity.generation_id)});
   if (const DeviceId id = identity.id; id.is_module()) {
     modules_.insert_or_assign(id, std::move(identity));
   } else {
-    devices_.insert_or_assign(id.text, std::move(identity));
+    disabled_count_ += is_disabled(identity);
+    const bool fresh = devices_.emplace(id.text, std::move(identity)).second;
+    HUB_ASSERT(fresh);  // a snapshot has each id once
   }
 }
 

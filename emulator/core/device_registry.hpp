@@ -88,7 +88,8 @@ class DeviceRegistry {
   std::vector<const DeviceIdentity*> list(std::string_view after, std::size_t count) const;
   std::vector<const DeviceIdentity*> modules_of(std::string_view device) const;  // by id
   std::size_t size() const { return devices_.size(); }  // devices
-  std::size_t disabled_count() const;
+  // Kept, not made by counting: it is asked for with the hub's lock held.
+  std::size_t disabled_count() const { return disabled_count_; }
 
   void restore(DeviceIdentity identity);  // from a Snapshot
 
@@ -101,6 +102,7 @@ class DeviceRegistry {
   const std::size_t devices_max_;
   std::map<std::string, DeviceIdentity, std::less<>> devices_;
   std::map<DeviceId, DeviceIdentity> modules_;
+  std::size_t disabled_count_ = 0;
   std::uint64_t last_generation_ = 0;
 };
 

@@ -74,6 +74,30 @@ TEST_CASE("REG-03 update needs the current etag, or a star, and changes it") {
   CHECK(f.registry.disabled_count() == 1);
 }
 
+TEST_CASE("REG-03 the number of disabled devices follows create, update, remove and restore") {
+  Fixture f;
+  auto disabled = f.spec("a"), enabled = f.spec("a");
+  disabled.status = DeviceStatus::disabled;
+  enabled.status = DeviceStatus::enabled;
+  REQUIRE(f.registry.create(disabled, t0));
+  REQUIRE(f.registry.create(f.spec("b"), t0));
+  CHECK(f.registry.disabled_count() == 1);
+  REQUIRE(f.registry.update(disabled, {}, t0));  // it is already
+  CHECK(f.registry.disabled_count() == 1);
+  REQUIRE(f.registry.update(enabled, {}, t0));
+  CHECK(f.registry.disabled_count() == 0);
+  REQUIRE(f.registry.update(f.spec("a"), {}, t0));  // says nothing of the status
+  CHECK(f.registry.disabled_count() == 0);
+  REQUIRE(f.registry.update(disabled, {}, t0));
+  DeviceRegistry again{f.ids};
+  for (const auto* each : f.registry.list("", 10)) again.restore(*each);
+  CHECK(again.disabled_count() == 1);
+  again.remove({"b"});
+  CHECK(again.disabled_count() == 1);
+  again.remove({"a"});
+  CHECK(again.disabled_count() == 0);
+}
+
 TEST_CASE("REG-04 remove takes an etag, a star or nothing") {
   Fixture f;
   const auto created = *f.registry.create(f.spec("d"), t0);
