@@ -103,6 +103,7 @@ Result<DeviceView> Hub::get_device(const DeviceId& id, TimePoint now) {
   Guard guard(*this, now);
   const auto identity = guard->registry.get(id);
   if (!identity) return identity.error();
+  if (auto* state = guard->find_device_state(id)) guard->catch_up(*state, now);
   return guard->view_of(**identity);
 }
 
@@ -177,7 +178,10 @@ SequenceNumber Hub::next_sequence(const DeviceId& device) {
 
 // ---- time and storage ---------------------------------------------------------------------------
 
-void Hub::on_time(TimePoint now) { Guard guard(*this, now); }
+void Hub::on_time(TimePoint now) {
+  Guard guard(*this);
+  guard->run_timers(now);
+}
 
 std::optional<TimePoint> Hub::next_deadline() {
   Guard guard(*this);
@@ -197,6 +201,7 @@ void Hub::set_staged_waker(Waker waker) {
 
 std::pair<std::vector<Change>, std::uint64_t> Hub::take_changes() {
   Guard guard(*this);
+  guard->staged_by_timers = 0;
   return {std::exchange(guard->staged, {}), staged()};
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 // The hub: the only class that protocols call. A monitor: one mutex, microseconds a call, no I/O
 // inside, no call outwards while it is held; wakers fire after it is released. Thread-safe.
-// Every call first runs all timers that are due at `now` (spec/c2d.md 2.7). Threads read the clock
-// before they wait for the mutex: a `now` older than the latest seen is taken for that (N-31).
+// Every call first runs all timers that are due at `now` (spec/c2d.md 2.7). Where that is very much,
+// it runs those of the queue that it is about, and on_time the others, share by share (C2D-46).
+// Threads read the clock before they wait for the mutex: a `now` older than the latest seen is taken
+// for that (N-31).
 #include "emulator/core/auth.hpp"
 #include "emulator/core/change.hpp"
 #include "emulator/core/device_registry.hpp"
@@ -233,6 +235,7 @@ class Hub {
   SequenceNumber next_sequence(const DeviceId& device);
 
   // ---- time and storage ---------------------------------------------------------------------------
+  // To be called at next_deadline(), and again for as long as that is not after `now`.
   void on_time(TimePoint now);
   std::optional<TimePoint> next_deadline();
   // Fires whenever next_deadline() may have come nearer. Set once, before use.

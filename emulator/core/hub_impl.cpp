@@ -161,24 +161,40 @@ void Hub::Impl::drop_device_state(const DeviceId& id, TimePoint now) {
 }
 
 TimePoint Hub::Impl::run_timers(TimePoint now) {
-  latest = now = std::max(latest, now);
-  for (;;) {
+  now = see(now);
+  for (std::size_t done = 0;;) {
     const auto queue_time = timers.empty() ? std::nullopt : std::optional{timers.begin()->first};
     const auto batch_time = batcher.next_deadline();
     // At the same instant the outcomes come first, so that their records join the batch.
-    if (queue_time && *queue_time <= now && (!batch_time || *queue_time <= *batch_time)) {
-      QueueState& state = *timers.begin()->second;
-      state.queue.on_time(*queue_time);
-      settle(state, *queue_time);
-    } else if (batch_time && *batch_time <= now) {
-      flush_feedback(*batch_time);
+    const bool queue_is_next =
+        queue_time && *queue_time <= now && (!batch_time || *queue_time <= *batch_time);
+    const bool due = queue_is_next || (batch_time && *batch_time <= now);
+    behind = due && (done == timers_per_call_max || timers_wait_for_store());
+    if (!due || behind) return now;
+    const std::size_t staged_before = staged.size();
+    if (queue_is_next) {
+      done += fire(*timers.begin()->second, timers_per_call_max - done);
     } else {
-      return now;
+      flush_feedback(*batch_time);
     }
+    staged_by_timers += staged.size() - staged_before;
   }
 }
 
+std::size_t Hub::Impl::fire(QueueState& state, std::size_t most) {
+  const TimePoint time = *state.scheduled;
+  const std::size_t done = state.queue.on_time(time, most);
+  settle(state, time);
+  return done;
+}
+
+void Hub::Impl::catch_up(QueueState& state, TimePoint now) {
+  if (!behind) return;
+  while (state.scheduled && *state.scheduled <= now) fire(state, timers_per_call_max);
+}
+
 std::optional<TimePoint> Hub::Impl::next_deadline() const {
+  if (timers_wait_for_store()) return std::nullopt;  // take_changes asks again
   auto next = batcher.next_deadline();
   if (!timers.empty() && (!next || timers.begin()->first < *next)) next = timers.begin()->first;
   return next;

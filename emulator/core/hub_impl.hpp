@@ -10,6 +10,9 @@
 namespace hub {
 
 struct Hub::Impl {
+  static constexpr std::size_t timers_per_call_max = 256;
+  static constexpr std::size_t timers_staged_max = 1024;
+
   // A queue with its sequence counter; what a device and the feedback share.
   struct QueueState {
     QueueState(const DeviceId& queue_of, const QueueLimits* limits) : id(queue_of), queue(limits) {}
@@ -106,7 +109,16 @@ struct Hub::Impl {
   void charge_quota(std::uint64_t cost);
 
   // ---- time and storage
-  TimePoint run_timers(TimePoint now);  // the latest `now` seen, and up to when they ran
+  // The latest `now` seen, which time is not to go back from.
+  TimePoint see(TimePoint now) { return latest = std::max(latest, now); }
+  // What is due at `now`; of very much only a share, so that nobody waits for all of it: `behind`
+  // then, and the rest comes with on_time (C2D-46).
+  TimePoint run_timers(TimePoint now);  // returns what see() does
+  // For a call about this queue: its timers win over the call, behind or not (C2D-24).
+  void catch_up(QueueState& state, TimePoint now);
+  std::size_t fire(QueueState& state, std::size_t most);  // how many timers that were
+  // A transaction that carries more of what is due would hold up everybody else's.
+  bool timers_wait_for_store() const { return staged_by_timers >= timers_staged_max; }
   std::optional<TimePoint> next_deadline() const;
   void stage(Change change);
   // The same for what happens all the time: without a store the fact is not even made.
@@ -141,6 +153,8 @@ struct Hub::Impl {
 
   std::set<std::pair<TimePoint, QueueState*>, TimerOrder> timers;
   std::optional<TimePoint> announced;  // what next_deadline() said last
+  bool behind = false;                 // more is due than one call does
+  std::size_t staged_by_timers = 0;    // and not taken yet
 
   std::vector<Change> staged;
   Waker staged_waker;
@@ -168,7 +182,9 @@ void Hub::Impl::for_each_presence(const DeviceState& device, Close close) {
 class Hub::Guard {
  public:
   // `now` becomes the latest that the hub has seen.
-  Guard(Hub& hub, TimePoint& now) : Guard(hub) { now = impl_.run_timers(now); }
+  Guard(Hub& hub, TimePoint& now) : Guard(hub) {
+    now = impl_.behind ? impl_.see(now) : impl_.run_timers(now);
+  }
   explicit Guard(Hub& hub) : impl_(*hub.impl_), lock_(impl_.mutex) {}
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;

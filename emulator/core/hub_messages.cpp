@@ -60,6 +60,7 @@ Result<SequenceNumber> Hub::send(SendRequest request, TimePoint now) {
   const std::uint64_t cost = DailyQuota::cost(content.size(), config_.settings.sku);
   if (auto allowed = guard->check_quota(cost, now); !allowed) return allowed.error();
   auto& state = **usable;
+  guard->catch_up(state, now);
   auto message = std::make_shared<Message>();
   message->sequence_number = state.last_sequence + 1;
   message->enqueued_time = now;
@@ -82,6 +83,7 @@ Result<std::size_t> Hub::purge(const DeviceId& device, TimePoint now) {
   Guard guard(*this, now);
   auto* state = device.text.empty() ? nullptr : guard->find_queue(QueueId{device});
   if (state == nullptr) return no_such_queue(QueueId{device});
+  guard->catch_up(*state, now);
   const std::size_t count = state->queue.purge(now);
   guard->settle(*state, now);
   return count;
@@ -99,6 +101,7 @@ Result<std::optional<Delivery>> Hub::receive_once(const QueueId& queue, Duration
       return admitted.error();
     }
   }
+  guard->catch_up(*state, now);
   auto delivery = state->queue.receive(ids_.next_lock_token(), {0, lock, 0, false}, now);
   if (delivery && !queue.is_feedback()) ++metrics_.c2d_deliveries;
   guard->settle(*state, now);
@@ -110,6 +113,7 @@ Result<void> Hub::settle_once(const QueueId& queue, TimePoint now, Settle&& sett
   Guard guard(*this, now);
   auto* state = guard->find_queue(queue);
   if (state == nullptr) return no_such_queue(queue);
+  guard->catch_up(*state, now);
   Result<void> done = settle(state->queue);
   if (done) guard->settle(*state, now);
   return done;
@@ -139,6 +143,7 @@ std::optional<Delivery> Receiver::receive(TimePoint now) {
   auto& receiver = guard->receivers.find(id_)->second;
   if (receiver.queue == nullptr) return std::nullopt;
   Hub::Impl::QueueState& state = *receiver.queue;
+  guard->catch_up(state, now);
   MessageQueue::ReceiveOptions options;
   options.holder = id_;
   options.lock_duration = state.is_feedback() ? hub_->settings().feedback_lock_duration
@@ -174,6 +179,7 @@ Result<void> Receiver::settle(TimePoint now, Settle&& settle) {
   Hub::Guard guard(*hub_, now);
   auto* state = guard->receivers.find(id_)->second.queue;
   if (state == nullptr) return gone();
+  guard->catch_up(*state, now);
   Result<void> done = settle(*state);
   if (done) guard->settle(*state, now);
   return done;

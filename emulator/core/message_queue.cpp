@@ -156,8 +156,11 @@ std::size_t MessageQueue::purge(TimePoint now) {
   return count;
 }
 
-void MessageQueue::on_time(TimePoint now) {
-  for (auto next = next_deadline(); next && *next <= now; next = next_deadline()) {
+std::size_t MessageQueue::on_time(TimePoint now, std::size_t most) {
+  std::size_t applied = 0;
+  for (; applied < most; ++applied) {
+    const auto next = next_deadline();
+    if (!next || *next > now) break;
     const auto [time, kind, sequence] = *content_->timers.begin();
     const auto it = content_->entries.find(sequence);
     Entry& entry = it->second;
@@ -170,6 +173,7 @@ void MessageQueue::on_time(TimePoint now) {
       finish(it, Outcome::Kind::expired, std::max(time, entry.message->enqueued_time));
     }
   }
+  return applied;
 }
 
 std::optional<TimePoint> MessageQueue::next_deadline() const {

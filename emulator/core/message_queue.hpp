@@ -13,6 +13,7 @@
 #include "emulator/core/time.hpp"
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -78,7 +79,8 @@ class MessageQueue {
   std::size_t release(HolderId holder, TimePoint now);
   std::size_t purge(TimePoint now);  // C2D-15: locked ones too
 
-  void on_time(TimePoint now);                     // applies what is due, in time order; idempotent
+  // Applies what is due, in time order, at most so much of it. Returns how much there was.
+  std::size_t on_time(TimePoint now, std::size_t most = std::numeric_limits<std::size_t>::max());
   std::optional<TimePoint> next_deadline() const;  // nullopt: nothing will become due
   std::vector<Outcome> take_outcomes();            // since the last call, in order
 
