@@ -88,13 +88,14 @@ def seed(path, ids):
     return path
 
 
-def emulator(program, work, name="emulator", devices=STORM, more=()):
-    """TLS listeners too, on free ports where no workload uses them: it runs as shipped, all front ends up."""
+def emulator(program, work, name="emulator", devices=STORM, more=(), others=()):
+    """TLS listeners too, on free ports where no workload uses them: it runs as shipped, all front ends up.
+    Registered are dev0, dev1, ... and the `others`."""
     if not os.access(program, os.X_OK):
         sys.exit(f"no emulator at {program}: scripts/build release")
-    ids = seed(os.path.join(work, f"seed-{devices}.json"), [f"dev{i}" for i in range(devices)] + ["probe"])
-    ports = {"mqtt": 22883, "amqp": 22672, "mqtts": 22884, "http": 22080, "https": 22443}
-    command = [program, "--amqps-port", "0", "--control-port", "0", "--tls-dir", os.path.join(work, "tls"), "--seed", ids,
+    ids = seed(os.path.join(work, f"seed-{devices}.json"), [f"dev{i}" for i in range(devices)] + ["probe", *others])
+    ports = {"mqtt": 22883, "amqp": 22672, "mqtts": 22884, "http": 22080, "https": 22443, "amqps": 22671, "control": 22940}
+    command = [program, "--tls-dir", os.path.join(work, "tls"), "--seed", ids,
                "--log-level", "warn", *more]
     for protocol, port in ports.items():
         command += [f"--{protocol}-port", str(port)]

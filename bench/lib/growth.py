@@ -1,0 +1,320 @@
+"""What should stay flat while a hub grows: one function for each shape, -> its tables. `lab` starts hubs."""
+import multiprocessing
+import os
+import subprocess
+import time
+from contextlib import contextmanager, nullcontext
+
+import workloads as w
+from clients import VERSION, OWNER, Http, Mqtt, Probe, connect_packet, create, device_bound, metrics, watch
+from process import cpu_seconds, megabytes
+
+FLAT = 1.5  # largest : smallest. What grows with the logarithm, and with the processor's caches, stays below
+PAUSE_MS = 100  # the longest that another client may be held up
+DEPTH = 50  # messages in a full queue
+TALK = 10  # devices that talk where no more than ten are registered
+
+
+class Table:
+    """Rows by size. `flat`: the columns whose last row is compared with the first that has them, from row `base` on."""
+
+    def __init__(self, title, first, flat=(), base=0):
+        self.title, self.first, self.flat, self.base, self.rows, self.verdicts = title, first, flat, base, {}, []
+
+    def add(self, label, figures):
+        self.rows[label] = figures
+
+    def judge(self, what, good):
+        self.verdicts.append((what, good))
+
+    def judge_flat(self, limit=FLAT):
+        for column in self.flat:
+            seen = [row[column] for row in list(self.rows.values())[self.base:] if row.get(column)]
+            if len(seen) > 1:
+                ratio = seen[-1] / seen[0]
+                self.judge(f"{column}: {ratio:.2f} x from smallest to largest, <= {limit}", ratio <= limit)
+
+    def print(self):
+        columns = list(dict.fromkeys(column for row in self.rows.values() for column in row))
+        print(f"\n### {self.title}\n\n| {self.first} | " + " | ".join(columns) + " |\n|---" + "|---" * len(columns) + "|")
+        for label, row in self.rows.items():
+            print(f"| {label} | " + " | ".join(text(row.get(column)) for column in columns) + " |")
+        print()
+        for what, good in self.verdicts:
+            print(f"- {'flat' if good else 'NOT FLAT'}: {what}")
+
+
+def text(value):
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def cost(hub, seconds, step):
+    """CPU microseconds of the server for each `step(number)`, done one after the other."""
+    end, count, before = time.monotonic() + seconds, 0, cpu_seconds(hub.pid)
+    while time.monotonic() < end:
+        step(count)
+        count += 1
+    return (cpu_seconds(hub.pid) - before) / count * 1e6
+
+
+# ---- registered devices ------------------------------------------------------------------------------
+def create_and_delete(http):
+    def step(number):
+        device = f"new{number}"
+        if create(http, device) != 200 or http.ask("DELETE", f"/devices/{device}", headers="If-Match: *\r\n")[0] != 204:
+            raise RuntimeError(f"{device} was not created and deleted")
+    return step
+
+
+def connect(port):
+    packets = [connect_packet(f"dev{i}") for i in range(TALK)]
+    return lambda number: Mqtt(port, f"dev{number % TALK}", packets[number % TALK]).close()
+
+
+def devices(lab):
+    columns = ["telemetry of 10", "C2D to 10", "telemetry of 100", "C2D to 100", "read", "create, delete", "connect", "statistics"]
+    table = Table("Registered devices, CPU us an operation", "registered", columns)
+    for count in (10, 100, 1_000, 10_000, 100_000):
+        with lab.hub(count) as hub:
+            row = {}
+            for talk in [TALK] + [w.DEVICES] * (count >= w.DEVICES):
+                row[f"telemetry of {talk}"] = w.w1(hub.load, hub.peer, "--clients", talk)["srv_us"]
+                row[f"C2D to {talk}"] = w.w2(hub.load, hub.peer, "--devices", talk)["srv_us"]
+            row["read"] = hub.load("http", "--port", hub.port("https"), "--tls", "1.3", "--get", f"/devices/{{id}}?{VERSION}",
+                                   "--conns", TALK, "--header", OWNER.strip())["srv_us"]
+            https = Http(hub.port("https"), tls=True)
+            row["create, delete"] = cost(hub, lab.secs, create_and_delete(https))
+            row["connect"] = cost(hub, lab.secs, connect(hub.port("mqtt")))
+            row["statistics"] = cost(hub, lab.secs, lambda _: https.ask("GET", "/statistics/devices"))
+            row["rss_mb"] = megabytes(hub.pid)
+            table.add(f"{count:,}", row)
+    table.judge_flat()
+    yield table
+
+
+# ---- connections -------------------------------------------------------------------------------------
+@contextmanager
+def idle(hub, count):
+    """So many MQTT connections that say nothing."""
+    holder = subprocess.Popen(hub.load.command("storm", "--port", hub.port("mqtt"), "--clients", count, "--id", "idle", "--hold", 600,
+                                               *hub.peer.login), stdout=subprocess.DEVNULL)
+    try:
+        while metrics(hub.port("control"))["iothub_emulator_connections_open"] < count:
+            if holder.poll() is not None:
+                raise RuntimeError("the idle devices did not all connect")
+            time.sleep(0.1)
+        time.sleep(0.5)
+        yield
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def connections(lab):
+    beside = Table("Idle connections beside the 100 that talk, CPU us an operation", "idle", ["telemetry", "C2D", "connect"])
+    # With ten, ten messages share a write: another load, and not a smaller one.
+    talking = Table("All connections talk, CPU us an operation", "connections", ["telemetry", "C2D"], base=1)
+    for count in (10, 100, 1_000, 10_000):
+        with lab.hub(w.DEVICES, others=[f"idle{i}" for i in range(count)]) as hub, idle(hub, count):
+            beside.add(f"{count:,}", {"telemetry": w.w1(hub.load, hub.peer)["srv_us"], "C2D": w.w2(hub.load, hub.peer)["srv_us"],
+                                      "connect": cost(hub, lab.secs, connect(hub.port("mqtt"))), "rss_mb": megabytes(hub.pid)})
+        with lab.hub(count) as hub:
+            telemetry, c2d = w.w1(hub.load, hub.peer, "--clients", count), w.w2(hub.load, hub.peer, "--devices", count)
+            talking.add(f"{count:,}", {"telemetry": telemetry["srv_us"], "C2D": c2d["srv_us"], "rss_mb": megabytes(hub.pid)})
+    for table in (beside, talking):
+        table.judge_flat()
+        yield table
+
+
+# ---- queues ------------------------------------------------------------------------------------------
+def fill(hub, first, last, **how):
+    """50 messages for each of the devices qFIRST..qLAST. -> seconds it took"""
+    http, begin, at_once = Http(hub.port("http")), time.monotonic(), 4
+    for device in range(first, last, at_once):
+        requests = [device_bound(f"q{d}", b"x" * 200, **how) for d in range(device, min(device + at_once, last)) for _ in [0]]
+        if http.pipeline([request for request in requests for _ in range(DEPTH)], 204) != DEPTH * len(requests):
+            raise RuntimeError(f"a message to q{device} or after it was refused")
+    return time.monotonic() - begin
+
+
+def beside_queues(hub):
+    figures = w.w2(hub.load, hub.peer)
+    return {"C2D to 100": figures["srv_us"], "send, lock, complete": w.w4(hub.load, hub.peer)["srv_us"], "rss_mb": megabytes(hub.pid)}
+
+
+def expire(hub, messages, until):
+    """Waits for all of them to expire. -> figures of that, the probe's among them"""
+    quiet = watch(hub.port("mqtt"), 2)
+    if metrics(hub.port("control"))["C2DMessagesExpired"] or time.time() > until - 1:
+        raise RuntimeError("the machine is too slow: messages expired before the queues were full")
+    with Probe(hub.port("mqtt")) as probe:
+        time.sleep(until - time.time() - 0.5)
+        cpu = cpu_seconds(hub.pid)
+        while metrics(hub.port("control"))["C2DMessagesExpired"] < messages:
+            if time.time() > until + 120:
+                raise RuntimeError("the messages do not all expire")
+            time.sleep(0.1)
+        seconds, cpu = time.time() - until, cpu_seconds(hub.pid) - cpu
+    return {"quiet p99 ms": quiet.ms(0.99), "quiet longest ms": quiet.ms(1), "p99 ms": probe.ms(0.99), "longest ms": probe.ms(1),
+            "all gone after s": seconds, "CPU us each": cpu / messages * 1e6}
+
+
+def queues(lab):
+    expiry = Table("All messages expire at once (ack full): what another client sees meanwhile", "hub")
+    for where, data in (("in memory", False), ("with --data", True)):
+        table = Table(f"Queued messages {where}, CPU us an operation beside them", "queued", ["C2D to 100", "send, lock, complete"])
+        full = lab.queues
+        with lab.hub(w.DEVICES, others=[f"q{i}" for i in range(full)], data=data) as hub:
+            table.add("0", beside_queues(hub))
+            some = full // 20
+            took = fill(hub, 0, some)
+            table.add(f"{some * DEPTH:,}", beside_queues(hub))
+            until = int(time.time() + took * 20 * 1.5 + 6 * (lab.secs + lab.warm)) + 5
+            fill(hub, some, full, expiry=until, ack="full")
+            table.add(f"{full * DEPTH:,}", beside_queues(hub))
+            figures = expire(hub, (full - some) * DEPTH, until)
+            expiry.add(f"{where}, {(full - some) * DEPTH:,}", figures)
+            expiry.judge(f"{where}: another client waited {figures['longest ms']:.0f} ms at most, <= {PAUSE_MS}", figures["longest ms"] <= PAUSE_MS)
+        table.judge_flat()
+        yield table
+    yield expiry
+
+
+# ---- listing -----------------------------------------------------------------------------------------
+def page_through(http, size):
+    """POST /devices/query from begin to end. -> devices, milliseconds of each page"""
+    count, times, following = 0, [], ""
+    while True:
+        begin = time.monotonic()
+        status, headers, body = http.ask("POST", "/devices/query", b'{"query": "SELECT * FROM devices"}',
+                                         f"x-ms-max-item-count: {size}\r\n{following}")
+        times.append((time.monotonic() - begin) * 1000)
+        if status != 200:
+            raise RuntimeError(f"a query was answered with {status}")
+        count += body.count(b'"deviceId"')
+        if "x-ms-continuation" not in headers:
+            return count, times
+        following = f"x-ms-continuation: {headers['x-ms-continuation']}\r\n"
+
+
+def list_top(http, pages):
+    times = []
+    for _ in range(pages):
+        begin = time.monotonic()
+        if http.ask("GET", "/devices?top=1000")[0] != 200:
+            raise RuntimeError("a list was refused")
+        times.append((time.monotonic() - begin) * 1000)
+    return times
+
+
+def listing(lab):
+    table = Table("Listing: pages of all devices, and what another client sees meanwhile", "registered, how", [])
+    each = {}
+    for count in (1_000, 10_000, 100_000):
+        with lab.hub(count) as hub:
+            https = Http(hub.port("https"), tls=True)
+            quiet = watch(hub.port("mqtt"), lab.secs)
+            table.add(f"{count:,}, nothing", {"p99 ms": quiet.ms(0.99), "longest ms": quiet.ms(1)})
+            for how in ("pages of 100", "pages of 1000", "GET top=1000"):
+                before = cpu_seconds(hub.pid)
+                with Probe(hub.port("mqtt")) as probe:
+                    seen, times = count, []
+                    while len(times) < 50:
+                        if how.startswith("GET"):
+                            seen, more = 1000, list_top(https, 10)
+                        else:
+                            seen, more = page_through(https, int(how.split()[-1]))
+                        if seen < min(count, 1000):
+                            raise RuntimeError(f"{seen} devices listed of {count}")
+                        times += more
+                pages, times = len(times), sorted(times)
+                us = (cpu_seconds(hub.pid) - before) / pages * 1e6
+                each.setdefault(how, []).append(us)
+                table.add(f"{count:,}, {how}", {"pages": pages, "page p50 ms": times[pages // 2], "page longest ms": times[-1],
+                                                "CPU us a page": us, "p99 ms": probe.ms(0.99), "longest ms": probe.ms(1)})
+    for how, costs in each.items():
+        table.judge(f"{how}: CPU time of a page {costs[-1] / costs[0]:.2f} x from 1,000 to 100,000, <= {FLAT}", costs[-1] <= FLAT * costs[0])
+    longest = max(row["longest ms"] for label, row in table.rows.items() if "nothing" not in label)
+    table.judge(f"another client waited {longest:.0f} ms at most, <= {PAUSE_MS}", longest <= PAUSE_MS)
+    yield table
+
+
+# ---- neighbours --------------------------------------------------------------------------------------
+def refused(hub, device, size=200):
+    """Sends to a queue that is full."""
+    http = Http(hub.port("http"))
+    request = device_bound(device, b"x" * size)
+    while True:
+        http.socket.sendall(request * 20)
+        for _ in range(20):
+            http.answer()
+
+
+def silent(hub, device):
+    """Subscribes, and never reads what comes; asks for lists over HTTP, and never reads those either."""
+    client, http = Mqtt(hub.port("mqtt"), device), Http(hub.port("http"))
+    client.subscribe()
+    http.socket.settimeout(None)
+    sender = Http(hub.port("http"))
+    sender.pipeline([device_bound(device, b"x" * 60_000)] * DEPTH, 204)
+    while True:
+        http.socket.sendall(Http.request("GET", "/devices?top=1000"))  # waits once the hub takes no more
+
+
+def unsettled(hub, device):
+    """Subscribes, reads, and acknowledges nothing, while somebody sends more."""
+    client = Mqtt(hub.port("mqtt"), device)
+    client.subscribe()
+    client.socket.settimeout(None)
+    reader = multiprocessing.Process(target=lambda: [None for _ in iter(lambda: client.socket.recv(1 << 16), b"")], daemon=False)
+    reader.start()
+    refused(hub, device, 1000)
+
+
+def hot_telemetry(hub, _):
+    hub.load.secs = 600
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    command = hub.load.command("pub", "--port", hub.port("mqtt"), "--clients", 1, "--id", "hot", "--window", 1000,
+                               "--topic", "devices/{id}/messages/events/", *hub.peer.login)
+    os.execvp(command[0], command)
+
+
+@contextmanager
+def neighbour(hub, behaviour, device):
+    """In a process of its own that gives way to the one that measures: the generator's core is not the subject."""
+    def run():
+        os.setsid()
+        os.nice(10)
+        behaviour(hub, device)
+
+    process = multiprocessing.Process(target=run)
+    process.start()
+    time.sleep(1)
+    try:
+        if not process.is_alive():
+            raise RuntimeError(f"{behaviour.__name__} ended by itself")
+        yield
+    finally:
+        os.killpg(process.pid, 9)
+        process.join()
+
+
+NEIGHBOURS = [("nobody", None), ("telemetry as fast as it can", hot_telemetry), ("sends to a full queue", refused),
+              ("never reads", silent), ("never acknowledges, sent more", unsettled), ("nobody, again", None)]
+
+
+def neighbours(lab):
+    table = Table("50 devices get 500 messages a second together; beside them one that", "neighbour")
+    with lab.hub(1_000, others=[f"hot{i}" for i in range(len(NEIGHBOURS))]) as hub:
+        for number, (name, behaviour) in enumerate(NEIGHBOURS):
+            with neighbour(hub, behaviour, "hot0" if behaviour is hot_telemetry else f"hot{number}") if behaviour else nullcontext():
+                figures = w.w2(hub.load, hub.peer, "--devices", 50, "--rate", 500)
+            row = {key: figures[f"e2e_{key}_us"] / 1000 for key in ("p50", "p99", "max")}
+            table.add(name, {f"{key} ms": value for key, value in row.items()})
+    alone = max(row["p99 ms"] for label, row in table.rows.items() if label.startswith("nobody"))
+    for label, row in table.rows.items():
+        if not label.startswith("nobody"):
+            table.judge(f"{label}: p99 {row['p99 ms']:.2f} ms, {alone:.2f} without; at most 1 ms more", row["p99 ms"] <= alone + 1)
+    yield table
