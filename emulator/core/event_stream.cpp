@@ -4,8 +4,11 @@
 
 namespace hub {
 
-EventStream::EventStream(std::uint32_t partition_count, std::uint64_t per_partition_max)
-    : partitions_(partition_count), per_partition_max_(per_partition_max) {}
+EventStream::EventStream(std::uint32_t partition_count, std::uint64_t per_partition_max,
+                         std::uint64_t bytes_per_partition_max)
+    : partitions_(partition_count),
+      per_partition_max_(per_partition_max),
+      bytes_per_partition_max_(bytes_per_partition_max) {}
 
 std::uint32_t EventStream::partition_of(std::string_view device_id) const {
   std::uint64_t hash = 14'695'981'039'346'656'037u;  // FNV-1a: the same on every machine and run
@@ -25,11 +28,19 @@ EventStream::Appended EventStream::append(const std::shared_ptr<TelemetryMessage
   message->sequence_number = partition.next_sequence;
   message->offset = partition.next_offset;
   restore(out.partition, message);
-  if (partition.events.size() > per_partition_max_) {
+  while (is_over(partition)) {
     partition.events.pop_front();
     out.trimmed_to = partition.events.front()->sequence_number;
   }
   return out;
+}
+
+// Offsets count bytes: what is kept lies between the first one's and the next one's.
+bool EventStream::is_over(const Partition& partition) const {
+  const auto& events = partition.events;
+  return events.size() > per_partition_max_ ||
+         (events.size() > 1 &&
+          partition.next_offset - events.front()->offset > bytes_per_partition_max_);
 }
 
 void EventStream::restore(std::uint32_t partition_number, TelemetryPtr event) {

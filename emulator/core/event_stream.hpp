@@ -13,7 +13,9 @@ namespace hub {
 
 class EventStream {
  public:
-  EventStream(std::uint32_t partition_count, std::uint64_t per_partition_max);
+  // A partition keeps at most so many events and so many bytes, and the newest in any case.
+  EventStream(std::uint32_t partition_count, std::uint64_t per_partition_max,
+              std::uint64_t bytes_per_partition_max);
 
   // Stable: the same device is always in the same partition.
   std::uint32_t partition_of(std::string_view device_id) const;
@@ -37,8 +39,11 @@ class EventStream {
     std::uint64_t next_sequence = 0;
     std::uint64_t next_offset = 0;
   };
+  bool is_over(const Partition& partition) const;
+
   std::vector<Partition> partitions_;
   std::uint64_t per_partition_max_;
+  std::uint64_t bytes_per_partition_max_;
 };
 
 }  // namespace hub

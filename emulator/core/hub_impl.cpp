@@ -12,7 +12,8 @@ Hub::Impl::Impl(Hub& owner, TimePoint start, bool is_durable)
       feedback(nobody, &feedback_queue_limits),
       batcher(&owner.config_.settings, start),
       events(owner.config_.settings.partition_count,
-             owner.config_.settings.events_per_partition_max) {}
+             owner.config_.settings.events_per_partition_max,
+             owner.config_.limits.event_bytes_per_partition_max) {}
 
 QueueLimits Hub::Impl::device_limits() const {
   const Settings& settings = hub.config_.settings;

@@ -125,6 +125,30 @@ TEST_CASE("D2C-01 who was created anew does not send as the one that was") {
   CHECK(t.telemetry({"d"}));
 }
 
+TEST_CASE("D2C-01 telemetry is bounded by its size, too, and the store is told what went") {
+  TestHub t({}, true);
+  t.create("d");
+  const std::size_t most = t.hub.limits().event_bytes_per_partition_max;
+  const std::string body(256 * 1024, 'b');
+  const std::size_t fit = most / (body.size() + 1);  // an offset is a byte more
+  for (std::size_t i = 0; i < fit; ++i) REQUIRE(t.telemetry({"d"}, body));
+  const auto kept = [&] {
+    std::vector<TelemetryPtr> all;
+    for (std::uint32_t p = 0; p < t.hub.partition_count(); ++p) {
+      for (auto& event : t.hub.read_events(p, 0, 10'000)) all.push_back(event);
+    }
+    return all;
+  };
+  CHECK(kept().size() == fit);
+  (void)t.hub.take_changes();
+  REQUIRE(t.telemetry({"d"}, body));
+  REQUIRE(kept().size() == fit);
+  CHECK(kept()[0]->sequence_number == 1);
+  const auto changes = t.hub.take_changes().first;
+  REQUIRE(changes.size() == 2);
+  CHECK(std::get<change::EventsTrimmed>(changes[1]).first_kept == 1);
+}
+
 TEST_CASE("the deadline waker fires when a deadline comes nearer, and only then") {
   TestHub t;
   int fired = 0;
