@@ -115,7 +115,7 @@ void Auditor::check_events(hub::Hub& hub, bool exact) {
   std::map<std::string, std::size_t> kept;
   for (std::uint32_t partition = 0; partition < hub.partition_count(); ++partition) {
     for (const auto& event : hub.read_events(partition, 0, std::numeric_limits<std::size_t>::max())) {
-      CHECK(event->content.body == std::to_string(kept[event->connection_device_id]++));
+      CHECK(event->content.body == std::to_string(kept[event->origin->device.text]++));
     }
   }
   for (const auto& [device, acknowledged] : events_) {
