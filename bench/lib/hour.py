@@ -148,7 +148,7 @@ def hour(lab):
             process.start()
         for row in range(1, ROWS + 1):
             figures = sample(hub, lab.data, lab.minutes * 60 / ROWS)
-            table.add(f"{lab.minutes * row / ROWS:g}", figures)
+            table.add(f"{lab.minutes * row / ROWS:.3g}", figures)
             if dead := [p for p in mine if not p.is_alive()] + [p.args for p in running if p.poll() is not None]:
                 raise RuntimeError(f"a client ended by itself: {dead}")
         for process in mine:
