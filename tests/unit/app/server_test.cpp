@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 
 #include <csignal>
+#include <semaphore>
 
 #include <sys/stat.h>
 
@@ -250,4 +251,37 @@ TEST_CASE("N-06 the hub's own timers run without traffic") {
   request.content.absolute_expiry = server.now() + std::chrono::milliseconds{50};
   REQUIRE(hub.send(std::move(request), server.now()));
   CHECK(woken.get_future().wait_for(std::chrono::seconds{10}) == std::future_status::ready);
+}
+
+TEST_CASE("C2D-46 the hub's own timers go on until nothing is due, as fast as the store takes it") {
+  constexpr int devices = 60, depth = 50;  // several shares, and more than waits for the store
+  const TemporaryFolder folder;
+  app::Config config = any_ports(folder);
+  config.data = folder.path() / "data";
+  config.settings = {{"feedback.window", "PT0.1S"}};
+  std::counting_semaphore<> woken{1};
+  Running server(config);
+  auto& hub = server->hub();
+  const hub::TimePoint expiry = server.now() + std::chrono::milliseconds{500};
+  for (int d = 0; d < devices; ++d) {
+    hub::DeviceSpec spec;
+    spec.id.text = "d" + std::to_string(d);
+    REQUIRE(hub.create_device(spec, server.now()));
+    for (int i = 0; i < depth; ++i) {
+      hub::Hub::SendRequest request;
+      request.device = spec.id;
+      request.ack = hub::Ack::full;
+      request.content.absolute_expiry = expiry;
+      REQUIRE(hub.send(std::move(request), server.now()));
+    }
+  }
+  auto feedback = hub.open_feedback([&] { woken.release(); }, server.now());
+  for (std::size_t records = 0; records < devices * depth;) {
+    woken.acquire();  // for ever, if a timer is forgotten: the watchdog ends that
+    while (const auto batch = feedback.receive(server.now())) {
+      records += boost::json::parse(batch->message->content.body).as_array().size();
+      REQUIRE(feedback.complete(batch->lock_token, server.now()));
+    }
+  }
+  CHECK(hub.metrics().c2d_messages_expired == devices * depth);
 }
