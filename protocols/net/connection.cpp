@@ -193,7 +193,8 @@ bool Connection::takes_input() const {
 void Connection::read(hub::TimePoint now) {
   std::size_t budget = service_->limits.read_bytes_per_turn;
   while (!waiting_for_input_ && takes_input() && budget > 0) {
-    const ReadResult result = stream_->read(thread_.scratch());
+    const auto scratch = thread_.scratch();
+    const ReadResult result = stream_->read(scratch.first(std::min(budget, scratch.size())));
     switch (result.status) {
       case IoStatus::ok:
         session_->on_bytes(result.bytes, now);

@@ -24,7 +24,7 @@ namespace net {
 // N-01: bounds and timeouts of a connection, all ours.
 struct ConnectionLimits {
   std::size_t connections_max = 100'000;
-  std::size_t read_bytes_per_turn = 128 * 1024;    // then the others have their turn
+  std::size_t read_bytes_per_turn = 16 * 1024;     // then the others have their turn
   std::size_t write_bytes_per_turn = 1024 * 1024;
   std::size_t output_bytes_max = 1024 * 1024;      // above it nothing more is read from this peer
   std::size_t websocket_message_bytes_max = 4 * 1024 * 1024;

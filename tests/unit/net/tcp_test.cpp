@@ -144,6 +144,21 @@ TEST_CASE("N-01 a client that never stops sending does not starve another") {
   flood.join();
 }
 
+TEST_CASE("N-01 no more is read in one turn than the bound says") {
+  std::atomic<std::size_t> read{0}, most{0};
+  TestServer server([&](HookSession& session) {
+    session.on_input = [&](HookSession& self, std::string_view bytes) {
+      most = std::max(most.load(), bytes.size());
+      if ((read += bytes.size()) == 5000) self.out = "all";
+    };
+  });
+  server.limits.read_bytes_per_turn = 1000;
+  TcpClient client(server.listen());
+  client.send(std::string(5000, 'x'));
+  CHECK(client.receive(3) == "all");
+  CHECK(most <= 1000);
+}
+
 TEST_CASE("N-06 the timer follows the session's deadline, earlier or later") {
   std::promise<hub::Duration> fired;
   TestServer server([&](HookSession& session) {
