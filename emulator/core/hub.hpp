@@ -73,6 +73,8 @@ class Receiver {
 
  private:
   friend class Hub;
+  template <class Then>
+  std::optional<Delivery> receive_then(TimePoint now, Then&& then);
   template <class Settle>
   Result<void> settle(TimePoint now, Settle&& settle);
   Receiver(Hub* hub, HolderId id) : hub_(hub), id_(id) {}

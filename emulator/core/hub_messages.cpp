@@ -137,7 +137,8 @@ Result<void> Hub::abandon(const QueueId& queue, const LockToken& token, TimePoin
 
 // ---- a receiver on a connection -----------------------------------------------------------------
 
-std::optional<Delivery> Receiver::receive(TimePoint now) {
+template <class Then>
+std::optional<Delivery> Receiver::receive_then(TimePoint now, Then&& then) {
   if (hub_ == nullptr) return std::nullopt;
   Hub::Guard guard(*hub_, now);
   auto& receiver = guard->receivers.find(id_)->second;
@@ -159,14 +160,22 @@ std::optional<Delivery> Receiver::receive(TimePoint now) {
     std::erase(state.receivers, id_);
     state.receivers.push_back(id_);
   }
-  guard->reschedule(state);
+  then(guard, state, *delivery, now);
   return delivery;
 }
 
+std::optional<Delivery> Receiver::receive(TimePoint now) {
+  return receive_then(now, [](Hub::Guard& guard, auto& state, const Delivery&, TimePoint) {
+    guard->reschedule(state);
+  });
+}
+
 std::optional<Delivery> Receiver::receive_and_complete(TimePoint now) {
-  auto delivery = receive(now);
-  if (delivery) (void)complete(delivery->lock_token, now);
-  return delivery;
+  return receive_then(
+      now, [this](Hub::Guard& guard, auto& state, const Delivery& delivery, TimePoint time) {
+        HUB_ASSERT(state.queue.complete(delivery.lock_token, id_, time));
+        guard->settle(state, time);
+      });
 }
 
 template <class Settle>

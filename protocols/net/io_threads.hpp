@@ -15,6 +15,9 @@ class IoThreads {
   // All outlive it. `count`: at least one.
   IoThreads(std::size_t count, hub::Clock& clock, hub::Log& log, hub::Metrics& metrics,
             CommitGate* gate = nullptr);
+  ~IoThreads() { close(); }
+  IoThreads(const IoThreads&) = delete;
+  IoThreads& operator=(const IoThreads&) = delete;
 
   IoThread& first() { return *threads_.front(); }
   IoThread& least_busy();
