@@ -187,6 +187,7 @@ IoStatus TlsStream::handshake() {
   ERR_clear_error();
   const int result = SSL_do_handshake(ssl_);
   if (result == 1) {
+    SSL_certs_clear(ssl_);  // its own list of our chain: there is no second handshake to show it in
     may_have_more_ = SSL_has_pending(ssl_) == 1;
     return IoStatus::ok;
   }
