@@ -93,11 +93,11 @@ PublishTopic classify_publish(std::string_view topic, const hub::DeviceId& devic
 
 FilterKind classify_filter(std::string_view filter, const hub::DeviceId& device) {
   if (names_other(filter, device)) return FilterKind::other_identity;
-  // The bag is one level and always different, so only a wildcard can stand in its place.
+  // The bag is one level and always different, so only a wildcard can stand in its place: no filter
+  // has a level with U+0000.
   const std::string any_message =
-      std::string(devices) + device.text + std::string(devicebound) + "x";
-  if (!device.is_module() && (filter.ends_with('#') || filter.ends_with('+')) &&
-      matches(filter, any_message)) {
+      std::string(devices) + device.text + std::string(devicebound) + '\0';
+  if (!device.is_module() && matches(filter, any_message)) {
     return FilterKind::devicebound;
   }
   constexpr std::array<std::string_view, 3> subtrees = {

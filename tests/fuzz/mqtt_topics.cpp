@@ -34,6 +34,8 @@ void check_topic(std::string_view topic) {
 
 void check_filter(std::string_view filter) {
   (void)mqtt::has_wildcard(filter);
+  // The codec lets nothing else through ([MQTT-1.5.3-1], [MQTT-1.5.3-2]).
+  if (!hub::is_valid_utf8(filter) || filter.find('\0') != filter.npos) return;
   if (!mqtt::is_valid_filter(filter)) return;
   const auto kind = mqtt::classify_filter(filter, device);
   if (kind == mqtt::FilterKind::devicebound) {

@@ -94,7 +94,8 @@ TEST_CASE("M-30 which filters enable delivery, M-61 which can never match") {
   for (const auto* filter :
        {"devices/dev1/messages/devicebound/#", "devices/+/messages/devicebound/#", "#",
         "devices/dev1/messages/#", "devices/dev1/#", "devices/#", "devices/dev1/messages/+/+",
-        "devices/dev1/messages/devicebound/+", "+/+/+/+/+", "+/#"}) {
+        "devices/dev1/messages/devicebound/+", "+/+/+/+/+", "+/#",
+        "devices/dev1/messages/devicebound/+/#"}) {
     CHECK(kind_of(filter) == FilterKind::devicebound);
   }
   for (const auto* filter : {"$iothub/twin/res/#", "$iothub/twin/PATCH/properties/desired/#",
@@ -104,7 +105,9 @@ TEST_CASE("M-30 which filters enable delivery, M-61 which can never match") {
   }
   for (const auto* filter :
        {"devices/dev1/messages/devicebound", "devices/dev1/messages/devicebound/",
-        "devices/dev1/messages/devicebound/x", "devices/dev1/modules/+/messages/devicebound/#",
+        "devices/dev1/messages/devicebound/x", "devices/dev1/messages/devicebound/x/#",
+        "devices/+/messages/devicebound/x/#", "devices/dev1/messages/devicebound/x/+",
+        "devices/dev1/modules/+/messages/devicebound/#",
         "devices/dev1/messages/events/#", "hello", "$SYS/#", "+", "devices/"}) {
     CHECK(kind_of(filter) == FilterKind::inert);
   }
