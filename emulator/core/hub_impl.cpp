@@ -62,11 +62,13 @@ void Hub::Impl::settle(QueueState& state, TimePoint now) {
   bool reported = false;
   for (const Outcome& outcome : state.queue.take_outcomes()) {
     if (outcome.kind == Outcome::Kind::returned) {
-      stage<change::DeliveryCountSet>(state.id, outcome.message->sequence_number,
-                                      outcome.delivery_count);
+      if (durable) {
+        stage(change::DeliveryCountSet{{state.id}, outcome.message->sequence_number,
+                                       outcome.delivery_count});
+      }
       continue;
     }
-    stage<change::MessageRemoved>(state.id, outcome.message->sequence_number);
+    if (durable) stage(change::MessageRemoved{{state.id}, outcome.message->sequence_number});
     if (is_feedback) continue;  // feedback produces no feedback (C2D-33)
     report(state, outcome);
     reported = true;

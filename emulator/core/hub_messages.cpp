@@ -73,7 +73,7 @@ Result<SequenceNumber> Hub::send(SendRequest request, TimePoint now) {
   ++state.last_sequence;
   guard->charge_quota(cost);
   ++metrics_.c2d_ingress_success;
-  guard->stage<change::MessageEnqueued>(state.id, message);
+  if (guard->durable) guard->stage(change::MessageEnqueued{{state.id}, message});
   state.queue.on_time(now);  // an expiry that has passed already: accepted and expired (C2D-23)
   guard->settle(state, now);
   return message->sequence_number;
