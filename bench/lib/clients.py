@@ -38,10 +38,13 @@ def length(size):
 class Mqtt:
     """One MQTT connection: connected when it is there."""
 
-    def __init__(self, port, device, packet=None):
+    def __init__(self, port, device, packet=None, tls=None):
+        """`tls`: an ssl.SSLContext."""
         self.device = device
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=HUB)
         self.socket.sendall(packet or connect_packet(device))
         if self.read(4)[:1] != b"\x20":
             raise RuntimeError(f"{device}: no CONNACK")
@@ -54,6 +57,16 @@ class Mqtt:
                 raise RuntimeError(f"{self.device}: the hub has closed the connection")
             data += more
         return data
+
+    def packet(self):
+        """-> the first byte and the body of the next one"""
+        kind, size, shift = self.read(1)[0], 0, 0
+        while True:
+            byte = self.read(1)[0]
+            size |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return kind, self.read(size)
 
     def publish(self, body=b"x" * 100, count=1):
         """Telemetry, QoS 1: back when it is acknowledged."""

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <unordered_set>
 #include <utility>
 
 namespace hub {
@@ -29,7 +30,7 @@ struct Hub::Impl {
         : QueueState(of.id, limits), identity(of) {}
     const DeviceIdentity& identity;        // the registry's: outlives this
     std::optional<MqttSessionState> mqtt_session;
-    Presence::State* presences = nullptr;    // live ones, the oldest first
+    Presence::State* presences = nullptr;  // live ones, the oldest first
     std::optional<TimePoint> connection_state_updated_time;
     std::optional<TimePoint> last_activity_time;
   };

@@ -129,8 +129,11 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
       if (hub_sends) {
         link = std::make_unique<Link>(*this, pn, next_id());
       } else {
-        link = std::make_unique<TelemetryLink>(*this, pn, next_id(), device,
-                                               grant->credential->principal);
+        auto origin = hub_.telemetry_origin(
+            device, std::string(hub::auth_method_of(grant->credential->principal)),
+            link_property(pn, "com.microsoft:model-id"), now_);  // C#
+        if (!origin) return origin.error();
+        link = std::make_unique<TelemetryLink>(*this, pn, next_id(), std::move(*origin));
       }
       break;
     case Kind::devicebound: {

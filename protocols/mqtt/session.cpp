@@ -26,8 +26,9 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 Session::Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, TimePoint now)
     : hub_(hub),
       peer_address_(std::move(peer.address)),
-      certificate_(peer.certificate ? std::make_unique<const hub::ClientCertificate>(*peer.certificate)
-                                    : nullptr),
+      certificate_(peer.certificate
+                       ? std::make_unique<hub::ClientCertificate>(std::move(*peer.certificate))
+                       : nullptr),
       waker_(std::move(waker)),
       now_(now),
       last_input_(now),

@@ -98,7 +98,7 @@ class Session : public protocols::Session {
 
   hub::Hub& hub_;
   std::string peer_address_;
-  std::unique_ptr<const hub::ClientCertificate> certificate_;  // until CONNECT
+  std::unique_ptr<hub::ClientCertificate> certificate_;  // until CONNECT
   hub::Waker waker_;
 
   State state_ = State::awaiting_connect;

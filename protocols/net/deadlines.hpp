@@ -39,15 +39,17 @@ class Deadlines {
   void set(Owner& owner, std::chrono::nanoseconds from_now);  // in place of an earlier one
 
  private:
+  struct Earlier {
+    bool operator()(const Owner& a, const Owner& b) const { return a.deadline < b.deadline; }
+  };
   void arm();
   void run();
 
   Timer timer_;
-  struct Earlier {
-    bool operator()(const Owner& a, const Owner& b) const { return a.deadline < b.deadline; }
-  };
   std::optional<SteadyTime> armed_for_;
-  boost::intrusive::multiset<Owner, boost::intrusive::compare<Earlier>, boost::intrusive::constant_time_size<false>> owners_;
+  boost::intrusive::multiset<Owner, boost::intrusive::compare<Earlier>,
+                             boost::intrusive::constant_time_size<false>>
+      owners_;
 };
 
 }  // namespace net

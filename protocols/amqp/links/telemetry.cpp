@@ -1,7 +1,6 @@
 #include "protocols/amqp/links/telemetry.hpp"
 
 #include "protocols/amqp/connection.hpp"
-#include "protocols/amqp/link_properties.hpp"
 #include "protocols/amqp/message_map.hpp"
 
 namespace amqp {
@@ -13,13 +12,6 @@ std::string text_or_empty(std::optional<std::string_view> text) {
 }
 
 }  // namespace
-
-TelemetryLink::TelemetryLink(Connection& connection, pn_link_t* pn, WakeId id,
-                             const hub::DeviceId& from, const hub::Principal& principal)
-    : Link(connection, pn, id),
-      from_(from),
-      auth_method_(hub::auth_method_of(principal)),
-      model_id_(link_property(pn, "com.microsoft:model-id")) {}  // C#
 
 void TelemetryLink::on_message(pn_delivery_t* delivery, std::string_view payload) {
   const auto taken = connection_.message_format() == FrameGuard::batch_format
@@ -35,12 +27,8 @@ void TelemetryLink::on_message(pn_delivery_t* delivery, std::string_view payload
   reject(delivery, to_wire(taken.error()));
 }
 
-hub::Result<std::shared_ptr<hub::TelemetryMessage>> TelemetryLink::read(const Sections& sections) {
-  if (!origin_) {
-    auto origin = connection_.hub().telemetry_origin(from_, auth_method_, model_id_, connection_.now());
-    if (!origin) return origin.error();
-    origin_ = std::move(*origin);
-  }
+hub::Result<std::shared_ptr<hub::TelemetryMessage>> TelemetryLink::read(
+    const Sections& sections) const {
   auto incoming = read_message(sections, Direction::device_to_cloud);
   if (!incoming) return incoming.error();
   auto message = std::make_shared<hub::TelemetryMessage>();

@@ -8,21 +8,18 @@ namespace amqp {
 
 class TelemetryLink : public Link {
  public:
-  TelemetryLink(Connection& connection, pn_link_t* pn, WakeId id, const hub::DeviceId& device,
-                const hub::Principal& principal);
+  TelemetryLink(Connection& connection, pn_link_t* pn, WakeId id, hub::TelemetryOriginPtr origin)
+      : Link(connection, pn, id), origin_(std::move(origin)) {}
 
   int credit() const override { return 1000; }
   void on_message(pn_delivery_t* delivery, std::string_view payload) override;
 
  private:
-  hub::Result<std::shared_ptr<hub::TelemetryMessage>> read(const Sections& sections);
+  hub::Result<std::shared_ptr<hub::TelemetryMessage>> read(const Sections& sections) const;
   hub::Result<void> take_one(std::string_view payload);
   hub::Result<void> take_batch(std::string_view payload);
 
-  const hub::DeviceId from_;
-  const std::string auth_method_;
-  const std::string model_id_;
-  hub::TelemetryOriginPtr origin_;  // from the first message on
+  const hub::TelemetryOriginPtr origin_;
 };
 
 }  // namespace amqp
