@@ -148,12 +148,10 @@ struct Server::Impl {
     });
     const net::ServerCertificates pem{certificates.rsa_chain, certificates.rsa_key,
                                       certificates.ecdsa_chain, certificates.ecdsa_key};
-    tls = starting(1, "--tls-dir", [&] { return std::make_shared<const net::TlsContext>(pem); });
-    if (!config.device_cas.empty()) {
-      tls = starting(2, "--device-ca", [&] {
-        return std::make_shared<const net::TlsContext>(pem, read_device_cas(config.device_cas));
-      });
-    }
+    const bool with_cas = !config.device_cas.empty();
+    tls = starting(with_cas ? 2 : 1, with_cas ? "--device-ca" : "TLS", [&] {
+      return std::make_shared<const net::TlsContext>(pem, read_device_cas(config.device_cas));
+    });
     if (certificates.renewed) {
       log.info("server certificate written", {{"folder", certificates.ca_path.parent_path().string()}});
     }

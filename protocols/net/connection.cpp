@@ -335,8 +335,7 @@ void Connection::finish() {
   state_ = State::gone;
   stream_->close();
   forget_deadline();
-  ConnectionHook::unlink();
-  thread_.count_closed();
+  thread_.remove(*this);
   thread_.metrics().connections_open.fetch_sub(1, std::memory_order_relaxed);
   self_.reset();  // the caller, or the handler it is in, still holds one
 }

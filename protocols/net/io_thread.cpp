@@ -5,6 +5,17 @@ namespace net {
 IoThread::IoThread(hub::Clock& clock, hub::Log& log, hub::Metrics& metrics, CommitGate* gate)
     : clock_(clock), log_(log), metrics_(metrics), gate_(gate), scratch_(new char[scratch_size]) {}
 
+void IoThread::add(ConnectionHook& connection) {
+  connections_.push_back(connection);
+  heap_trim_.note();
+}
+
+void IoThread::remove(ConnectionHook& connection) {
+  connection.unlink();
+  open_.fetch_sub(1, std::memory_order_relaxed);
+  heap_trim_.note();
+}
+
 template <class Action>
 void IoThread::for_each(Action action) {
   for (auto it = connections_.begin(); it != connections_.end();) {

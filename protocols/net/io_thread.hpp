@@ -7,6 +7,7 @@
 #include "emulator/core/time.hpp"
 #include "protocols/net/commit_gate.hpp"
 #include "protocols/net/deadlines.hpp"
+#include "protocols/net/heap_trim.hpp"
 #include "protocols/net/poller.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -62,11 +63,11 @@ class IoThread {
   // For one read or one write, until the handler returns.
   std::span<char> scratch() { return {scratch_.get(), scratch_size}; }
 
-  void add(ConnectionHook& connection) { connections_.push_back(connection); }
+  void add(ConnectionHook& connection);
   // Counted from when it is accepted, on whichever thread, to its end.
   std::size_t connection_count() const { return open_.load(std::memory_order_relaxed); }
   void count_open() { open_.fetch_add(1, std::memory_order_relaxed); }
-  void count_closed() { open_.fetch_sub(1, std::memory_order_relaxed); }
+  void remove(ConnectionHook& connection);
   void shut_down_all();  // on its own thread
   // Ends what is left of its connections. Not while context().run() is.
   void close();
@@ -80,6 +81,7 @@ class IoThread {
   asio::io_context context_{1};
   Poller poller_{context_};
   Deadlines deadlines_{executor()};
+  HeapTrim heap_trim_{deadlines_};
   hub::Clock& clock_;
   hub::Log& log_;
   hub::Metrics& metrics_;

@@ -8,7 +8,6 @@
 #include "protocols/net/stream.hpp"
 
 #include <memory>
-#include <mutex>
 #include <string>
 
 struct ssl_st;
@@ -17,7 +16,8 @@ struct x509_store_st;
 
 namespace net {
 
-// PEM texts. The client's offer decides between the two (contract.md 6).
+// PEM texts, found good by whoever gives them: they are taken apart when the first client wants them,
+// which is later than the start. The client's offer decides between the two (contract.md 6).
 struct ServerCertificates {
   std::string rsa_chain, rsa_key;
   std::string ecdsa_chain, ecdsa_key;
@@ -37,14 +37,10 @@ class TlsContext {
   bool trusts_peer_of(const ssl_st* ssl) const;
 
  private:
-  struct Pair;
+  class Pair;
   static int choose_certificate(ssl_st* ssl, void* self);
-  const Pair& rsa() const;
 
-  // Taken apart when the first client wants it: most do not, and it was a good part of the start.
-  const std::string rsa_chain_, rsa_key_;
-  mutable std::once_flag rsa_once_;
-  mutable std::unique_ptr<const Pair> rsa_;
+  std::unique_ptr<const Pair> ecdsa_, rsa_;
   ssl_ctx_st* context_;
   x509_store_st* device_cas_;
 };
