@@ -43,7 +43,7 @@ std::string_view name_of(hub::LogLevel level) {
 }
 
 std::string quoted_if_needed(std::string_view value) {
-  const bool plain = !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
+  const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
     return static_cast<unsigned char>(c) > ' ' && c != '"' && c != '\x7f';
   });
   return plain ? std::string(value) : boost::json::serialize(boost::json::string_view(value));
@@ -81,6 +81,7 @@ void SpdlogLog::write(hub::LogLevel level, std::string_view event,
     line.resize(6, ' ');
     line += event;
     for (const auto& [key, value] : fields) {
+      if (value.empty()) continue;  // JSON keeps its keys, for whoever parses it
       line.append(" ").append(key).append("=").append(quoted_if_needed(value));
     }
   }

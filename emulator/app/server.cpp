@@ -150,7 +150,7 @@ struct Server::Impl {
                                       certificates.ecdsa_chain, certificates.ecdsa_key};
     const bool with_cas = !config.device_cas.empty();
     tls = starting(with_cas ? 2 : 1, with_cas ? "--device-ca" : "TLS", [&] {
-      return std::make_shared<const net::TlsContext>(pem, read_device_cas(config.device_cas));
+      return std::make_unique<const net::TlsContext>(pem, read_device_cas(config.device_cas));
     });
     if (certificates.renewed) {
       log.info("server certificate written", {{"folder", certificates.ca_path.parent_path().string()}});
@@ -160,9 +160,9 @@ struct Server::Impl {
   }
 
   void open_listeners() {
-    open("mqtts", "mqtt", config.mqtts_port, config.listen, tls);
-    open("amqps", "amqp", config.amqps_port, config.listen, tls);
-    open("https", "http", config.https_port, config.listen, tls);
+    open("mqtts", "mqtt", config.mqtts_port, config.listen, tls.get());
+    open("amqps", "amqp", config.amqps_port, config.listen, tls.get());
+    open("https", "http", config.https_port, config.listen, tls.get());
     open("mqtt", "mqtt", config.mqtt_port, config.listen, nullptr);
     open("amqp", "amqp", config.amqp_port, config.listen, nullptr);
     open("http", "http", config.http_port, config.listen, nullptr);
@@ -170,7 +170,7 @@ struct Server::Impl {
   }
 
   void open(const std::string& name, const std::string& protocol, Port port,
-            const std::string& address, std::shared_ptr<const net::TlsContext> context) {
+            const std::string& address, const net::TlsContext* context) {
     if (!port) return;
     auto service = std::make_shared<const net::Service>(net::Service{
         protocol,
@@ -250,7 +250,7 @@ struct Server::Impl {
   std::unique_ptr<hub::Store> store;
   std::optional<hub::Hub> hub;
   std::unique_ptr<Committer> committer;
-  std::shared_ptr<const net::TlsContext> tls;
+  std::unique_ptr<const net::TlsContext> tls;
   std::optional<ControlSources> control;
   std::unique_ptr<net::IoThreads> threads;
   std::unique_ptr<HubTimer> hub_timer;

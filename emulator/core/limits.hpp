@@ -29,7 +29,7 @@ struct Limits {
   Duration http_lock_timeout_min = std::chrono::seconds{1};    // U8
   Duration http_lock_timeout_max = std::chrono::seconds{300};  // U8
   Duration keep_alive_max = std::chrono::seconds{1767};        // M-18
-  std::size_t mqtt_packet_bytes_max = 262'144;      // spec/mqtt.md 2.1
+  std::uint32_t mqtt_packet_bytes_max = 262'144;      // spec/mqtt.md 2.1
   std::size_t property_count_max = 1000;            // ours: a bound on every loop
 };
 

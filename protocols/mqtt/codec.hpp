@@ -50,7 +50,7 @@ std::string_view to_text(DecodeError error);  // for the log
 // kept, at most `packet_bytes_max` bytes of it. After an error the decoder is of no further use.
 class Decoder {
  public:
-  explicit Decoder(std::size_t packet_bytes_max) : packet_bytes_max_(packet_bytes_max) {}
+  explicit Decoder(std::uint32_t packet_bytes_max) : packet_bytes_max_(packet_bytes_max) {}
 
   enum class Status : std::uint8_t { packet, need_more, error };
   // Takes bytes from the front of `input`. Views in `packet` hold until the next call, and no
@@ -62,8 +62,8 @@ class Decoder {
   Status frame_size(std::string_view bytes, std::size_t& size);
   Status decode(std::string_view whole, Packet& packet);
 
-  std::size_t packet_bytes_max_;
   std::string partial_;
+  const std::uint32_t packet_bytes_max_;
   bool partial_delivered_ = false;
   DecodeError error_ = DecodeError::unknown_packet_type;
 };

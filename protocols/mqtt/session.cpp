@@ -137,7 +137,7 @@ bool Session::may_go_on(TimePoint now) {
     close(hub::LogLevel::warn, to_text(*reason), now);
     return false;
   }
-  if (token_deadline_ && now >= *token_deadline_) {
+  if (now >= token_deadline_) {
     close(hub::LogLevel::warn, "the token expired", now);
     return false;
   }
@@ -196,8 +196,7 @@ bool Session::wants_input() const { return output_size() < output_bytes_max; }
 
 std::optional<TimePoint> Session::next_deadline() const {
   if (state_ == State::closed) return std::nullopt;
-  TimePoint next = last_input_ + input_timeout_;
-  if (token_deadline_) next = std::min(next, *token_deadline_);
+  TimePoint next = std::min(last_input_ + input_timeout_, token_deadline_);
   if (const auto lost = in_flight_.next_lost(now_)) next = std::min(next, *lost);
   if (output_held_up_ && wants_input()) next = std::min(next, now_);  // go on delivering at once
   return next;

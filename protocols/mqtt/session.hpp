@@ -38,9 +38,10 @@ class Session : public protocols::Session {
  private:
   enum class State : std::uint8_t { awaiting_connect, connected, closed };
 
-  // What few devices give with CONNECT.
+  // What few devices have.
   struct Extras {
     std::string model_id;
+    std::uint64_t reported_version = 1;  // of the twin
     // What is published as telemetry when the connection ends without DISCONNECT (2.9).
     struct Will {
       std::string bag;
@@ -110,7 +111,7 @@ class Session : public protocols::Session {
   TimePoint now_;                  // of the latest event
   TimePoint last_input_;
   hub::Duration input_timeout_;    // until CONNECT, then the keep-alive
-  std::optional<TimePoint> token_deadline_;
+  TimePoint token_deadline_ = TimePoint::max();
 
   Decoder decoder_;
   std::string output_;
@@ -121,7 +122,6 @@ class Session : public protocols::Session {
   hub::TelemetryOriginPtr origin_;  // from the first telemetry on
   std::unique_ptr<Extras> extras_;
   hub::MqttSessionState subscriptions_;
-  std::uint64_t reported_version_ = 1;
 
   hub::Presence presence_;
   hub::Receiver receiver_;

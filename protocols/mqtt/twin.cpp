@@ -37,7 +37,7 @@ void Session::on_twin_get(std::string_view request_id, TimePoint now) {
   }
   answer(twin_response_topic(status_ok, request_id),
          R"({"desired":{"$version":1},"reported":{"$version":)" +
-             std::to_string(reported_version_) + "}}");
+             std::to_string(extras_ ? extras_->reported_version : 1) + "}}");
 }
 
 void Session::on_twin_patch(std::string_view request_id, std::string_view patch, TimePoint now) {
@@ -49,8 +49,8 @@ void Session::on_twin_patch(std::string_view request_id, std::string_view patch,
   if (const auto admitted = hub_.admit(hub::Operation::twin_update, 1, now); !admitted) {
     return answer(twin_response_topic(status_throttled, request_id), error_body(admitted.error()));
   }
-  ++reported_version_;
-  answer(twin_response_topic(status_no_content, request_id, reported_version_), {});
+  const std::uint64_t version = ++extras().reported_version;
+  answer(twin_response_topic(status_no_content, request_id, version), {});
 }
 
 // M-50: QoS 0 whatever was granted, never RETAIN or DUP, dropped when nobody subscribes.

@@ -111,9 +111,9 @@ void Connection::on_woken(bool by_hub) {
 
 void Connection::on_deadline() {
   const auto keep = shared_from_this();
-  armed_for_.reset();
+  armed_for_ = never;
   const hub::TimePoint now = thread_.clock().now();
-  if (own_deadline_ && now >= *own_deadline_) {
+  if (now >= own_deadline_) {
     switch (state_) {
       case State::handshaking:
         return lose(now, "the handshake took too long");
@@ -172,7 +172,7 @@ void Connection::shake_hands(hub::TimePoint now) {
       return lose(now, reason);
     }
   }
-  own_deadline_.reset();
+  own_deadline_ = never;
   if (!session_ && !make_session(service_->protocol, now)) return;
   state_ = State::open;
   settle(now);
@@ -239,7 +239,7 @@ void Connection::flush(hub::TimePoint now) {
   while (!waiting_for_room_) {
     const std::string_view output = session_->output();
     if (output.empty()) {
-      own_deadline_.reset();
+      own_deadline_ = never;
       return;
     }
     if (!may_leave()) return;
@@ -249,7 +249,7 @@ void Connection::flush(hub::TimePoint now) {
       session_->consume_output(result.size);
       gated_bytes_ -= result.size;
       budget -= result.size;
-      own_deadline_.reset();
+      own_deadline_ = never;
     }
     switch (result.status) {
       case IoStatus::ok:
@@ -258,7 +258,7 @@ void Connection::flush(hub::TimePoint now) {
         wait_for_room();
         [[fallthrough]];
       case IoStatus::want_read:  // TLS: tried again after the next read
-        if (!own_deadline_) own_deadline_ = now + service_->limits.stall_timeout;
+        if (own_deadline_ == never) own_deadline_ = now + service_->limits.stall_timeout;
         return;
       case IoStatus::closed:
       case IoStatus::failed:
@@ -359,14 +359,11 @@ void Connection::post_turn() {
 }
 
 void Connection::arm(hub::TimePoint now) {
-  std::optional<hub::TimePoint> due = own_deadline_;
-  if (session_) {
-    const auto wanted = session_->next_deadline();
-    if (wanted && (!due || *wanted < *due)) due = wanted;
-  }
+  hub::TimePoint due = own_deadline_;
+  if (session_) due = std::min(due, session_->next_deadline().value_or(never));
   // A deadline that has moved back costs nothing: on_deadline() finds that out.
-  if (!due || (armed_for_ && *armed_for_ <= *due)) return;
-  const auto wait = std::clamp<hub::Duration>(*due - now, hub::Duration{0}, std::chrono::hours{1});
+  if (armed_for_ <= due) return;
+  const auto wait = std::clamp<hub::Duration>(due - now, hub::Duration{0}, std::chrono::hours{1});
   armed_for_ = now + wait;
   thread_.deadlines().set(*this, wait);
 }

@@ -13,7 +13,6 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -82,8 +81,9 @@ class Connection final : public StreamOwner,
   std::unique_ptr<protocols::Upgrade> upgrade_;
   std::shared_ptr<WakeTarget> wake_;
   std::shared_ptr<Connection> self_;  // until it is gone
-  std::optional<hub::TimePoint> armed_for_;
-  std::optional<hub::TimePoint> own_deadline_;  // of the handshake, of a stalled write, of closing
+  static constexpr hub::TimePoint never = hub::TimePoint::max();
+  hub::TimePoint armed_for_ = never;
+  hub::TimePoint own_deadline_ = never;  // of the handshake, of a stalled write, of closing
   // The first gated_bytes_ of the output may leave when gated_sequence_ is committed. One mark at a
   // time: were it moved with each new output, a busy hub's commits would never catch up with it.
   std::size_t gated_bytes_ = 0;

@@ -27,11 +27,10 @@ constexpr int accepts_per_turn = 64;  // then the connections have theirs
 
 class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
  public:
-  Acceptor(IoThreads& threads, std::shared_ptr<const TlsContext> tls,
-           std::shared_ptr<const Service> service)
+  Acceptor(IoThreads& threads, const TlsContext* tls, std::shared_ptr<const Service> service)
       : threads_(threads),
         log_(threads.first().log()),
-        tls_(std::move(tls)),
+        tls_(tls),
         service_(std::move(service)),
         acceptor_(threads.first().executor()),
         pause_(threads.first().executor()) {}
@@ -104,8 +103,8 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
     IoThread& thread = threads_.least_busy();
     thread.count_open();
     std::shared_ptr<Stream> stream;
-    if (tls_) {
-      stream = std::make_shared<TlsStream>(thread.poller(), descriptor, peer, tls_);
+    if (tls_ != nullptr) {
+      stream = std::make_shared<TlsStream>(thread.poller(), descriptor, peer, *tls_);
     } else {
       stream = std::make_shared<TcpStream>(thread.poller(), descriptor, peer);
     }
@@ -131,7 +130,7 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
 
   IoThreads& threads_;
   hub::Log& log_;
-  std::shared_ptr<const TlsContext> tls_;
+  const TlsContext* tls_;
   std::shared_ptr<const Service> service_;
   asio::basic_socket_acceptor<tcp, Executor> acceptor_;
   Timer pause_;

@@ -16,7 +16,7 @@ namespace net {
 struct ListenerOptions {
   std::string address = "127.0.0.1";  // an IP address, or localhost
   std::uint16_t port = 0;             // 0: any that is free
-  std::shared_ptr<const TlsContext> tls;  // nullptr: plain
+  const TlsContext* tls = nullptr;    // nullptr: plain; else it outlives every connection
   std::shared_ptr<const Service> service;
 };
 

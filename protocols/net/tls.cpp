@@ -181,10 +181,10 @@ bool TlsContext::trusts_peer_of(const SSL* ssl) const {
 }
 
 TlsStream::TlsStream(Poller& poller, int descriptor, const asio::ip::tcp::endpoint& peer,
-                     std::shared_ptr<const TlsContext> context)
+                     const TlsContext& context)
     : SocketStream(poller, descriptor, peer),
-      context_(std::move(context)),
-      ssl_(SSL_new(context_->native())) {
+      context_(context),
+      ssl_(SSL_new(context.native())) {
   HUB_ASSERT(ssl_ != nullptr);
   SSL_set_fd(ssl_, socket_.descriptor());
   SSL_set_accept_state(ssl_);
@@ -257,7 +257,7 @@ protocols::PeerInfo TlsStream::peer() const {
   if (const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name)) peer.server_name = name;
   if (X509* certificate = SSL_get0_peer_certificate(ssl_)) {
     peer.certificate = read_client_certificate(certificate);
-    peer.certificate->chain_trusted = context_->trusts_peer_of(ssl_);
+    peer.certificate->chain_trusted = context_.trusts_peer_of(ssl_);
     ERR_clear_error();
   }
   return peer;

@@ -47,8 +47,9 @@ class TlsContext {
 
 class TlsStream final : public SocketStream {
  public:
+  // `context` outlives it.
   TlsStream(Poller& poller, int descriptor, const asio::ip::tcp::endpoint& peer,
-            std::shared_ptr<const TlsContext> context);
+            const TlsContext& context);
   ~TlsStream() override;
 
   IoStatus handshake() override;
@@ -61,9 +62,9 @@ class TlsStream final : public SocketStream {
  private:
   IoStatus status_of(int result);
 
-  std::shared_ptr<const TlsContext> context_;
-  ssl_st* ssl_;
   bool may_have_more_ = false;
+  const TlsContext& context_;
+  ssl_st* ssl_;
 };
 
 }  // namespace net

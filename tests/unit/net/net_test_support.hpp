@@ -211,10 +211,9 @@ class TestServer {
   std::string device_cas;
 
   std::uint16_t listen(bool tls = false, const std::string& address = "127.0.0.1") {
-    std::shared_ptr<const net::TlsContext> context;
-    if (tls) {
+    if (tls && !tls_) {
       const auto& c = test_certificates();
-      context = std::make_shared<const net::TlsContext>(
+      tls_ = std::make_unique<const net::TlsContext>(
           net::ServerCertificates{c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key}, device_cas);
     }
     auto service = std::make_shared<const net::Service>(net::Service{
@@ -232,7 +231,7 @@ class TestServer {
         },
         limits});
     listeners_.push_back(std::make_unique<net::Listener>(
-        threads_, net::ListenerOptions{address, 0, context, service}));
+        threads_, net::ListenerOptions{address, 0, tls ? tls_.get() : nullptr, service}));
     listeners_.back()->start();
     const auto port = listeners_.back()->port();
     if (!runner_.joinable()) {
@@ -278,6 +277,7 @@ class TestServer {
   app::SystemClock clock_;
   CollectingLog log_;
   hub::Metrics metrics_;
+  std::unique_ptr<const net::TlsContext> tls_;
   net::IoThreads threads_;
   Setup setup_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
