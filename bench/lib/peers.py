@@ -42,6 +42,8 @@ class Peer:
         return ["taskset", "-c", core, *self.command]
 
     def start(self, core, work):
+        for port in filter(listening, self.ports.values()):
+            sys.exit(f"{self.name} needs port {port}, which another program has")
         self.before()
         log = open(os.path.join(work, f"{self.name}.log"), "w", encoding="utf-8")
         process = subprocess.Popen(self.pinned(core), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
