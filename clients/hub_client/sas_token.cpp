@@ -4,6 +4,7 @@
 #include "clients/hub_client/error.hpp"
 
 #include <charconv>
+#include <cstdint>
 
 namespace iothub {
 namespace {
@@ -12,11 +13,11 @@ namespace {
 TimePoint expiry_of(std::string_view token) {
   const auto at = token.find("se=");
   if (at != std::string_view::npos && (at == 0 || token[at - 1] == '&' || token[at - 1] == ' ')) {
-    long long seconds = 0;
+    std::uint64_t seconds = 0;
     const auto rest = token.substr(at + 3);
     const auto read = std::from_chars(rest.data(), rest.data() + rest.size(), seconds);
     if (read.ec == std::errc{} && seconds < 100'000'000'000) {
-      return TimePoint{std::chrono::seconds{seconds}};
+      return TimePoint{std::chrono::seconds{static_cast<std::int64_t>(seconds)}};
     }
   }
   return TimePoint::max();

@@ -51,6 +51,14 @@ TEST_CASE("a token made elsewhere is used as it is, until its own expiry") {
   CHECK(token.expires_at == TimePoint{5'000s});
 }
 
+TEST_CASE("a token whose expiry is no time is taken to last: the hub will judge") {
+  for (const char* se : {"-1", "-134836310148149703", "100000000000", "99999999999999999999", "x", ""}) {
+    const auto cs = ConnectionString::parse(
+        "HostName=h;DeviceId=d;SharedAccessSignature=SharedAccessSignature sr=h&sig=x&se=" + std::string(se));
+    CHECK_MESSAGE(make_sas_token(cs, TimePoint{1'000s}, 1h).expires_at == TimePoint::max(), se);
+  }
+}
+
 TEST_CASE("without a key there is no token, and the error says what is missing") {
   const auto cs = ConnectionString::parse("HostName=h;DeviceId=d");
   CHECK_THROWS_WITH_AS(make_sas_token(cs, TimePoint{}, 1h),
