@@ -77,7 +77,6 @@ struct Server::Impl {
 
   void start() {
     make_hub();
-    make_certificates();
     threads = std::make_unique<net::IoThreads>(config.threads, clock, log, hub->metrics(),
                                                committer.get());
     hub_timer = std::make_unique<HubTimer>(*hub, threads->first());
@@ -87,14 +86,16 @@ struct Server::Impl {
       if (!error) threads->stop();
     });
     if (committer) committer->start();
+    // Before what takes its time: a client that comes early waits for it, and is not refused.
     open_listeners();
+    make_certificates();
     starting(2, "--seed", [this] { seed_devices(*hub, seed.devices, clock.now()); });
-    for (const auto& [name, listener] : listeners) listener->start();
+    for (const auto& front : fronts) front.listener->start(front.tls ? tls.get() : nullptr);
     fill_report();
   }
 
   void end() {
-    listeners.clear();
+    fronts.clear();
     if (threads) threads->close();  // the sessions end, and may stage their last changes
     committer.reset();              // which are stored here
     hub_timer.reset();
@@ -148,8 +149,7 @@ struct Server::Impl {
     });
     const net::ServerCertificates pem{certificates.rsa_chain, certificates.rsa_key,
                                       certificates.ecdsa_chain, certificates.ecdsa_key};
-    const bool with_cas = !config.device_cas.empty();
-    tls = starting(with_cas ? 2 : 1, with_cas ? "--device-ca" : "TLS", [&] {
+    tls = starting(2, "--device-ca", [&] {
       return std::make_unique<const net::TlsContext>(pem, read_device_cas(config.device_cas));
     });
     if (certificates.renewed) {
@@ -160,17 +160,17 @@ struct Server::Impl {
   }
 
   void open_listeners() {
-    open("mqtts", "mqtt", config.mqtts_port, config.listen, tls.get());
-    open("amqps", "amqp", config.amqps_port, config.listen, tls.get());
-    open("https", "http", config.https_port, config.listen, tls.get());
-    open("mqtt", "mqtt", config.mqtt_port, config.listen, nullptr);
-    open("amqp", "amqp", config.amqp_port, config.listen, nullptr);
-    open("http", "http", config.http_port, config.listen, nullptr);
-    open("control", "control", config.control_port, config.control_listen, nullptr);
+    open("mqtts", "mqtt", config.mqtts_port, config.listen, true);
+    open("amqps", "amqp", config.amqps_port, config.listen, true);
+    open("https", "http", config.https_port, config.listen, true);
+    open("mqtt", "mqtt", config.mqtt_port, config.listen, false);
+    open("amqp", "amqp", config.amqp_port, config.listen, false);
+    open("http", "http", config.http_port, config.listen, false);
+    open("control", "control", config.control_port, config.control_listen, false);
   }
 
   void open(const std::string& name, const std::string& protocol, Port port,
-            const std::string& address, const net::TlsContext* context) {
+            const std::string& address, bool with_tls) {
     if (!port) return;
     auto service = std::make_shared<const net::Service>(net::Service{
         protocol,
@@ -181,8 +181,8 @@ struct Server::Impl {
         },
         {}});
     const auto listen = [&](std::uint16_t number) {
-      listeners.emplace_back(name, std::make_unique<net::Listener>(
-                                       *threads, net::ListenerOptions{address, number, context, service}));
+      fronts.push_back({name, with_tls, std::make_unique<net::Listener>(
+                                            *threads, net::ListenerOptions{address, number, service})});
     };
     const auto fail = [&](std::uint16_t number, const std::string& reason) {
       throw StartError(1, "port " + std::to_string(number) + " on " + address + ": " + reason +
@@ -213,15 +213,15 @@ struct Server::Impl {
         report.connection_string = policy_connection_string(hub->host_name(), policy);
       }
     }
-    for (const auto& [name, listener] : listeners) report.ports.emplace_back(name, listener->port());
+    for (const auto& front : fronts) report.ports.emplace_back(front.name, front.listener->port());
     report.devices = device_connection_strings(*hub, ready_file_devices_max, clock.now());
   }
 
   std::vector<std::string> not_ready() const {
     if (stopping) return {"shutting down"};
     std::vector<std::string> missing;
-    for (const auto& [name, listener] : listeners) {
-      if (!listener->accepting()) missing.push_back("listener " + name + " does not accept");
+    for (const auto& front : fronts) {
+      if (!front.listener->accepting()) missing.push_back("listener " + front.name + " does not accept");
     }
     return missing;
   }
@@ -235,7 +235,7 @@ struct Server::Impl {
 
   void say_goodbye() {
     log.info("stopping", {{"connections", std::to_string(threads->connection_count())}});
-    for (const auto& [name, listener] : listeners) listener->stop();
+    for (const auto& front : fronts) front.listener->stop();
     threads->say_goodbye(std::chrono::steady_clock::now() + goodbye_time);
     if (const std::size_t left = threads->connection_count(); left > 0) {
       log.warn("not every connection closed in time", {{"connections", std::to_string(left)}});
@@ -255,7 +255,12 @@ struct Server::Impl {
   std::unique_ptr<net::IoThreads> threads;
   std::unique_ptr<HubTimer> hub_timer;
   std::optional<boost::asio::signal_set> signals;
-  std::vector<std::pair<std::string, std::unique_ptr<net::Listener>>> listeners;
+  struct Front {
+    std::string name;
+    bool tls;
+    std::unique_ptr<net::Listener> listener;
+  };
+  std::vector<Front> fronts;
   StartReport report;
   std::atomic<bool> failed{false};
   std::atomic<bool> stopping{false};

@@ -27,10 +27,9 @@ constexpr int accepts_per_turn = 64;  // then the connections have theirs
 
 class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
  public:
-  Acceptor(IoThreads& threads, const TlsContext* tls, std::shared_ptr<const Service> service)
+  Acceptor(IoThreads& threads, std::shared_ptr<const Service> service)
       : threads_(threads),
         log_(threads.first().log()),
-        tls_(tls),
         service_(std::move(service)),
         acceptor_(threads.first().executor()),
         pause_(threads.first().executor()) {}
@@ -51,6 +50,11 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
 
   std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
   bool accepting() const { return accepting_; }
+
+  void start(const TlsContext* tls) {
+    tls_ = tls;
+    accept();
+  }
 
   void accept() {
     accepting_ = true;
@@ -130,7 +134,7 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
 
   IoThreads& threads_;
   hub::Log& log_;
-  const TlsContext* tls_;
+  const TlsContext* tls_ = nullptr;
   std::shared_ptr<const Service> service_;
   asio::basic_socket_acceptor<tcp, Executor> acceptor_;
   Timer pause_;
@@ -140,7 +144,7 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
 
 Listener::Listener(IoThreads& threads, ListenerOptions options) {
   const auto bind = [&](const asio::ip::address& address, std::uint16_t port) {
-    auto acceptor = std::make_shared<Acceptor>(threads, options.tls, options.service);
+    auto acceptor = std::make_shared<Acceptor>(threads, options.service);
     acceptor->bind({address, port});
     acceptors_.push_back(acceptor);
     return acceptor->port();
@@ -170,8 +174,8 @@ Listener::Listener(IoThreads& threads, ListenerOptions options) {
 
 Listener::~Listener() { stop(); }
 
-void Listener::start() {
-  for (const auto& acceptor : acceptors_) acceptor->accept();
+void Listener::start(const TlsContext* tls) {
+  for (const auto& acceptor : acceptors_) acceptor->start(tls);
 }
 
 void Listener::stop() {

@@ -16,20 +16,21 @@ namespace net {
 struct ListenerOptions {
   std::string address = "127.0.0.1";  // an IP address, or localhost
   std::uint16_t port = 0;             // 0: any that is free
-  const TlsContext* tls = nullptr;    // nullptr: plain; else it outlives every connection
   std::shared_ptr<const Service> service;
 };
 
 class Listener {
  public:
-  // Binds and listens; connections queue up in the kernel until start().
+  // Binds and listens; connections queue up in the kernel until start(), so that nobody is refused
+  // while what they need is made.
   // Throws boost::system::system_error if the port is taken, not permitted, or no address of ours.
   Listener(IoThreads& threads, ListenerOptions options);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  void start();
+  // `tls` outlives every connection; nullptr: plain.
+  void start(const TlsContext* tls);
   void stop();  // closes the port; what was accepted lives on
   std::uint16_t port() const { return port_; }
   // False while stopped, or while paused for want of descriptors. Any thread.

@@ -12,7 +12,6 @@
 
 #include <array>
 #include <cerrno>
-#include <mutex>
 #include <stdexcept>
 #include <utility>
 
@@ -97,74 +96,72 @@ int choose_http11(SSL*, const unsigned char** out, unsigned char* out_size,
 
 }  // namespace
 
-// A certificate, its issuers and its key. To take their PEM apart was the largest part of the start.
-class TlsContext::Pair {
- public:
-  Pair(std::string chain_pem, std::string key_pem)
-      : chain_pem_(std::move(chain_pem)), key_pem_(std::move(key_pem)) {}
-
-  // Throws std::runtime_error if OpenSSL does not take them.
-  void give_to(SSL* ssl) const {
-    std::call_once(once_, [this] { take_apart(); });
-    require(SSL_use_cert_and_key(ssl, leaf_.get(), key_.get(), issuers_.get(), 1) == 1,
-            "server key and certificate");
-  }
-
- private:
-  void take_apart() const {
-    const BioPtr bio = memory_bio(chain_pem_);
-    leaf_.reset(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
-    require(leaf_ != nullptr, "server certificate");
-    issuers_.reset(sk_X509_new_null());
+struct TlsContext::Pair {
+  Pair(const std::string& chain_pem, const std::string& key_pem) {
+    const BioPtr bio = memory_bio(chain_pem);
+    leaf.reset(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    require(leaf != nullptr, "server certificate");
+    issuers.reset(sk_X509_new_null());
     while (X509* issuer = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
-      sk_X509_push(issuers_.get(), issuer);
+      sk_X509_push(issuers.get(), issuer);
     }
     ERR_clear_error();  // the end of the PEM text is reported as an error
-    key_.reset(PEM_read_bio_PrivateKey(memory_bio(key_pem_).get(), nullptr, nullptr, nullptr));
-    require(key_ != nullptr, "server key");
+    key.reset(PEM_read_bio_PrivateKey(memory_bio(key_pem).get(), nullptr, nullptr, nullptr));
+    require(key != nullptr, "server key");
   }
 
-  const std::string chain_pem_, key_pem_;
-  mutable std::once_flag once_;
-  mutable CertificatePtr leaf_;
-  mutable CertificatesPtr issuers_;
-  mutable KeyPtr key_;
+  CertificatePtr leaf;
+  CertificatesPtr issuers;
+  KeyPtr key;
 };
 
 // OpenSSL asks this for each handshake, the client's offer known.
 int TlsContext::choose_certificate(SSL* ssl, void* self) {
-  const auto& context = *static_cast<const TlsContext*>(self);
+  if (prefers_ecdsa(ssl)) return 1;
   try {
-    context.ecdsa_->give_to(ssl);
-    if (!prefers_ecdsa(ssl)) context.rsa_->give_to(ssl);
-    return 1;
+    const Pair& rsa = static_cast<const TlsContext*>(self)->rsa();
+    return SSL_use_cert_and_key(ssl, rsa.leaf.get(), rsa.key.get(), rsa.issuers.get(), 1);
   } catch (const std::runtime_error&) {
     return 0;  // the handshake fails and says so
   }
 }
 
+const TlsContext::Pair& TlsContext::rsa() const {
+  std::call_once(rsa_once_, [this] {
+    rsa_ = std::make_unique<Pair>(certificates_.rsa_chain, certificates_.rsa_key);
+  });
+  return *rsa_;
+}
+
 TlsContext::TlsContext(const ServerCertificates& certificates, const std::string& device_cas)
-    : ecdsa_(std::make_unique<Pair>(certificates.ecdsa_chain, certificates.ecdsa_key)),
-      rsa_(std::make_unique<Pair>(certificates.rsa_chain, certificates.rsa_key)),
-      context_(SSL_CTX_new(TLS_server_method())),
-      device_cas_(nullptr) {
-  require(context_ != nullptr, "TLS context");
-  std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>> guard(context_);  // until all is well
-  require(SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION) == 1, "TLS 1.2");
-  SSL_CTX_set_cert_cb(context_, choose_certificate, this);
-  SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, accept_any_certificate);
-  SSL_CTX_set_alpn_select_cb(context_, choose_http11, nullptr);
+    : certificates_(certificates), device_cas_(load_device_cas(device_cas).release()) {}
+
+SSL_CTX* TlsContext::native() const {
+  std::call_once(once_, [this] { make(); });
+  return context_;
+}
+
+void TlsContext::make() const {
+  std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>> made(SSL_CTX_new(TLS_server_method()));
+  SSL_CTX* context = made.get();
+  require(context != nullptr, "TLS context");
+  require(SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1, "TLS 1.2");
+  const Pair ecdsa(certificates_.ecdsa_chain, certificates_.ecdsa_key);
+  require(SSL_CTX_use_cert_and_key(context, ecdsa.leaf.get(), ecdsa.key.get(), ecdsa.issuers.get(), 1) == 1,
+          "server key and certificate");
+  SSL_CTX_set_cert_cb(context, choose_certificate, const_cast<TlsContext*>(this));
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, accept_any_certificate);
+  SSL_CTX_set_alpn_select_cb(context, choose_http11, nullptr);
   // N-02: nothing is kept for a later resumption, no buffers while a connection is idle; reading
   // ahead takes a whole record with one system call.
-  SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_num_tickets(context_, 0);
-  SSL_CTX_set_options(context_, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                    SSL_OP_IGNORE_UNEXPECTED_EOF);
-  SSL_CTX_set_mode(context_, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  SSL_CTX_set_read_ahead(context_, 1);
-  device_cas_ = load_device_cas(device_cas).release();
-  guard.release();
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(context, 0);
+  SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                   SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_read_ahead(context, 1);
+  context_ = made.release();
 }
 
 TlsContext::~TlsContext() {

@@ -8,6 +8,7 @@
 #include "protocols/net/stream.hpp"
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 struct ssl_st;
@@ -16,33 +17,39 @@ struct x509_store_st;
 
 namespace net {
 
-// PEM texts, found good by whoever gives them: they are taken apart when the first client wants them,
-// which is later than the start. The client's offer decides between the two (contract.md 6).
+// PEM texts, found good by whoever gives them: they are taken apart when the first client wants them.
+// The client's offer decides between the two (contract.md 6).
 struct ServerCertificates {
   std::string rsa_chain, rsa_key;
   std::string ecdsa_chain, ecdsa_key;
 };
 
-// Immutable; shared by all listeners. Throws std::runtime_error if OpenSSL takes something badly.
+// Shared by all listeners and threads. What TLS needs is made when the first client comes: it was more
+// than half of the start, and many a test never speaks TLS.
 class TlsContext {
  public:
-  // `device_cas`: PEM, one or more; the CAs whose devices may connect by their common name.
+  // `device_cas`: PEM, one or more; the CAs whose devices may connect by their common name. Throws
+  // std::runtime_error if they are none.
   explicit TlsContext(const ServerCertificates& certificates, const std::string& device_cas = {});
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
 
-  ssl_ctx_st* native() const { return context_; }
+  ssl_ctx_st* native() const;  // throws std::runtime_error if OpenSSL makes none
   // Whether the peer's chain leads to one of `device_cas`, and is valid by the system's clock.
   bool trusts_peer_of(const ssl_st* ssl) const;
 
  private:
-  class Pair;
+  struct Pair;
   static int choose_certificate(ssl_st* ssl, void* self);
+  void make() const;
+  const Pair& rsa() const;
 
-  std::unique_ptr<const Pair> ecdsa_, rsa_;
-  ssl_ctx_st* context_;
+  const ServerCertificates certificates_;
   x509_store_st* device_cas_;
+  mutable std::once_flag once_, rsa_once_;
+  mutable std::unique_ptr<const Pair> rsa_;
+  mutable ssl_ctx_st* context_ = nullptr;
 };
 
 class TlsStream final : public SocketStream {

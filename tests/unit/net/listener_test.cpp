@@ -34,11 +34,22 @@ TEST_CASE("N-05 a port that is taken is an error that says so") {
   TestServer server;
   const auto port = server.listen();
   try {
-    net::Listener second(server.threads(), {"127.0.0.1", port, nullptr, std::make_shared<net::Service>()});
+    net::Listener second(server.threads(), {"127.0.0.1", port, std::make_shared<net::Service>()});
     FAIL("it was bound twice");
   } catch (const boost::system::system_error& error) {
     CHECK(error.code() == boost::asio::error::address_in_use);
   }
+}
+
+TEST_CASE("N-05 who comes while the server still starts is not refused but waits") {
+  TestServer server;
+  std::unique_ptr<TcpClient> early;
+  server.before_start = [&](std::uint16_t port) {
+    early = std::make_unique<TcpClient>(port);
+    early->send("hello");
+  };
+  server.listen();
+  CHECK(early->receive(5) == "hello");
 }
 
 TEST_CASE("N-05 a stopped listener accepts nobody, and what it accepted lives on") {

@@ -209,6 +209,7 @@ class TestServer {
 
   net::ConnectionLimits limits;
   std::string device_cas;
+  std::function<void(std::uint16_t)> before_start = [](std::uint16_t) {};  // listening, not accepting
 
   std::uint16_t listen(bool tls = false, const std::string& address = "127.0.0.1") {
     if (tls && !tls_) {
@@ -231,9 +232,10 @@ class TestServer {
         },
         limits});
     listeners_.push_back(std::make_unique<net::Listener>(
-        threads_, net::ListenerOptions{address, 0, tls ? tls_.get() : nullptr, service}));
-    listeners_.back()->start();
+        threads_, net::ListenerOptions{address, 0, service}));
     const auto port = listeners_.back()->port();
+    before_start(port);
+    listeners_.back()->start(tls ? tls_.get() : nullptr);
     if (!runner_.joinable()) {
       runner_ = std::thread([this] { threads_.run(); });
     }
