@@ -24,8 +24,8 @@ struct ServerCertificates {
   std::string ecdsa_chain, ecdsa_key;
 };
 
-// Shared by all listeners and threads. What TLS needs is made when the first client comes: it was more
-// than half of the start, and many a test never speaks TLS.
+// Shared by all listeners and threads. What TLS needs is made when the first client comes: it was half
+// of the instructions of a start.
 class TlsContext {
  public:
   // `device_cas`: PEM, one or more; the CAs whose devices may connect by their common name. Throws
@@ -69,7 +69,7 @@ class TlsStream final : public SocketStream {
  private:
   IoStatus status_of(int result);
 
-  bool may_have_more_ = false;
+  bool may_have_more_ = false;  // first: it fits behind what SocketStream ends with
   const TlsContext& context_;
   ssl_st* ssl_;
 };

@@ -167,6 +167,16 @@ TEST_CASE("N-12 a store that refuses a commit stops the process with exit code 1
   CHECK(server.log().has("disk full"));
 }
 
+TEST_CASE("N-05 the ports are bound before certificates are made: one that is taken leaves none behind") {
+  const TemporaryFolder folder;
+  Running first(any_ports(folder));
+  app::Config config = any_ports(folder);
+  config.tls_dir = folder.path() / "other";
+  config.amqps_port = first->report().port("amqps");
+  start_failure(config, 1);
+  CHECK_FALSE(std::filesystem::exists(config.tls_dir));
+}
+
 TEST_CASE("N-14 a port that is taken: exit 1, and the line names port and flag") {
   const TemporaryFolder folder;
   Running first(any_ports(folder));
