@@ -11,7 +11,7 @@
 namespace net {
 namespace {
 
-enum WakeReason : std::uint8_t { woken_by_hub = 1, woken_by_commit = 2 };
+enum WakeReason : std::uint8_t { woken_by_hub = 1, woken_by_commit = 2, woken_to_answer = 4 };
 
 // What a failed handshake usually means here, and what helps.
 std::string_view handshake_hint(std::string_view reason) {
@@ -32,25 +32,21 @@ std::string_view handshake_hint(std::string_view reason) {
 // connection is only ever held, and let go, on its own thread.
 class Connection::WakeTarget final : public hub::Waker::Target {
  public:
-  WakeTarget(Executor executor, std::weak_ptr<Connection> connection)
-      : executor_(std::move(executor)), connection_(std::move(connection)) {}
+  WakeTarget(Poller& poller, std::weak_ptr<Deferred> connection)
+      : poller_(poller), connection_(std::move(connection)) {}
 
   void wake() override { fire(woken_by_hub); }
 
   void fire(WakeReason reason) {
-    if (reasons_.fetch_or(reason) != 0) return;  // posted already, or nobody is there any more
-    asio::post(executor_, [target = connection_] {
-      const auto connection = target.lock();
-      if (!connection) return;
-      const std::uint8_t reasons = connection->wake_->reasons_.exchange(0);
-      if ((reasons & woken_by_commit) != 0) connection->waiting_for_commit_ = false;
-      connection->on_woken((reasons & woken_by_hub) != 0);
-    });
+    if (reasons_.fetch_or(reason) != 0) return;  // on its way already, or nobody is there any more
+    poller_.run_soon(connection_);
   }
 
+  std::uint8_t take_reasons() { return reasons_.exchange(0); }
+
  private:
-  const Executor executor_;
-  const std::weak_ptr<Connection> connection_;
+  Poller& poller_;
+  const std::weak_ptr<Deferred> connection_;
   std::atomic<std::uint8_t> reasons_{0};
 };
 
@@ -59,7 +55,7 @@ void Connection::start(IoThread& thread, std::shared_ptr<Stream> stream,
   const auto connection =
       std::make_shared<Connection>(thread, std::move(stream), std::move(service));
   connection->self_ = connection;
-  connection->wake_ = std::make_shared<WakeTarget>(thread.executor(), connection);
+  connection->wake_ = std::make_shared<WakeTarget>(thread.poller(), connection);
   thread.add(*connection);
   thread.metrics().connections_opened.fetch_add(1, std::memory_order_relaxed);
   thread.metrics().connections_open.fetch_add(1, std::memory_order_relaxed);
@@ -93,6 +89,8 @@ void Connection::turn() {
     case State::open: {
       const hub::TimePoint now = thread_.clock().now();
       read(now);
+      // N-33: a message is on its way to the device before its sender hears of it.
+      if (thread_.poller().anything_deferred()) return wake_->fire(woken_to_answer);
       return settle(now);
     }
     case State::closing:
@@ -102,10 +100,12 @@ void Connection::turn() {
   }
 }
 
-void Connection::on_woken(bool by_hub) {
+void Connection::run() {
+  const std::uint8_t reasons = wake_->take_reasons();
+  if ((reasons & woken_by_commit) != 0) waiting_for_commit_ = false;
   if (state_ != State::open) return;
   const hub::TimePoint now = thread_.clock().now();
-  if (by_hub) session_->on_wake(now);
+  if ((reasons & woken_by_hub) != 0) session_->on_wake(now);
   settle(now);
 }
 

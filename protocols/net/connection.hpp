@@ -7,8 +7,9 @@
 //        +-----take_upgrade------+
 //
 // It owns itself from start() until it is gone, lives on one IoThread and is driven by what happens
-// there: the stream, the timer, and wakers, which any thread may fire and which only post. Each
-// event reads the clock once, and ends with at most one wait for input, one for output, one timer.
+// there: the stream, the timer, and wakers, which any thread may fire and which only put it in line.
+// Each event reads the clock once, and ends with at most one wait for input, one for output, one
+// timer. N-33: whoever its input has woken is served before it is answered.
 #include "protocols/net/stream.hpp"
 
 #include <functional>
@@ -31,6 +32,7 @@ struct Service {
 };
 
 class Connection final : public StreamOwner,
+                         public Deferred,
                          public ConnectionHook,
                          public Deadlines::Owner,
                          public std::enable_shared_from_this<Connection> {
@@ -52,7 +54,7 @@ class Connection final : public StreamOwner,
   void on_readable() override;
   void on_writable() override;
   void on_deadline() override;
-  void on_woken(bool by_hub);
+  void run() override;  // woken
   void turn();
 
   void shake_hands(hub::TimePoint now);

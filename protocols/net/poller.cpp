@@ -33,6 +33,10 @@ struct Both final : StreamOwner {
   const OwnerPtr first, second;
 };
 
+void run(const std::weak_ptr<Deferred>& task) {
+  if (const auto there = task.lock()) there->run();
+}
+
 void add(OwnerPtr& waiting, OwnerPtr owner) {
   waiting = waiting ? std::make_shared<Both>(std::move(waiting), std::move(owner)) : std::move(owner);
 }
@@ -83,6 +87,22 @@ void Poller::dispatch() {
     if (auto* socket = static_cast<PolledSocket*>(event.data.ptr)) socket->on_events(event.events);
   }
   batch_end_ = 0;
+  run_deferred();
+}
+
+void Poller::run_soon(std::weak_ptr<Deferred> task) {
+  if (executor().running_in_this_thread() && batch_end_ > 0) {
+    deferred_.push_back(std::move(task));
+  } else {
+    asio::post(executor(), [task = std::move(task)] { run(task); });
+  }
+}
+
+// What these defer is posted: others have their turn before.
+void Poller::run_deferred() {
+  running_.swap(deferred_);
+  for (const auto& task : running_) run(task);
+  running_.clear();
 }
 
 PolledSocket::PolledSocket(Poller& poller, int descriptor, asio::ip::tcp::endpoint peer)

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include <sys/epoll.h>
 
@@ -28,6 +29,15 @@ class StreamOwner {
 };
 using OwnerPtr = std::shared_ptr<StreamOwner>;
 
+// Something that can wait until a batch of events is dealt with.
+class Deferred {
+ public:
+  virtual void run() = 0;
+
+ protected:
+  ~Deferred() = default;
+};
+
 class PolledSocket;
 
 // Lives on the thread of its io_context and keeps that one running while any socket is armed.
@@ -40,6 +50,11 @@ class Poller {
 
   Executor executor() { return events_.get_executor(); }
 
+  // From any thread. Runs `task`, if it still is there, on this one and never from within the call:
+  // from within a batch of events right after it, in the order of the calls, and else posted.
+  void run_soon(std::weak_ptr<Deferred> task);
+  bool anything_deferred() const { return !deferred_.empty(); }
+
  private:
   friend class PolledSocket;
   static constexpr int batch_size = 128;  // then Asio's timers and posts have their turn
@@ -48,6 +63,7 @@ class Poller {
   void forget(PolledSocket& socket);  // the kernel does when the descriptor is closed
   void wait();
   void dispatch();
+  void run_deferred();
 
   asio::posix::basic_stream_descriptor<Executor> events_;
   std::array<epoll_event, batch_size> batch_{};
@@ -55,6 +71,8 @@ class Poller {
   int batch_end_ = 0;
   std::size_t armed_ = 0;
   bool waiting_ = false;
+  std::vector<std::weak_ptr<Deferred>> deferred_;
+  std::vector<std::weak_ptr<Deferred>> running_;
 };
 
 // A connected socket, its peer's address, and at most one wait for each direction.

@@ -5,6 +5,8 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,6 +42,12 @@ struct Pair {
 
   std::unique_ptr<net::PolledSocket> socket;
   int peer = -1;
+};
+
+struct Task final : net::Deferred {
+  explicit Task(std::function<void()> what) : work(std::move(what)) {}
+  void run() override { work(); }
+  const std::function<void()> work;
 };
 
 struct Fixture {
@@ -117,4 +125,33 @@ TEST_CASE_FIXTURE(Fixture, "N-30 closing lets the owner go, untold, and not from
   CHECK_FALSE(watched.expired());
   context.poll();
   CHECK(watched.expired());
+}
+
+TEST_CASE_FIXTURE(Fixture, "N-33 what is deferred in a batch runs after all of it, in order; the rest is posted") {
+  std::string order;
+  const auto own = std::make_shared<Task>([&] { order += "its own "; });
+  const auto serve = std::make_shared<Task>([&] {
+    order += "served ";
+    poller.run_soon(own);
+  });
+  const auto answer = std::make_shared<Task>([&] { order += "answered "; });
+  const auto posted = std::make_shared<Task>([&] { order += "posted "; });
+  auto gone = std::make_shared<Task>([&] { order += "gone "; });
+  Pair first(poller), second(poller);
+  const auto one = std::make_shared<Owner>(), other = std::make_shared<Owner>();
+  one->then = other->then = [&] {
+    order += "read ";
+    poller.run_soon(std::exchange(gone, nullptr));
+    poller.run_soon(serve);
+    poller.run_soon(answer);
+  };
+  first.say('a');
+  second.say('b');
+  first.socket->wait_readable(one);
+  second.socket->wait_readable(other);
+  poller.run_soon(posted);  // not within a batch, nor from within this call
+  CHECK(order.empty());
+  CHECK_FALSE(poller.anything_deferred());
+  context.run();
+  CHECK(order == "posted read read served answered served answered its own its own ");
 }

@@ -30,6 +30,38 @@ TEST_CASE("N-03 what is large goes through in both directions") {
   sender.join();
 }
 
+TEST_CASE("N-33 whoever was woken by what was read is served before it is answered") {
+  std::vector<const HookSession*> left;  // whose output has left, in order
+  const HookSession* receiving = nullptr;
+  hub::Waker receiver;
+  TestServer server([&](HookSession& session) {
+    session.on_input = [&](HookSession& self, std::string_view bytes) {
+      if (bytes == "receive") {
+        receiving = &self;
+        receiver = self.waker;
+        self.out = "listening";
+      } else {
+        receiver();
+        self.out = "accepted";
+      }
+    };
+    session.on_woken = [](HookSession& self) { self.out = "delivered"; };
+    session.on_consumed = [&](HookSession& self) { left.push_back(&self); };
+  });
+  const auto port = server.listen();
+  TcpClient device(port), service(port);
+  device.send("receive");
+  CHECK(device.receive(9) == "listening");
+  service.send("send");
+  CHECK(device.receive(9) == "delivered");
+  CHECK(service.receive(8) == "accepted");
+  server.on_thread([&] {
+    REQUIRE(left.size() == 3);
+    CHECK(left[1] == receiving);
+    CHECK(left[2] != receiving);
+  });
+}
+
 TEST_CASE("N-04 a client that has closed its side still gets its answer") {
   std::atomic<bool> ended{false};
   TestServer server([&](HookSession& session) {
