@@ -12,6 +12,10 @@ def build(perf, work, *names):
         sys.exit(f"cannot build {' '.join(names)} from {perf}:\n{built.stderr}")
 
 
+class Failed(SystemExit):
+    """Ends the program, unless somebody can do without this run."""
+
+
 class Load:
     """The generator, aimed at the server of `pid` (None: it starts one itself)."""
 
@@ -28,12 +32,15 @@ class Load:
         return command
 
     def __call__(self, kind, *arguments):
-        """One run -> its figures; ends the program when it fails."""
+        """One run -> its figures; raises Failed."""
         command = self.command(kind, *arguments)
-        result = subprocess.run(command, capture_output=True, text=True, timeout=180)
+        try:
+            result = subprocess.run(command, capture_output=True, text=True, timeout=180)
+        except subprocess.TimeoutExpired as late:
+            raise Failed(str(late)) from late
         last = (result.stdout.strip().splitlines() or [""])[-1]
         if "=" not in last:
-            sys.exit(f"iotload failed: {' '.join(command)}\n{result.stdout}{result.stderr}")
+            raise Failed(f"iotload failed: {' '.join(command)}\n{result.stdout}{result.stderr}")
         figures = {}
         for pair in last.split():
             key, _, value = pair.partition("=")

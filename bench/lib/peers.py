@@ -12,6 +12,8 @@ import sys
 import time
 import urllib.parse
 
+from load import Failed
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 STORM = 10000  # devices that W5 connects at most
 HUB = "localhost"
@@ -52,7 +54,7 @@ class Peer:
             while not listening(port):
                 if process.poll() is not None or time.monotonic() > end:
                     stop(process)
-                    sys.exit(f"{self.name} does not listen on {port}; see {log.name}")
+                    raise Failed(f"{self.name} does not listen on {port}; see {log.name}")
                 time.sleep(0.05)
         return process
 
