@@ -138,11 +138,14 @@ class Others:
     def all(self, work):
         c2d = ["--addr", "/messages/devicebound", "--to", "{id}"]
         modules = {name: os.path.join(work, name, "node_modules", name) for name in NPM}
+        nats = self.peer("nats", ports={"mqtt": 51883}, warm=1)
+        # What devices had not acknowledged when it was stopped would come first, and nothing else after it.
+        nats.before = lambda: shutil.rmtree(os.path.join(work, "peer/nats/js"), ignore_errors=True)
         return [
             self.peer("floor", ports={"mqtt": 21883, "mqtts": 28883, "amqp": 25672, "http": 28080, "https": 28443},
                       send=c2d, receive=["--source", "{id}"]),
             self.peer("mosquitto", ports={"mqtt": 31883, "mqtts": 38883}),
-            self.peer("nats", ports={"mqtt": 51883}, warm=1),
+            nats,
             self.peer("nats_tls", ports={"mqtts": 58883}, warm=1),
             self.peer("rabbit", ports={"mqtt": 41883, "mqtts": 48883, "amqp": 45672}, warm=3, needs="rabbitmq-server",
                       send=["--addr", "/queue/{id}"], receive=["--source", "/queue/{id}"]),
