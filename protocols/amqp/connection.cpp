@@ -106,7 +106,9 @@ void Connection::on_peer_closed(TimePoint now) {
 void Connection::on_shutdown(TimePoint now) {
   now_ = now;
   if (wants_close()) return;
-  close_connection({"amqp:connection:forced", "the hub is shutting down"});
+  // after a close alone Node's client detaches its links itself, and waits 45 s for the answers.
+  engine_.end_sessions({"amqp:link:detach-forced", "the hub is shutting down"});
+  close_connection({"amqp:connection:forced", "the hub is shutting down"});
 }
 
 std::optional<TimePoint> Connection::next_deadline() const {

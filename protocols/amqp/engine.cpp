@@ -7,6 +7,7 @@
 #include <proton/disposition.h>
 #include <proton/link.h>
 #include <proton/logger.h>
+#include <proton/session.h>
 #include <proton/transport.h>
 
 #include <algorithm>
@@ -78,6 +79,22 @@ std::optional<hub::TimePoint> Engine::tick(hub::TimePoint now) {
   const std::int64_t next = pn_transport_tick(driver_->transport, hub::to_unix_ms(now));
   if (next == 0) return std::nullopt;
   return hub::from_unix_ms(next);
+}
+
+void Engine::end_sessions(const WireError& error) {
+  constexpr pn_state_t open = PN_LOCAL_ACTIVE;
+  for (pn_link_t* link = pn_link_head(connection(), open); link != nullptr;) {
+    pn_link_t* next = pn_link_next(link, open);
+    pn_condition_set_name(pn_link_condition(link), error.condition);
+    pn_condition_set_description(pn_link_condition(link), error.description.c_str());
+    pn_link_close(link);
+    link = next;
+  }
+  for (pn_session_t* session = pn_session_head(connection(), open); session != nullptr;) {
+    pn_session_t* next = pn_session_next(session, open);
+    pn_session_close(session);
+    session = next;
+  }
 }
 
 void Engine::close(const WireError& error) {

@@ -31,6 +31,7 @@ class Engine {
   // Runs Proton's idle timers; returns when to call again.
   std::optional<hub::TimePoint> tick(hub::TimePoint now);
 
+  void end_sessions(const WireError& error);  // each link is detached with it, then each session ended
   void close(const WireError& error);  // a close frame; an open before it, if there was none
   void close_after_peer();             // the peer's close, answered
   void refuse_header();                // no AMQP 1.0 peer: our header is all the answer

@@ -111,11 +111,10 @@ test('clients that send rubbish or nothing do not disturb the others', options, 
   await device.close();
 });
 
-// AMQP's header and an open frame with the container id "ab". No SDK here: Node's takes 45 s to
-// notice a close frame, as it first waits for answers to detach frames it sends after the close.
+// AMQP's header and an open frame with the container id "ab".
 const AMQP_OPEN = Buffer.from('414d515000010000' + '0000001202000000' + '005310c00501a1026162', 'hex');
 
-// Last, as it ends the emulator.
+// Last, as they end the emulator.
 test('SIGTERM with clients connected: AMQP is closed with a condition, exit 0 within 2 s', options, async () => {
   const identity = await createDevice('ended');
   const device = await Device.of(identity, 'mqtt').open();
@@ -132,4 +131,21 @@ test('SIGTERM with clients connected: AMQP is closed with a condition, exit 0 wi
   await until(() => received.includes(Buffer.from('amqp:connection:forced')), 'the close of the hub');
   amqp.destroy();
   await device.close();
+});
+
+// After a close alone (A-27) each of these would wait 45 s, and so would whoever calls send.
+test('A-27 the SDK notices a restart over AMQP, and goes on', { timeout: 30_000 * PATIENCE }, async () => {
+  emulator = await Emulator.start();
+  const identity = await createDevice('restarted');
+  const devices = ['amqp', 'amqp-ws'].map((transport) => Device.of(identity, transport));
+  for (const device of devices) await device.open({ listen: false });
+  const backEnd = await BackEnd.open();
+  await backEnd.send(identity.deviceId, 'before');
+
+  assert.deepEqual(await within(emulator.stop(), 'the end of the emulator', 10_000), { code: 0, signal: null });
+  await until(() => devices.every((device) => device.disconnected), 'both devices to notice');
+  emulator = await Emulator.start();
+  await backEnd.send((await createDevice('after')).deviceId, 'after');
+  await backEnd.close();
+  for (const device of devices) await device.close();
 });

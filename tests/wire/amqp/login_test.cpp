@@ -1,6 +1,9 @@
 // How clients get in: headers, SASL, open, put-token (spec/amqp.md sections 1 and 2).
+#include <proton/connection.h>
 #include <proton/delivery.h>
 #include <proton/disposition.h>
+#include <proton/link.h>
+#include <proton/session.h>
 
 #include <doctest/doctest.h>
 
@@ -414,14 +417,18 @@ TEST_CASE(
   CHECK_FALSE(Client::is_attached(client.sender("4", "/messages/devicebound")));
 }
 
-TEST_CASE("A-27 at shutdown the connection is closed with amqp:connection:forced") {
+TEST_CASE("A-27 at shutdown links are detached, sessions ended, the connection closed, each with why") {
   TestHub hub;
   hub.create("dev1");
   Client client(hub);
   CHECK(client.put_token(device_token(hub, "dev1")) == 200);
-  client.receiver("1", devicebound);
+  pn_link_t* receiver = client.receiver("1", devicebound);
+  pn_link_t* sender = client.sender("2", d2c);
   client.server.session->on_shutdown(hub.now);
   client.run();
+  CHECK(Client::condition_of(receiver) == "amqp:link:detach-forced");
+  CHECK(Client::condition_of(sender) == "amqp:link:detach-forced");
+  CHECK((pn_session_state(pn_link_session(sender)) & PN_REMOTE_CLOSED) != 0);
   CHECK(client.connection_condition() == "amqp:connection:forced");
   CHECK(client.server.wants_close());
   CHECK_FALSE(hub.hub.get_device({"dev1"}, hub.now)->connected);
