@@ -77,10 +77,7 @@ void Connection::refuse(pn_link_t* pn, const WireError& error) {
   pn_terminus_t* ours = pn_link_is_sender(pn) ? pn_link_source(pn) : pn_link_target(pn);
   pn_terminus_set_type(ours, PN_UNSPECIFIED);
   pn_link_open(pn);
-  pn_condition_t* condition = pn_link_condition(pn);
-  pn_condition_set_name(condition, error.condition);
-  pn_condition_set_description(condition, error.description.c_str());
-  pn_link_close(pn);
+  amqp::detach(pn, error);
 }
 
 Connection::LinkResult Connection::make_link(pn_link_t* pn, std::string_view text) {

@@ -106,9 +106,7 @@ void Connection::on_peer_closed(TimePoint now) {
 void Connection::on_shutdown(TimePoint now) {
   now_ = now;
   if (wants_close()) return;
-  // after a close alone Node's client detaches its links itself, and waits 45 s for the answers.
-  engine_.end_sessions({"amqp:link:detach-forced", "the hub is shutting down"});
-  close_connection({"amqp:connection:forced", "the hub is shutting down"});
+  close_connection({"amqp:connection:forced", "the hub is shutting down"});
 }
 
 std::optional<TimePoint> Connection::next_deadline() const {
@@ -301,10 +299,7 @@ void Connection::detach(Link& link, const WireError& error) {
                                          {"condition", error.condition},
                                          {"reason", error.description}});
   drop(link);
-  pn_condition_t* condition = pn_link_condition(pn);
-  pn_condition_set_name(condition, error.condition);
-  pn_condition_set_description(condition, error.description.c_str());
-  pn_link_close(pn);  // freed when the client has answered
+  amqp::detach(pn, error);
 }
 
 void Connection::detach_closed(Link& link, hub::CloseReason reason) {

@@ -28,6 +28,11 @@ constexpr std::string_view amqp_header("AMQP\0\1\0\0", 8);
 
 void no_log(std::intptr_t, pn_log_subsystem_t, pn_log_level_t, const char*) {}
 
+void say_why(pn_condition_t* condition, const WireError& error) {
+  pn_condition_set_name(condition, error.condition);
+  pn_condition_set_description(condition, error.description.c_str());
+}
+
 }  // namespace
 
 Engine::Engine(const std::string& container_id, const std::string& host_name)
@@ -81,34 +86,26 @@ std::optional<hub::TimePoint> Engine::tick(hub::TimePoint now) {
   return hub::from_unix_ms(next);
 }
 
-void Engine::end_sessions(const WireError& error) {
-  constexpr pn_state_t open = PN_LOCAL_ACTIVE;
-  for (pn_link_t* link = pn_link_head(connection(), open); link != nullptr;) {
-    pn_link_t* next = pn_link_next(link, open);
-    pn_condition_set_name(pn_link_condition(link), error.condition);
-    pn_condition_set_description(pn_link_condition(link), error.description.c_str());
-    pn_link_close(link);
-    link = next;
-  }
-  for (pn_session_t* session = pn_session_head(connection(), open); session != nullptr;) {
-    pn_session_t* next = pn_session_next(session, open);
-    pn_session_close(session);
-    session = next;
-  }
-}
-
 void Engine::close(const WireError& error) {
-  if (pn_connection_remote_container(driver_->connection) == nullptr) {
+  if (pn_connection_remote_container(connection()) == nullptr) {
     // Proton sends no close before the peer's open, unless the transport itself has failed.
     pn_connection_driver_errorf(driver_.get(), error.condition, "%s", error.description.c_str());
     pn_connection_driver_read_close(driver_.get());
     return;
   }
-  pn_condition_t* condition = pn_connection_condition(driver_->connection);
-  pn_condition_set_name(condition, error.condition);
-  pn_condition_set_description(condition, error.description.c_str());
-  pn_connection_open(driver_->connection);
-  pn_connection_close(driver_->connection);
+  for (pn_link_t* link = pn_link_head(connection(), PN_LOCAL_ACTIVE); link != nullptr;) {
+    pn_link_t* next = pn_link_next(link, PN_LOCAL_ACTIVE);
+    detach(link, error);
+    link = next;
+  }
+  for (pn_session_t* session = pn_session_head(connection(), PN_LOCAL_ACTIVE); session != nullptr;) {
+    pn_session_t* next = pn_session_next(session, PN_LOCAL_ACTIVE);
+    pn_session_close(session);
+    session = next;
+  }
+  say_why(pn_connection_condition(connection()), error);
+  pn_connection_open(connection());
+  pn_connection_close(connection());
 }
 
 void Engine::close_after_peer() { pn_connection_close(driver_->connection); }
@@ -135,15 +132,18 @@ void Engine::consume_output(std::size_t size) {
   taken_ = 0;
 }
 
+void detach(pn_link_t* link, const WireError& error) {
+  say_why(pn_link_condition(link), error);
+  pn_link_close(link);
+}
+
 void accept(pn_delivery_t* delivery) {
   pn_delivery_update(delivery, PN_ACCEPTED);
   pn_delivery_settle(delivery);
 }
 
 void reject(pn_delivery_t* delivery, const WireError& error) {
-  pn_condition_t* condition = pn_disposition_condition(pn_delivery_local(delivery));
-  pn_condition_set_name(condition, error.condition);
-  pn_condition_set_description(condition, error.description.c_str());
+  say_why(pn_disposition_condition(pn_delivery_local(delivery)), error);
   pn_delivery_update(delivery, PN_REJECTED);
   pn_delivery_settle(delivery);
 }

@@ -31,8 +31,9 @@ class Engine {
   // Runs Proton's idle timers; returns when to call again.
   std::optional<hub::TimePoint> tick(hub::TimePoint now);
 
-  void end_sessions(const WireError& error);  // each link is detached with it, then each session ended
-  void close(const WireError& error);  // a close frame; an open before it, if there was none
+  // A close frame; an open before it, if there was none. Links are detached and sessions ended before:
+  // after a close alone Node's client does that itself, and waits 45 s for the answers.
+  void close(const WireError& error);
   void close_after_peer();             // the peer's close, answered
   void refuse_header();                // no AMQP 1.0 peer: our header is all the answer
   void peer_gone();                    // nothing can be written any more
@@ -51,6 +52,7 @@ class Engine {
 
 // ---- small helpers over Proton's calls ---------------------------------------------------------
 
+void detach(pn_link_t* link, const WireError& error);  // for good; freed when the peer has answered
 void accept(pn_delivery_t* delivery);  // accepted, settled
 // rejected, settled; always with an error, without one Node takes it for success.
 void reject(pn_delivery_t* delivery, const WireError& error);

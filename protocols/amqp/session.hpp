@@ -13,7 +13,8 @@ class Nodes;
 
 class Session : public protocols::Session {
  public:
-  // `hub` outlives the session. `waker` only posts; it may run on any thread and after the session.
+  // `hub` outlives the session. `waker` runs nobody from within the call; it may be fired on any
+  // thread and after the session.
   // `nodes`, which outlives it too, takes the place of the hub's addresses.
   Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, protocols::TimePoint now,
           Nodes* nodes = nullptr);

@@ -34,7 +34,7 @@ class WakeList : public std::enable_shared_from_this<WakeList> {
     connection_();
   }
 
-  const hub::Waker connection_;  // net's: only posts
+  const hub::Waker connection_;  // net's: runs nobody from within the call
   std::mutex mutex_;
   std::unordered_set<WakeId> woken_;
 };

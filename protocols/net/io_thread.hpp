@@ -1,7 +1,7 @@
 #pragma once
 // What the connections of one thread share: the io_context, one read buffer, the list of them all.
 // A connection lives on one IoThread from accept to end; nothing of it is touched from another
-// thread, except through the wakers it gives out, which only post here.
+// thread, except through the wakers it gives out, which only put it in line here.
 #include "emulator/core/log.hpp"
 #include "emulator/core/metrics.hpp"
 #include "emulator/core/time.hpp"

@@ -426,10 +426,22 @@ TEST_CASE("A-27 at shutdown links are detached, sessions ended, the connection c
   pn_link_t* sender = client.sender("2", d2c);
   client.server.session->on_shutdown(hub.now);
   client.run();
-  CHECK(Client::condition_of(receiver) == "amqp:link:detach-forced");
-  CHECK(Client::condition_of(sender) == "amqp:link:detach-forced");
+  CHECK(Client::condition_of(receiver) == "amqp:connection:forced");
+  CHECK(Client::condition_of(sender) == "amqp:connection:forced");
   CHECK((pn_session_state(pn_link_session(sender)) & PN_REMOTE_CLOSED) != 0);
   CHECK(client.connection_condition() == "amqp:connection:forced");
   CHECK(client.server.wants_close());
   CHECK_FALSE(hub.hub.get_device({"dev1"}, hub.now)->connected);
+}
+
+TEST_CASE("A-27 a client that breaks the protocol has its links detached, too") {
+  TestHub hub;
+  hub.create("dev1");
+  Client client(hub);
+  CHECK(client.put_token(device_token(hub, "dev1")) == 200);
+  pn_link_t* receiver = client.receiver("1", devicebound);
+  client.server.session->on_bytes(std::string("\0\0\0\1\2\0\0\0", 8), hub.now);  // a frame of one byte
+  client.run();
+  CHECK(client.connection_condition() == "amqp:connection:framing-error");
+  CHECK(Client::condition_of(receiver) == "amqp:connection:framing-error");
 }
