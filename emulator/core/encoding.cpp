@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <algorithm>
 #include <array>
 
 #include "emulator/core/error.hpp"
@@ -64,20 +65,18 @@ std::string percent_encode(std::string_view bytes) {
   constexpr char digits[] = "0123456789ABCDEF";
   std::string out;
   out.reserve(bytes.size() + 16);
-  for (const char c : bytes) {
-    if (is_unreserved(c)) {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += '%';
-      out += digits[byte >> 4];
-      out += digits[byte & 15];
-    }
+  while (true) {
+    const auto reserved = std::find_if_not(bytes.begin(), bytes.end(), is_unreserved);
+    out.append(bytes.begin(), reserved);
+    if (reserved == bytes.end()) return out;
+    const auto byte = static_cast<unsigned char>(*reserved);
+    out += {'%', digits[byte >> 4], digits[byte & 15]};
+    bytes.remove_prefix(static_cast<std::size_t>(reserved - bytes.begin()) + 1);
   }
-  return out;
 }
 
 std::string percent_decode(std::string_view text) {
+  if (text.find('%') == std::string_view::npos) return std::string(text);
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -200,8 +200,9 @@ class Hub {
     MessageContent content;
   };
   // Accepted only with everything in order, checked in the order of spec/c2d.md 2.6: size 413001,
-  // device 404001, expiry 403009, throttle 429001, quota 403002, depth 403004 (C2D-01). The caller checks rights, format and `to`.
-  Result<SequenceNumber> send(SendRequest request, TimePoint now);
+  // device 404001, expiry 403009, throttle 429001, quota 403002, depth 403004 (C2D-01). The caller
+  // checks rights, format and `to`. A request whose device is not found is left as it was.
+  Result<SequenceNumber> send(SendRequest&& request, TimePoint now);
   Result<std::size_t> purge(const DeviceId& device, TimePoint now);
 
   // HTTPS: no holder, only the deadline frees the lock (C2D-09).

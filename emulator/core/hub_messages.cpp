@@ -24,7 +24,7 @@ HubError no_such_queue(const QueueId& queue) {
 
 }  // namespace
 
-Result<SequenceNumber> Hub::send(SendRequest request, TimePoint now) {
+Result<SequenceNumber> Hub::send(SendRequest&& request, TimePoint now) {
   const MessageContent& content = request.content;
   const Limits& limits = config_.limits;
   // C2D-01: the order of checks is part of the contract with tests.

@@ -1,7 +1,5 @@
 #include "protocols/amqp/address.hpp"
 
-#include <vector>
-
 #include "emulator/core/encoding.hpp"
 
 namespace amqp {
@@ -25,47 +23,33 @@ std::string_view path_of(std::string_view text) {
   return text;
 }
 
-std::vector<std::string_view> split(std::string_view path) {
-  std::vector<std::string_view> segments;
-  while (true) {
-    const auto slash = path.find('/');
-    segments.push_back(path.substr(0, slash));
-    if (slash == std::string_view::npos) return segments;
-    path.remove_prefix(slash + 1);
-  }
+// Up to the next slash, which is taken along.
+std::string_view take_segment(std::string_view& path) {
+  const auto slash = path.find('/');
+  const auto segment = path.substr(0, slash);
+  path.remove_prefix(slash == std::string_view::npos ? path.size() : slash + 1);
+  return segment;
 }
 
 struct DevicePath {
   Target target;
-  std::vector<std::string_view> rest;
+  std::string_view rest;  // behind the device or module
 };
 
-std::optional<DevicePath> device_path(const std::vector<std::string_view>& segments) {
-  if (segments.size() < 3 || !hub::iequals(segments[0], "devices") || segments[1].empty()) {
-    return std::nullopt;
-  }
+std::optional<DevicePath> device_path(std::string_view path) {
   DevicePath out;
-  out.target.raw.text = segments[1];
-  std::size_t next = 2;
-  if (segments.size() > 4 && hub::iequals(segments[2], "modules")) {
-    if (segments[3].empty()) return std::nullopt;
-    out.target.raw.module = segments[3];
-    next = 4;
+  if (!hub::iequals(take_segment(path), "devices")) return std::nullopt;
+  out.target.raw.text = take_segment(path);
+  out.rest = path;
+  if (hub::iequals(take_segment(path), "modules")) {
+    out.target.raw.module = take_segment(path);
+    if (out.target.raw.module.empty()) return std::nullopt;
+    out.rest = path;
   }
+  if (out.target.raw.text.empty()) return std::nullopt;
   out.target.id = {hub::percent_decode(out.target.raw.text),
                    hub::percent_decode(out.target.raw.module)};
-  out.rest.assign(segments.begin() + static_cast<std::ptrdiff_t>(next), segments.end());
   return out;
-}
-
-bool matches(const std::vector<std::string_view>& segments,
-             std::initializer_list<std::string_view> words) {
-  if (segments.size() != words.size()) return false;
-  auto segment = segments.begin();
-  for (const std::string_view word : words) {
-    if (!hub::iequals(*segment++, word)) return false;
-  }
-  return true;
 }
 
 }  // namespace
@@ -73,33 +57,35 @@ bool matches(const std::vector<std::string_view>& segments,
 Address parse_address(std::string_view text) {
   using Kind = Address::Kind;
   if (text.size() > address_bytes_max) return {};
-  const auto segments = split(path_of(text));
-  if (matches(segments, {"$cbs"})) return {Kind::cbs, {}};
-  if (matches(segments, {"messages", "devicebound"})) return {Kind::service_devicebound, {}};
-  if (matches(segments, {"messages", "servicebound", "feedback"})) return {Kind::feedback, {}};
-  if (matches(segments, {"messages", "servicebound", "filenotifications"})) {
-    return {Kind::file_notifications, {}};
-  }
-  if (hub::iequals(segments.back(), "$management")) return {Kind::management, {}};
-  if (segments.size() >= 2 &&
-      ((hub::iequals(segments[0], "messages") && hub::iequals(segments[1], "events")) ||
-       hub::iequals(segments[1], "consumergroups"))) {
+  const auto path = path_of(text);
+  const auto is = [&](std::string_view address) { return hub::iequals(path, address); };
+  if (is("$cbs")) return {Kind::cbs, {}};
+  if (is("messages/devicebound")) return {Kind::service_devicebound, {}};
+  if (is("messages/servicebound/feedback")) return {Kind::feedback, {}};
+  if (is("messages/servicebound/filenotifications")) return {Kind::file_notifications, {}};
+  auto rest = path;
+  const auto first = take_segment(rest);
+  const auto second = take_segment(rest);
+  if (hub::iequals(path.substr(path.rfind('/') + 1), "$management")) return {Kind::management, {}};
+  if ((hub::iequals(first, "messages") && hub::iequals(second, "events")) ||
+      hub::iequals(second, "consumergroups")) {
     return {Kind::events, {}};
   }
-  auto device = device_path(segments);
+  auto device = device_path(path);
   if (!device) return {};
+  const auto is_of_device = [&](std::string_view node) { return hub::iequals(device->rest, node); };
   const auto of_device = [&](Kind kind) { return Address{kind, std::move(device->target)}; };
-  if (matches(device->rest, {"messages", "events"})) return of_device(Kind::telemetry);
-  if (matches(device->rest, {"messages", "devicebound"})) return of_device(Kind::devicebound);
-  if (matches(device->rest, {"twin"})) return of_device(Kind::twin);
-  if (matches(device->rest, {"methods", "devicebound"})) return of_device(Kind::methods);
+  if (is_of_device("messages/events")) return of_device(Kind::telemetry);
+  if (is_of_device("messages/devicebound")) return of_device(Kind::devicebound);
+  if (is_of_device("twin")) return of_device(Kind::twin);
+  if (is_of_device("methods/devicebound")) return of_device(Kind::methods);
   return {};
 }
 
 std::optional<Target> parse_c2d_to(std::string_view text) {
   if (text.size() > address_bytes_max) return std::nullopt;
-  auto device = device_path(split(path_of(text)));
-  if (!device || !matches(device->rest, {"messages", "devicebound"})) return std::nullopt;
+  auto device = device_path(path_of(text));
+  if (!device || !hub::iequals(device->rest, "messages/devicebound")) return std::nullopt;
   return std::move(device->target);
 }
 

@@ -160,13 +160,16 @@ bool read_text(const Value& value, Type type, std::string& out, bool& as_is) {
   return true;
 }
 
-hub::Result<void> read_application_properties(const Sections& sections, Direction direction,
-                                              Incoming& out, bool& as_is) {
-  if (!sections.application_properties) return {};
+hub::Result<std::optional<hub::Ack>> read_application_properties(const Sections& sections,
+                                                                 Direction direction,
+                                                                 hub::MessageContent& content,
+                                                                 bool& as_is) {
+  std::optional<hub::Ack> ack;
+  if (!sections.application_properties) return ack;
   const Value& map = *sections.application_properties;
   if (map.count / 2 > application_properties_max)
     return malformed("too many application properties");
-  auto& properties = out.content.properties;
+  auto& properties = content.properties;
   properties.reserve(map.count / 2);
   std::optional<std::size_t> plain_ack;  // a property `ack`, which may be meant or may not (9.15)
   Reader reader(map.bytes);
@@ -186,33 +189,33 @@ hub::Result<void> read_application_properties(const Sections& sections, Directio
     }
     as_is = as_is && name.type == Type::string && value.type == Type::string;
     if (direction == Direction::cloud_to_device && hub::iequals(name.bytes, ack_key)) {
-      out.ack = hub::parse_ack(*text);
-      if (!out.ack) {
+      ack = hub::parse_ack(*text);
+      if (!ack) {
         return hub::fail(HubErrc::argument_invalid,
                          "iothub-ack is none, positive, negative or full");
       }
-      as_is = as_is && name.bytes == ack_key && *text == hub::to_text(*out.ack);
+      as_is = as_is && name.bytes == ack_key && *text == hub::to_text(*ack);
       continue;
     }
     if (name.bytes == creation_time_key) {
-      out.content.creation_time_utc = std::move(*text);
+      content.creation_time_utc = std::move(*text);
       continue;
     }
     if (direction == Direction::cloud_to_device && name.bytes == "ack")
       plain_ack = properties.size();
     properties.emplace_back(name.bytes, std::move(*text));
   }
-  if (plain_ack && !out.ack) {
+  if (plain_ack && !ack) {
     // Python programs pass `ack` as it is (spec/amqp.md 4.3); anything else there is the user's
     // own.
     const auto at = properties.begin() + static_cast<std::ptrdiff_t>(*plain_ack);
-    if (!at->second.empty()) out.ack = hub::parse_ack(at->second);
-    if (out.ack) {
+    if (!at->second.empty()) ack = hub::parse_ack(at->second);
+    if (ack) {
       properties.erase(at);
       as_is = false;
     }
   }
-  return {};
+  return ack;
 }
 
 hub::Result<void> read_body(const Sections& sections, std::string& body) {
@@ -239,9 +242,8 @@ hub::Result<Ids> read_ids(const Sections& sections) {
   return ids_of(*properties);
 }
 
-hub::Result<Incoming> read_message(const Sections& sections, Direction direction) {
-  Incoming out;
-  hub::MessageContent& content = out.content;
+hub::Result<std::optional<hub::Ack>> read_message(const Sections& sections, Direction direction,
+                                                  hub::MessageContent& content) {
   bool as_is = direction == Direction::cloud_to_device && !sections.bare.empty();
 
   const auto properties = read_properties(sections);
@@ -271,16 +273,15 @@ hub::Result<Incoming> read_message(const Sections& sections, Direction direction
                  Properties::reply_to_group_id})) {
     as_is = false;
   }
-  if (const auto read = read_application_properties(sections, direction, out, as_is); !read) {
-    return read.error();
-  }
+  auto ack = read_application_properties(sections, direction, content, as_is);
+  if (!ack) return ack;
   if (const Value& created = p[Properties::creation_time];
       content.creation_time_utc.empty() && created.type == Type::timestamp) {
     content.creation_time_utc = *text_of(created);
   }
   if (const auto read = read_body(sections, content.body); !read) return read.error();
   if (as_is) content.amqp_bare.assign(sections.bare);
-  return out;
+  return ack;
 }
 
 // ---- encoding ----------------------------------------------------------------------------------

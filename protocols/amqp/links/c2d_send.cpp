@@ -24,10 +24,10 @@ void C2dSendLink::on_message(pn_delivery_t* delivery, std::string_view payload) 
 hub::Result<void> C2dSendLink::take(std::string_view payload) {
   const auto sections = scan_sections(payload);
   if (!sections) return sections.error();
-  auto incoming = read_message(*sections, Direction::cloud_to_device);
-  if (!incoming) return incoming.error();
-
-  const auto target = parse_c2d_to(incoming->content.to);
+  hub::Hub::SendRequest request;
+  const auto ack = read_message(*sections, Direction::cloud_to_device, request.content);
+  if (!ack) return ack.error();
+  const auto target = parse_c2d_to(request.content.to);
   if (!target) {
     return hub::fail(HubErrc::invalid_operation,
                      "`to` of a message is /devices/{id}/messages/devicebound");
@@ -36,21 +36,14 @@ hub::Result<void> C2dSendLink::take(std::string_view payload) {
     return hub::fail(HubErrc::module_not_found,
                      "modules have no queue; address the device");
   }
-  hub::Hub::SendRequest request;
   request.device = target->id;
-  request.ack = incoming->ack.value_or(hub::Ack::none);
-  request.ack_given = incoming->ack.has_value();
-  request.content = std::move(incoming->content);
-
-  // SDKs disagree on whether an id in `to` is percent-encoded: decoded first, then as written.
-  std::optional<hub::Hub::SendRequest> raw;
-  if (target->id != target->raw) {
-    raw = request;
-    raw->device = target->raw;
-  }
+  request.ack = ack->value_or(hub::Ack::none);
+  request.ack_given = ack->has_value();
   auto sent = connection_.hub().send(std::move(request), connection_.now());
-  if (!sent && sent.error().code == HubErrc::device_not_found && raw) {
-    auto second = connection_.hub().send(*std::move(raw), connection_.now());
+  // SDKs disagree on whether an id in `to` is percent-encoded: decoded first, then as written.
+  if (!sent && sent.error().code == HubErrc::device_not_found && target->id != target->raw) {
+    request.device = target->raw;
+    auto second = connection_.hub().send(std::move(request), connection_.now());
     if (second || second.error().code != HubErrc::device_not_found) sent = std::move(second);
   }
   if (!sent) return sent.error();

@@ -67,12 +67,12 @@ CbsLink::Answer CbsLink::put_token(const Sections& request) {
     constexpr auto text = "a put-token request has the operation put-token, a type and a name";
     return refuse(400, text, text);
   }
-  auto content = read_message(request, Direction::device_to_cloud);
-  if (!content || content->content.body.empty()) {
+  hub::MessageContent content;
+  if (!read_message(request, Direction::device_to_cloud, content) || content.body.empty()) {
     constexpr auto text = "a put-token request has the token as its body";
     return refuse(400, text, text);
   }
-  const std::string& token = content->content.body;
+  const std::string& token = content.body;
   if (is_azure_ad(*type, token)) {
     constexpr auto text = "Azure AD tokens cannot be checked here; use a shared access signature";
     return refuse(401, text, text);

@@ -29,10 +29,9 @@ void TelemetryLink::on_message(pn_delivery_t* delivery, std::string_view payload
 
 hub::Result<std::shared_ptr<hub::TelemetryMessage>> TelemetryLink::read(
     const Sections& sections) const {
-  auto incoming = read_message(sections, Direction::device_to_cloud);
-  if (!incoming) return incoming.error();
   auto message = std::make_shared<hub::TelemetryMessage>();
-  message->content = std::move(incoming->content);
+  const auto read = read_message(sections, Direction::device_to_cloud, message->content);
+  if (!read) return read.error();
   message->origin = origin_;
   const auto& annotations = sections.message_annotations;
   message->interface_id = text_or_empty(find_text(annotations, "iothub-interface-id"));

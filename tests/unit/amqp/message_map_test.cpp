@@ -14,11 +14,20 @@ namespace {
 
 const std::string to = "/devices/dev1/messages/devicebound";
 
-hub::Result<amqp::Incoming> read(std::string_view bytes,
-                                 Direction direction = Direction::cloud_to_device) {
+struct Incoming {
+  hub::MessageContent content;
+  std::optional<hub::Ack> ack;
+};
+
+hub::Result<Incoming> read(std::string_view bytes,
+                           Direction direction = Direction::cloud_to_device) {
   const auto sections = amqp::scan_sections(bytes);
   if (!sections) return sections.error();
-  return amqp::read_message(*sections, direction);
+  Incoming out;
+  const auto ack = amqp::read_message(*sections, direction, out.content);
+  if (!ack) return ack.error();
+  out.ack = *ack;
+  return out;
 }
 
 // What a device gets for `content`, decoded by Proton.

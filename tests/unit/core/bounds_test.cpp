@@ -30,13 +30,13 @@ TEST_CASE("C2D-38 a message id of 128 characters is taken, 129 are not; its case
   t.create("d");
   auto request = request_to("d");
   request.content.message_id = MessageId::of(std::string(128, 'm'));
-  CHECK(t.hub.send(request, t.now));
+  CHECK(t.hub.send(Hub::SendRequest(request), t.now));
   request.content.message_id = MessageId::of(std::string(129, 'm'));
-  CHECK(t.hub.send(request, t.now).error().code == HubErrc::argument_invalid);
+  CHECK(t.hub.send(Hub::SendRequest(request), t.now).error().code == HubErrc::argument_invalid);
   for (const char* id : {"id", "ID"}) {
     request.content.message_id = MessageId::of(id);
     request.ack = Ack::full;
-    REQUIRE(t.hub.send(request, t.now));
+    REQUIRE(t.hub.send(Hub::SendRequest(request), t.now));
   }
   REQUIRE(*t.hub.purge({"d"}, t.now) == 3);
   t.advance(15s);
@@ -51,9 +51,9 @@ TEST_CASE("C2D-38 1000 application properties are taken, 1001 are not, whatever 
   auto request = request_to("d");
   for (int i = 0; i < 1000; ++i)
     request.content.properties.emplace_back("p" + std::to_string(i), "");
-  CHECK(t.hub.send(request, t.now));
+  CHECK(t.hub.send(Hub::SendRequest(request), t.now));
   request.content.properties.emplace_back("one", "more");
-  CHECK(t.hub.send(request, t.now).error().code == HubErrc::argument_invalid);
+  CHECK(t.hub.send(Hub::SendRequest(request), t.now).error().code == HubErrc::argument_invalid);
   CHECK(t.depth("d") == 1);
 }
 
@@ -67,7 +67,7 @@ TEST_CASE(
   const auto sent = [](TestHub& t, std::string name, std::string value) {
     auto request = request_to("d");
     request.content.properties = {{std::move(name), std::move(value)}};
-    const auto done = t.hub.send(request, t.now);
+    const auto done = t.hub.send(Hub::SendRequest(request), t.now);
     if (!done) CHECK(done.error().code == HubErrc::argument_invalid);
     return done.has_value();
   };
@@ -212,7 +212,7 @@ TEST_CASE(
   auto request = request_to("d");
   request.ack = Ack::full;
   for (int i = 0; i < 4; ++i) {
-    REQUIRE(hub.send(request, now));
+    REQUIRE(hub.send(Hub::SendRequest(request), now));
     REQUIRE(hub.purge({"d"}, now));
   }
   CHECK(hub.peek({}).size() == 2);
@@ -264,7 +264,7 @@ TEST_CASE("C2D-31 a message id that is no UTF-8 is reported in base64") {
     auto request = request_to("d");
     request.ack = Ack::full;
     request.content.message_id = MessageId::of(id);
-    REQUIRE(t.hub.send(request, t.now));
+    REQUIRE(t.hub.send(Hub::SendRequest(request), t.now));
     REQUIRE(t.hub.purge({"d"}, t.now));
   }
   t.advance(15s);

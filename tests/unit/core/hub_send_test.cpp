@@ -14,7 +14,7 @@ TEST_CASE("C2D-01 a send is checked in the documented order, and a refused one l
   request.content.message_id = MessageId::of(std::string(129, 'i'));
   request.content.body = std::string(70'000, 'b');
   request.content.absolute_expiry = t.now + 49h;
-  const auto code = [&] { return t.hub.send(request, t.now).error().code; };
+  const auto code = [&] { return t.hub.send(Hub::SendRequest(request), t.now).error().code; };
 
   CHECK(code() == HubErrc::argument_invalid);
   request.content.message_id = MessageId::of("id");
@@ -38,9 +38,9 @@ TEST_CASE("C2D-11 C2D-12 64 KiB are accepted, counted as body, property values a
   request.content.to = "/devices/d/messages/devicebound";
   request.content.properties = {{"name", "value"}};
   request.content.body = std::string(65'536 - request.content.to.size() - 9, 'b');
-  CHECK(t.hub.send(request, t.now));
+  CHECK(t.hub.send(Hub::SendRequest(request), t.now));
   request.content.body += 'b';
-  CHECK(t.hub.send(request, t.now).error().code == HubErrc::message_too_large);
+  CHECK(t.hub.send(Hub::SendRequest(request), t.now).error().code == HubErrc::message_too_large);
 }
 
 TEST_CASE("C2D-14 an expiry more than 48 hours ahead is refused, 48 hours are accepted") {
@@ -154,6 +154,6 @@ TEST_CASE("U16 strictPropertyChars refuses what the strict document refuses") {
     Hub::SendRequest request;
     request.device = {"d"};
     request.content.properties = {{"room", "a b"}};
-    CHECK(t.hub.send(request, t.now).has_value() == !strict);
+    CHECK(t.hub.send(Hub::SendRequest(request), t.now).has_value() == !strict);
   }
 }

@@ -298,7 +298,7 @@ TEST_CASE("MOD-08 a module has no queue: nothing is sent to it, received by it o
   t.create_module("d", "m");
   Hub::SendRequest request;
   request.device = m;
-  CHECK(t.hub.send(request, t.now).error().code == HubErrc::module_not_found);
+  CHECK(t.hub.send(Hub::SendRequest(request), t.now).error().code == HubErrc::module_not_found);
   REQUIRE(t.send("d"));
   CHECK(t.hub.receive_once({m}, 60s, t.now).error().code == HubErrc::module_not_found);
   CHECK(t.hub.purge(m, t.now).error().code == HubErrc::module_not_found);
