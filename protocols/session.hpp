@@ -3,8 +3,8 @@
 // drives any Session over any stream (TCP, TLS, WebSocket).
 //
 // Order of calls, all on one thread at a time:
-//   on_bytes / on_wake / on_time / on_peer_closed, then output() .. consume_output() until empty,
-//   then wants_close(), take_upgrade() and next_deadline().
+//   on_bytes / on_wake / on_time / on_peer_closed / on_shutdown, one or several, then end_turn(),
+//   then output() .. consume_output() until empty, then wants_close() and next_deadline().
 // A Session never reads a clock, never blocks and never throws. What it writes leaves only when all
 // that the hub had staged by then is committed; a Session need not know.
 #include "emulator/core/auth.hpp"
@@ -41,6 +41,9 @@ class Session {
   virtual void on_time(TimePoint now) = 0;         // next_deadline() has passed; may be early
   virtual void on_peer_closed(TimePoint now) = 0;  // nothing can be written any more
   virtual void on_shutdown(TimePoint now) = 0;     // say goodbye politely, then wants_close()
+  // What an answer costs and nobody but its reader waits for. Others whom the calls above have woken
+  // are served before it (N-33), so it is no part of them.
+  virtual void end_turn(TimePoint /*now*/) {}
 
   virtual std::string_view output() const = 0;     // valid until the next call
   virtual void consume_output(std::size_t size) = 0;

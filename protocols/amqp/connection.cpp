@@ -72,13 +72,9 @@ void Connection::on_bytes(std::string_view bytes, TimePoint now) {
     if (guard_.in_sasl()) engine_.encode();
     dispatch_events();
   }
-  turn();
 }
 
-void Connection::on_wake(TimePoint now) {
-  now_ = now;
-  turn();
-}
+void Connection::on_wake(TimePoint now) { now_ = now; }
 
 void Connection::on_time(TimePoint now) {
   now_ = now;
@@ -93,7 +89,6 @@ void Connection::on_time(TimePoint now) {
       if (const auto link = links_.find(id); link != links_.end()) link->second->on_wake();
     }
   }
-  turn();
 }
 
 void Connection::on_peer_closed(TimePoint now) {
@@ -123,7 +118,8 @@ std::optional<TimePoint> Connection::next_deadline() const {
 
 // ---- the turn ----------------------------------------------------------------------------------
 
-void Connection::turn() {
+void Connection::end_turn(TimePoint now) {
+  now_ = now;
   if (wants_close()) return;
   expire_credentials();
   run_wakes();
@@ -255,6 +251,7 @@ void Connection::on_transport_error() {
 }
 
 void Connection::run_wakes() {
+  if (!wakes_->any()) return;
   for (const WakeId id : wakes_->take()) {
     if (const auto link = links_.find(id); link != links_.end()) {
       link->second->on_wake();

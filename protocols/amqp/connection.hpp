@@ -36,6 +36,7 @@ class Connection {
   void on_time(TimePoint now);
   void on_peer_closed(TimePoint now);
   void on_shutdown(TimePoint now);
+  void end_turn(TimePoint now);
   std::string_view output() const { return engine_.output(); }
   void consume_output(std::size_t size) { engine_.consume_output(size); }
   std::optional<TimePoint> next_deadline() const;
@@ -69,7 +70,6 @@ class Connection {
   };
 
   // ---- the turn: connection.cpp
-  void turn();
   bool dispatch_events();  // false: there were none
   void dispatch(pn_event_t* event);
   void on_remote_open();

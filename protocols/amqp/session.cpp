@@ -19,6 +19,7 @@ void Session::on_wake(TimePoint now) { connection_->on_wake(now); }
 void Session::on_time(TimePoint now) { connection_->on_time(now); }
 void Session::on_peer_closed(TimePoint now) { connection_->on_peer_closed(now); }
 void Session::on_shutdown(TimePoint now) { connection_->on_shutdown(now); }
+void Session::end_turn(TimePoint now) { connection_->end_turn(now); }
 
 std::string_view Session::output() const { return connection_->output(); }
 void Session::consume_output(std::size_t size) { connection_->consume_output(size); }

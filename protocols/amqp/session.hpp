@@ -25,6 +25,7 @@ class Session : public protocols::Session {
   void on_time(protocols::TimePoint now) override;
   void on_peer_closed(protocols::TimePoint now) override;
   void on_shutdown(protocols::TimePoint now) override;
+  void end_turn(protocols::TimePoint now) override;
 
   std::string_view output() const override;
   void consume_output(std::size_t size) override;

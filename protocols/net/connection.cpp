@@ -269,6 +269,7 @@ void Connection::flush(hub::TimePoint now) {
 
 void Connection::settle(hub::TimePoint now) {
   if (state_ != State::open) return;
+  session_->end_turn(now);
   flush(now);
   if (state_ != State::open) return;
   if (session_->output().empty()) {

@@ -259,6 +259,17 @@ void Simulation::audited(Wire& wire, const std::string& what, const std::functio
   finish_step(&wire.line);
 }
 
+void Simulation::turn(Wire& wire, const std::string& what, const std::function<void()>& call,
+                      const std::vector<OpPtr>& ops) {
+  audited(
+      wire, what,
+      [&] {
+        call();
+        wire.session->end_turn(now_);
+      },
+      ops);
+}
+
 void Simulation::audited(const std::string& what, const std::function<void()>& call) {
   note(what);
   auditor_.begin(now_);
@@ -318,9 +329,9 @@ void Simulation::move_bytes() {
         return feed(wire);
       case 1:
         *wire.woken = false;
-        return audited(wire, "wakes", [&] { wire.session->on_wake(now_); });
+        return turn(wire, "wakes", [&] { wire.session->on_wake(now_); });
       case 2:
-        return audited(wire, "is due", [&] { wire.session->on_time(now_); });
+        return turn(wire, "is due", [&] { wire.session->on_time(now_); });
       case 3:
         return flush(wire);
       case 4:
@@ -363,7 +374,7 @@ void Simulation::feed(Wire& wire) {
     if (ops.back()->kind == Op::Kind::settle) ++tally_.settlements;
     what += ", " + text_of(*ops.back());
   }
-  audited(
+  turn(
       wire, what, [&] { wire.session->on_bytes(bytes, now_); }, ops);
 }
 

@@ -74,6 +74,9 @@ class Simulation {
   void audited(Wire& wire, const std::string& what, const std::function<void()>& call,
                const std::vector<OpPtr>& ops = {}, bool acts = true);
   void audited(const std::string& what, const std::function<void()>& call);
+  // The same with the end of the turn, as net::Connection has it.
+  void turn(Wire& wire, const std::string& what, const std::function<void()>& call,
+            const std::vector<OpPtr>& ops = {});
   void finish_step(Line* line);
   void check_progress();
   void note(const std::string& line);

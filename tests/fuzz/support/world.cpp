@@ -178,6 +178,7 @@ void Runner::bytes(std::string_view bytes) {
 void Runner::settle() {
   for (int round = 0;; ++round) {
     HUB_ASSERT(round < rounds_max);
+    session_->end_turn(world_.now);
     drain();
     if (std::exchange(*wakes_, 0) > 0) {
       session_->on_wake(world_.now);
@@ -219,6 +220,7 @@ void Runner::peer_closed() {
   session_->on_wake(world_.now);
   session_->on_time(world_.now);
   session_->on_shutdown(world_.now);
+  session_->end_turn(world_.now);
   HUB_ASSERT(session_->output().empty());
 }
 

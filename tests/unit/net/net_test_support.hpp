@@ -111,7 +111,7 @@ struct HookSession : protocols::Session {
                                                                    std::string_view bytes) {
     self.out += bytes;
   };
-  std::function<void(HookSession&)> on_due, on_woken, on_goodbye, on_end, on_consumed;
+  std::function<void(HookSession&)> on_due, on_woken, on_goodbye, on_end, on_turn_end, on_consumed;
   std::string out;
   std::optional<TimePoint> deadline;
   bool close = false, input_wanted = true;
@@ -141,6 +141,10 @@ struct HookSession : protocols::Session {
     now = t;
     close = true;
     if (on_goodbye) on_goodbye(*this);
+  }
+  void end_turn(TimePoint t) override {
+    now = t;
+    if (on_turn_end) on_turn_end(*this);
   }
   std::string_view output() const override { return out; }
   void consume_output(std::size_t size) override {

@@ -42,7 +42,10 @@ TEST_CASE("N-33 whoever was woken by what was read is served before it is answer
         self.out = "listening";
       } else {
         receiver();
-        self.out = "accepted";
+        self.on_turn_end = [&](HookSession& sender) {
+          sender.out = left.size() == 2 ? "accepted" : "too soon";
+          sender.on_turn_end = nullptr;
+        };
       }
     };
     session.on_woken = [](HookSession& self) { self.out = "delivered"; };

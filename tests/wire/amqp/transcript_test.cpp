@@ -32,6 +32,21 @@ Answer answer_to(const std::string& stream) {
   return answers[0];
 }
 
+std::string service_login(const TestHub& hub) {
+  const std::string response = std::string("\0", 1) + "iothubowner@sas.root.localhost" +
+                               std::string("\0", 1) + service_token(hub, "iothubowner");
+  return sasl_header + sasl_init("PLAIN", &response) + amqp_header;
+}
+
+std::string message_to_dev1() {
+  return Message()
+      .id("1")
+      .to("/devices/dev1/messages/devicebound")
+      .property("k", "v")
+      .body("x")
+      .encode();
+}
+
 }  // namespace
 
 TEST_CASE("A-02 transcript: SASL MSSBCBS as uamqp writes it") {
@@ -123,22 +138,30 @@ TEST_CASE("A-20 transcript: cut off anywhere, the session ends and keeps nothing
     server.session->on_time(hub.now);
     server.session->on_wake(hub.now);
     server.session->on_shutdown(hub.now);
+    server.session->end_turn(hub.now);
     CHECK(server.session->output().empty());
   }
+}
+
+TEST_CASE("N-33 a sender is answered at the end of the turn, when its message is queued") {
+  TestHub hub;
+  hub.create("dev1");
+  Server server(hub);
+  server.bytes(service_login(hub) + open_frame() + begin_frame() +
+               attach_sender_frame(0, 0, "send", "/messages/devicebound"));
+  server.take_output();
+  server.session->on_bytes(transfer_frame({}, message_to_dev1()), hub.now);
+  CHECK(hub.depth("dev1") == 1);
+  CHECK(server.session->output().empty());
+  server.session->end_turn(hub.now);
+  CHECK(count(frames_of(server.take_output()), Descriptor::disposition) == 1);
 }
 
 TEST_CASE("A-20 mutated conversations of an authenticated client never hurt") {
   TestHub hub;
   hub.create("dev1");
-  const std::string response = std::string("\0", 1) + "iothubowner@sas.root.localhost" +
-                               std::string("\0", 1) + service_token(hub, "iothubowner");
-  const std::string login = sasl_header + sasl_init("PLAIN", &response) + amqp_header;
-  const std::string message = Message()
-                                  .id("1")
-                                  .to("/devices/dev1/messages/devicebound")
-                                  .property("k", "v")
-                                  .body("x")
-                                  .encode();
+  const std::string login = service_login(hub);
+  const std::string message = message_to_dev1();
   const std::string flow =
       raw_frame(0, 0, hex("00 53 13 c0 15 07 43 70 00000800 43 70 00000800 52 01 43 70 00000064"));
   const std::string accept_all =

@@ -83,16 +83,21 @@ Server::Server(test::TestHub& test_hub, protocols::PeerInfo peer)
 void Server::bytes(std::string_view input) {
   heard.client(input);
   session->on_bytes(input, hub.now);
+  session->end_turn(hub.now);
 }
 
 void Server::bytes_one_by_one(std::string_view input) {
   heard.client(input);
-  for (std::size_t i = 0; i < input.size(); ++i) session->on_bytes(input.substr(i, 1), hub.now);
+  for (std::size_t i = 0; i < input.size(); ++i) {
+    session->on_bytes(input.substr(i, 1), hub.now);
+    session->end_turn(hub.now);
+  }
 }
 
 std::string Server::take_output() {
   std::string out;
   for (int i = 0; i < 1000; ++i) {
+    session->end_turn(hub.now);
     while (!session->output().empty()) {
       out.append(session->output());
       heard.hub(session->output());
