@@ -5,6 +5,7 @@
 // Order of calls, all on one thread at a time:
 //   on_bytes / on_wake / on_time / on_peer_closed / on_shutdown, one or several, then end_turn(),
 //   then output() .. consume_output() until empty, then wants_close() and next_deadline().
+//   take_upgrade() comes right behind each on_bytes().
 // A Session never reads a clock, never blocks and never throws. What it writes leaves only when all
 // that the hub had staged by then is committed; a Session need not know.
 #include "emulator/core/auth.hpp"

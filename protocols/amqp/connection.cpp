@@ -74,8 +74,6 @@ void Connection::on_bytes(std::string_view bytes, TimePoint now) {
   }
 }
 
-void Connection::on_wake(TimePoint now) { now_ = now; }
-
 void Connection::on_time(TimePoint now) {
   now_ = now;
   if (open_deadline_ && now >= *open_deadline_ && !closing_) {

@@ -32,7 +32,6 @@ class Connection {
 
   // ---- as protocols::Session has them
   void on_bytes(std::string_view bytes, TimePoint now);
-  void on_wake(TimePoint now);
   void on_time(TimePoint now);
   void on_peer_closed(TimePoint now);
   void on_shutdown(TimePoint now);

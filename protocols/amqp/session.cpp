@@ -15,7 +15,7 @@ Session::Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, Time
 Session::~Session() = default;
 
 void Session::on_bytes(std::string_view bytes, TimePoint now) { connection_->on_bytes(bytes, now); }
-void Session::on_wake(TimePoint now) { connection_->on_wake(now); }
+void Session::on_wake(TimePoint) {}  // each turn ends with a look at the list of wakes
 void Session::on_time(TimePoint now) { connection_->on_time(now); }
 void Session::on_peer_closed(TimePoint now) { connection_->on_peer_closed(now); }
 void Session::on_shutdown(TimePoint now) { connection_->on_shutdown(now); }

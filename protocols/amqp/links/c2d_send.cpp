@@ -40,7 +40,8 @@ hub::Result<void> C2dSendLink::take(std::string_view payload) {
   request.ack = ack->value_or(hub::Ack::none);
   request.ack_given = ack->has_value();
   auto sent = connection_.hub().send(std::move(request), connection_.now());
-  // SDKs disagree on whether an id in `to` is percent-encoded: decoded first, then as written.
+  // SDKs disagree on whether an id in `to` is percent-encoded: decoded first, then as written:
+  // for a device that is not there the hub has left the request as it was.
   if (!sent && sent.error().code == HubErrc::device_not_found && target->id != target->raw) {
     request.device = target->raw;
     auto second = connection_.hub().send(std::move(request), connection_.now());

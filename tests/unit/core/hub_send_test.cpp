@@ -43,6 +43,20 @@ TEST_CASE("C2D-11 C2D-12 64 KiB are accepted, counted as body, property values a
   CHECK(t.hub.send(Hub::SendRequest(request), t.now).error().code == HubErrc::message_too_large);
 }
 
+TEST_CASE("C2D-01 a request whose device is not found can be sent again, to another one") {
+  TestHub t;
+  t.create("d");
+  Hub::SendRequest request;
+  request.device = {"nobody"};
+  request.content.body = "x";
+  CHECK(t.hub.send(std::move(request), t.now).error().code == HubErrc::device_not_found);
+  request.device = {"d"};
+  REQUIRE(t.hub.send(std::move(request), t.now));
+  const auto delivery = t.hub.receive_once({{"d"}}, 60s, t.now);
+  REQUIRE((delivery && *delivery));
+  CHECK((*delivery)->message->content.body == "x");
+}
+
 TEST_CASE("C2D-14 an expiry more than 48 hours ahead is refused, 48 hours are accepted") {
   TestHub t;
   t.create("d");
