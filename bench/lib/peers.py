@@ -19,6 +19,7 @@ STORM = 10000  # devices that W5 connects at most
 HUB = "localhost"
 OWNER_KEY = "aW90aHViLWVtdWxhdG9yL3dlbGwta25vd24vb3duZXI="
 DEVICE_KEY = base64.b64encode(b"k" * 32).decode()
+MQTT_CLIENT_JAR = "/usr/share/java/mqtt-client.jar"
 NPM = {"aedes": "aedes@1.2.0", "azurite": "azurite@3.35.0"}
 
 
@@ -128,6 +129,11 @@ class Others:
         for folder in NPM:
             os.makedirs(os.path.join(work, folder), exist_ok=True)
         self.run("prepare")
+        # Debian's ActiveMQ leaves the library out that its MQTT is written on; peers.sh looks for it there.
+        extra = os.path.join(work, "activemq-extra")
+        os.makedirs(extra, exist_ok=True)
+        if not os.path.lexists(link := os.path.join(extra, "mqtt-client.jar")):
+            os.symlink(MQTT_CLIENT_JAR, link)
 
     def run(self, *arguments):
         return subprocess.run(["bash", self.script, *arguments], env=self.env, check=True, capture_output=True, text=True).stdout
@@ -149,7 +155,7 @@ class Others:
             self.peer("nats_tls", ports={"mqtts": 58883}, warm=1),
             self.peer("rabbit", ports={"mqtt": 41883, "mqtts": 48883, "amqp": 45672}, warm=3, needs="rabbitmq-server",
                       send=["--addr", "/queue/{id}"], receive=["--source", "/queue/{id}"]),
-            self.peer("activemq", ports={"mqtt": 61883, "mqtts": 62883}, warm=6, needs="/usr/share/activemq/lib"),
+            self.peer("activemq", ports={"mqtt": 61883, "mqtts": 62883}, warm=6, needs=MQTT_CLIENT_JAR),
             self.peer("aedes", ports={"mqtt": 32883, "mqtts": 33883}, warm=3, needs=modules["aedes"]),
             self.peer("proton", ports={"amqp": 35672}, send=["--addr", "{id}"], receive=["--source", "{id}"]),
             self.peer("azurite_m", ports={"http": 10001}, warm=3, needs=modules["azurite"]),
