@@ -25,12 +25,13 @@ NPM = {"aedes": "aedes@1.2.0", "azurite": "azurite@3.35.0"}
 
 class Peer:
     """`ports`: of mqtt, mqtts, amqp, http, https, those that it serves. `send`, `receive`, `login`: the
-    generator's arguments for an AMQP sender, an AMQP receiver and an MQTT client."""
+    generator's arguments for an AMQP sender, an AMQP receiver and an MQTT client. `needs`: the commands and files
+    without which it cannot be started."""
 
-    def __init__(self, name, command, ports, login=(), send=(), receive=(), warm=0, needs=None):
+    def __init__(self, name, command, ports, login=(), send=(), receive=(), warm=0, needs=()):
         self.name, self.command, self.ports, self.warm = name, command, ports, warm
         self.login, self.send, self.receive = list(login), list(send), list(receive)
-        self.needs = needs or command[0]
+        self.needs = needs or (command[0],)
         self.before = lambda: None
 
     def port(self, protocol):
@@ -38,8 +39,10 @@ class Peer:
 
     def missing(self):
         """What keeps it from being started here, or None."""
-        there = os.path.exists(self.needs) if os.sep in self.needs else shutil.which(self.needs)
-        return None if there else self.needs
+        for need in self.needs:
+            if not (os.path.exists(need) if os.sep in need else shutil.which(need)):
+                return need
+        return None
 
     def pinned(self, core):
         return ["taskset", "-c", core, *self.command]
@@ -153,12 +156,12 @@ class Others:
             self.peer("mosquitto", ports={"mqtt": 31883, "mqtts": 38883}),
             nats,
             self.peer("nats_tls", ports={"mqtts": 58883}, warm=1),
-            self.peer("rabbit", ports={"mqtt": 41883, "mqtts": 48883, "amqp": 45672}, warm=3, needs="rabbitmq-server",
+            self.peer("rabbit", ports={"mqtt": 41883, "mqtts": 48883, "amqp": 45672}, warm=3, needs=("rabbitmq-server",),
                       send=["--addr", "/queue/{id}"], receive=["--source", "/queue/{id}"]),
-            self.peer("activemq", ports={"mqtt": 61883, "mqtts": 62883}, warm=6, needs=MQTT_CLIENT_JAR),
-            self.peer("aedes", ports={"mqtt": 32883, "mqtts": 33883}, warm=3, needs=modules["aedes"]),
+            self.peer("activemq", ports={"mqtt": 61883, "mqtts": 62883}, warm=6, needs=("/usr/share/activemq/lib", MQTT_CLIENT_JAR)),
+            self.peer("aedes", ports={"mqtt": 32883, "mqtts": 33883}, warm=3, needs=(modules["aedes"],)),
             self.peer("proton", ports={"amqp": 35672}, send=["--addr", "{id}"], receive=["--source", "{id}"]),
-            self.peer("azurite_m", ports={"http": 10001}, warm=3, needs=modules["azurite"]),
+            self.peer("azurite_m", ports={"http": 10001}, warm=3, needs=(modules["azurite"],)),
             self.peer("nginx", ports={"http": 28081, "https": 28444}),
             self.peer("beast", ports={"http": 28082}),
         ]
