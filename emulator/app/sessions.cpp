@@ -1,7 +1,7 @@
 #include "emulator/app/sessions.hpp"
 
 #include "protocols/amqp/session.hpp"
-#include "protocols/http/session.hpp"
+#include "protocols/http/hub_service.hpp"
 #include "protocols/mqtt/session.hpp"
 
 #include <utility>
@@ -18,7 +18,7 @@ std::unique_ptr<protocols::Session> make_session(std::string_view protocol, hub:
     return std::make_unique<amqp::Session>(hub, std::move(peer), std::move(waker), now);
   }
   if (protocol == "http") {
-    return std::make_unique<http::Session>(hub, std::move(peer), std::move(waker), now);
+    return http::make_hub_session(hub, std::move(peer), now);
   }
   return nullptr;
 }

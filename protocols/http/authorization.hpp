@@ -1,7 +1,7 @@
 #pragma once
 // Who is calling, and may they: a SAS token, or a device's client certificate (T-04).
 #include "protocols/http/exchange.hpp"
-#include "protocols/http/router.hpp"
+#include "protocols/http/routes.hpp"
 
 namespace http {
 

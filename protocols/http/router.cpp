@@ -1,10 +1,9 @@
 #include "protocols/http/router.hpp"
 
 #include "emulator/core/encoding.hpp"
+#include "emulator/core/error.hpp"
 
 namespace http {
-
-namespace {
 
 std::string_view to_text(Method method) {
   switch (method) {
@@ -44,24 +43,6 @@ bool fits(std::string_view path, const std::vector<std::string>& segments,
     }
   }
   return path.empty() || path == "/" || path == "/*";
-}
-
-}  // namespace
-
-Match match(std::span<const Route> routes, Method method,
-            const std::vector<std::string>& segments) {
-  Match result;
-  for (const Route& route : routes) {
-    if (!fits(route.path, segments, result.ids)) continue;
-    result.path_known = true;
-    if (!route.method || *route.method == method) {
-      result.route = &route;
-      return result;
-    }
-    if (!result.allow.empty()) result.allow += ", ";
-    result.allow += to_text(*route.method);
-  }
-  return result;
 }
 
 }  // namespace http

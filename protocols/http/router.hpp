@@ -1,10 +1,8 @@
 #pragma once
-// Method and path template -> handler. Fixed segments match in any case, `{name}` matches one
+// Method and path template -> row of a table. Fixed segments match in any case, `{name}` matches one
 // segment, a last `*` any number of them (T-06).
-#include "protocols/http/exchange.hpp"
+#include "protocols/http/request.hpp"
 
-#include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,17 +10,14 @@
 
 namespace http {
 
-// Who may come in (spec/https.md 1.3, H-49).
-enum class Access : std::uint8_t { open, device, module, registry_read, registry_write, service };
+std::string_view to_text(Method method);
 
-struct Route {
-  std::optional<Method> method;  // nullopt: any
-  std::string_view path;         // "/devices/{id}"
-  Access access = Access::open;
-  bool wants_api_version = true;
-  Handler handler = nullptr;
-};
+// True if the template `path` is of this shape; `ids` are then what stands for its names, and point
+// into `segments`.
+bool fits(std::string_view path, const std::vector<std::string>& segments,
+          std::vector<std::string_view>& ids);
 
+template <class Route>
 struct Match {
   const Route* route = nullptr;  // nullptr: none
   std::vector<std::string_view> ids;
@@ -30,10 +25,22 @@ struct Match {
   std::string allow;  // the methods of this path, if it has others than the one asked for
 };
 
-// The first route that fits. `ids` of the result point into `segments`.
-Match match(std::span<const Route> routes, Method method, const std::vector<std::string>& segments);
-
-// Everything this hub serves.
-std::span<const Route> all_routes();
+// The first route that fits. A Route has `method`, nullopt for any, and `path`.
+template <class Route>
+Match<Route> match(std::span<const Route> routes, Method method,
+                   const std::vector<std::string>& segments) {
+  Match<Route> result;
+  for (const Route& route : routes) {
+    if (!fits(route.path, segments, result.ids)) continue;
+    result.path_known = true;
+    if (!route.method || *route.method == method) {
+      result.route = &route;
+      return result;
+    }
+    if (!result.allow.empty()) result.allow += ", ";
+    result.allow += to_text(*route.method);
+  }
+  return result;
+}
 
 }  // namespace http

@@ -1,13 +1,8 @@
 #include "protocols/http/session.hpp"
 
-#include "emulator/core/encoding.hpp"
-#include "protocols/http/authorization.hpp"
-#include "protocols/http/errors.hpp"
-#include "protocols/http/limits.hpp"
-#include "protocols/http/router.hpp"
+#include "emulator/core/ids.hpp"
 #include "protocols/http/upgrade.hpp"
 
-#include <algorithm>
 #include <functional>
 
 namespace http {
@@ -18,30 +13,10 @@ namespace {
 
 constexpr std::size_t kept_output_capacity = 64 * 1024;
 
-// `2021-04-12`, `2018-08-30-preview`: any well-formed one is as good as another (H-47).
-bool is_api_version(std::string_view text) {
-  constexpr std::string_view shape = "dddd-dd-dd";
-  if (text.size() < shape.size() || text.size() > 32) return false;
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    const bool digit = text[i] >= '0' && text[i] <= '9';
-    if (shape[i] == 'd' ? !digit : text[i] != '-') return false;
-  }
-  return text.size() == shape.size() || text[shape.size()] == '-';
-}
-
-// Java cannot send PATCH and says so in a header (T-07).
-Method effective_method(const RequestHead& head) {
-  if (head.method == Method::post) {
-    const auto wanted = head.find("x-http-method-override");
-    if (wanted && hub::iequals(*wanted, "patch")) return Method::patch;
-  }
-  return head.method;
-}
-
 }  // namespace
 
-Session::Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker, TimePoint now)
-    : hub_(hub), peer_(std::move(peer)), opened_(now), since_(now) {}
+Session::Session(std::unique_ptr<Service> service, TimePoint now)
+    : service_(std::move(service)), opened_(now), since_(now) {}
 
 void Session::on_bytes(std::string_view bytes, TimePoint now) {
   switch (state_) {
@@ -108,15 +83,14 @@ void Session::on_request(TimePoint now) {
   const RequestHead& head = parser_.head();
   request_id_ = next_request_id();
   response_.reset();
-  const auto error = serve(now);
-  if (error) {
+  if (const auto error = serve(now)) {
     log_refused(*error);
     write_error(response_, *error, request_id_, now);
-  } else if (hub_.log().enabled(hub::LogLevel::debug)) {
-    hub_.log().debug("http request served", {{"peer", peer_.address},
-                                             {"method", head.method_text},
-                                             {"path", head.path()},
-                                             {"status", std::to_string(response_.status)}});
+  } else if (service_->log.enabled(hub::LogLevel::debug)) {
+    service_->log.debug("http request served", {{"peer", service_->peer.address},
+                                                {"method", head.method_text},
+                                                {"path", head.path()},
+                                                {"status", std::to_string(response_.status)}});
   }
   // A body that was too large may have been sent by mistake as a whole stream: start anew.
   const bool keep_alive = head.keep_alive && !parser_.body_too_large();
@@ -127,29 +101,11 @@ void Session::on_request(TimePoint now) {
 }
 
 std::optional<WireError> Session::serve(TimePoint now) {
-  const RequestHead& head = parser_.head();
   if (parser_.body_too_large()) {
     return generic_error(413, "a request body has at most 512 KiB");  // H-21
   }
-  Match found = match(all_routes(), effective_method(head), target_->segments);
-  if (found.route == nullptr) {
-    if (!found.path_known) return generic_error(404, "this hub has no such route");
-    WireError error = generic_error(405, "this route takes " + found.allow);
-    error.allow = std::move(found.allow);
-    return error;
-  }
-  const auto version = target_->find("api-version");
-  if (found.route->wants_api_version && !(version && is_api_version(*version))) {
-    return to_wire_error(hub::fail(hub::HubErrc::invalid_protocol_version,
-                                   "api-version is missing or malformed, e.g. 2021-04-12"));
-  }
-  Exchange exchange{
-      hub_, peer_, head, *target_, parser_.body(), now, response_, std::move(found.ids), {}, {}};
-  if (auto granted = authorize(exchange, found.route->access); !granted) {
-    return to_wire_error(granted.error());
-  }
-  if (auto done = found.route->handler(exchange); !done) return to_wire_error(done.error());
-  return std::nullopt;
+  if (auto refused = service_->admit(parser_.head(), *target_, response_, now)) return refused;
+  return service_->answer(parser_.body(), now);
 }
 
 void Session::refuse(const Refusal& refusal, TimePoint now) {
@@ -173,19 +129,19 @@ void Session::write(bool keep_alive, TimePoint now) {
 
 void Session::log_refused(const WireError& error) const {
   const RequestHead& head = parser_.head();
-  hub_.log().info("http request refused", {{"peer", peer_.address},
-                                           {"method", head.method_text},
-                                           {"path", head.path()},
-                                           {"status", std::to_string(error.status)},
-                                           {"error", error.name},
-                                           {"reason", error.detail}});
+  service_->log.info("http request refused", {{"peer", service_->peer.address},
+                                              {"method", head.method_text},
+                                              {"path", head.path()},
+                                              {"status", std::to_string(error.status)},
+                                              {"error", error.name},
+                                              {"reason", error.detail}});
 }
 
 // H-56: a GUID for people who compare logs: its first half is the connection's, its second half
 // counts.
 std::string Session::next_request_id() {
   ++request_count_;
-  const std::uint64_t connection = std::hash<std::string>{}(peer_.address) ^
+  const std::uint64_t connection = std::hash<std::string>{}(service_->peer.address) ^
                                    static_cast<std::uint64_t>(hub::to_unix_ms(opened_));
   hub::LockToken guid;
   for (std::size_t i = 0; i < 8; ++i) {

@@ -1,25 +1,24 @@
 #pragma once
 // One HTTP/1.1 connection: keep-alive, pipelining, 100-continue, limits, and the hand-over of
 // WebSocket upgrades. Requests are answered one after the other, in order; all answers of one
-// wake-up are in one output buffer. Nothing here waits for the hub: HTTPS only ever polls.
-#include "emulator/core/hub.hpp"
+// wake-up are in one output buffer. What they say is the service's business. Nothing here waits:
+// HTTPS only ever polls.
 #include "protocols/http/request_parser.hpp"
 #include "protocols/http/response.hpp"
+#include "protocols/http/service.hpp"
 #include "protocols/session.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace http {
 
-struct WireError;
-
 class Session final : public protocols::Session {
  public:
-  // `waker` is not used: no message is pushed over HTTPS.
-  Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, protocols::TimePoint now);
+  Session(std::unique_ptr<Service> service, protocols::TimePoint now);
 
   void on_bytes(std::string_view bytes, protocols::TimePoint now) override;
   void on_wake(protocols::TimePoint now) override;
@@ -44,7 +43,6 @@ class Session final : public protocols::Session {
   void read(std::string_view bytes, protocols::TimePoint now);
   void on_head(std::string_view behind, protocols::TimePoint now);
   void on_request(protocols::TimePoint now);
-  // Fills response_, or says what went wrong.
   std::optional<WireError> serve(protocols::TimePoint now);
   void refuse(const Refusal& refusal, protocols::TimePoint now);
   void write(bool keep_alive, protocols::TimePoint now);
@@ -52,8 +50,7 @@ class Session final : public protocols::Session {
   std::string next_request_id();
   std::size_t waiting_output() const { return output_.size() - written_; }
 
-  hub::Hub& hub_;
-  protocols::PeerInfo peer_;
+  const std::unique_ptr<Service> service_;
   State state_ = State::open;
   RequestParser parser_;
   std::optional<Target> target_;

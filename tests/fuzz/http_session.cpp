@@ -1,7 +1,7 @@
 // One HTTP connection. The first byte says how the bytes are cut, the rest is what the peer sends;
 // `$DEVICE` and `$OWNER` stand for tokens of the attacker's device and of policy iothubowner.
 // Whatever is sent, the answers are the same as when it comes in one piece.
-#include "protocols/http/session.hpp"
+#include "protocols/http/hub_service.hpp"
 #include "tests/fuzz/support/target.hpp"
 #include "tests/fuzz/support/world.hpp"
 
@@ -18,9 +18,9 @@ std::string replace_all(std::string text, std::string_view what, std::string_vie
   return text;
 }
 
-std::unique_ptr<protocols::Session> make(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker,
+std::unique_ptr<protocols::Session> make(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker,
                                          hub::TimePoint now) {
-  return std::make_unique<http::Session>(hub, std::move(peer), std::move(waker), now);
+  return http::make_hub_session(hub, std::move(peer), now);
 }
 
 struct Seen {

@@ -1,5 +1,5 @@
 // Every operation of every protocol against every combination of rights (spec/c2d.md 6.2).
-#include "protocols/http/router.hpp"
+#include "protocols/http/routes.hpp"
 #include "tests/security/doors.hpp"
 
 #include <functional>

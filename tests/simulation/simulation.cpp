@@ -1,7 +1,7 @@
 #include "tests/simulation/simulation.hpp"
 
 #include "protocols/amqp/session.hpp"
-#include "protocols/http/session.hpp"
+#include "protocols/http/hub_service.hpp"
 #include "protocols/mqtt/session.hpp"
 #include "storage/sqlite_store.hpp"
 #include "tests/support/memory_store.hpp"
@@ -445,7 +445,7 @@ void Simulation::open_connection() {
   } else {
     line.protocol = Protocol::http;
     line.name = kind == 9 ? "http-service-" + number : "http-" + device + "-" + number;
-    wire->session = std::make_unique<http::Session>(*hub_, peer, waker, now_);
+    wire->session = http::make_hub_session(*hub_, peer, now_);
     wire->peer =
         kind == 9 ? make_http_service(world_, line) : make_http_device(world_, line, device);
   }

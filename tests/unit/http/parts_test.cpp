@@ -3,7 +3,7 @@
 #include "protocols/http/errors.hpp"
 #include "protocols/http/etag.hpp"
 #include "protocols/http/message_headers.hpp"
-#include "protocols/http/router.hpp"
+#include "protocols/http/routes.hpp"
 #include "protocols/http/telemetry_batch.hpp"
 #include "tests/unit/http/support.hpp"
 

@@ -78,7 +78,7 @@ std::unique_ptr<Session> HttpHub::connect(std::optional<hub::ClientCertificate> 
   peer.address = "127.0.0.1:50000";
   peer.encrypted = true;
   peer.certificate = std::move(certificate);
-  return std::make_unique<Session>(hub, std::move(peer), hub::Waker{}, now);
+  return make_hub_session(hub, std::move(peer), now);
 }
 
 Answer HttpHub::call(Call call, std::optional<hub::ClientCertificate> certificate) {

@@ -1,6 +1,6 @@
 #pragma once
 // A real hub and one HTTP session without a socket; time stands still unless a test moves it.
-#include "protocols/http/session.hpp"
+#include "protocols/http/hub_service.hpp"
 #include "tests/support/test_hub.hpp"
 
 #include <doctest/doctest.h>

@@ -1,0 +1,83 @@
+#include "protocols/http/hub_service.hpp"
+
+#include "emulator/core/encoding.hpp"
+#include "protocols/http/authorization.hpp"
+#include "protocols/http/routes.hpp"
+#include "protocols/http/service.hpp"
+
+namespace http {
+
+namespace {
+
+// `2021-04-12`, `2018-08-30-preview`: any well-formed one is as good as another (H-47).
+bool is_api_version(std::string_view text) {
+  constexpr std::string_view shape = "dddd-dd-dd";
+  if (text.size() < shape.size() || text.size() > 32) return false;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    const bool digit = text[i] >= '0' && text[i] <= '9';
+    if (shape[i] == 'd' ? !digit : text[i] != '-') return false;
+  }
+  return text.size() == shape.size() || text[shape.size()] == '-';
+}
+
+// Java cannot send PATCH and says so in a header (T-07).
+Method effective_method(const RequestHead& head) {
+  if (head.method == Method::post) {
+    const auto wanted = head.find("x-http-method-override");
+    if (wanted && hub::iequals(*wanted, "patch")) return Method::patch;
+  }
+  return head.method;
+}
+
+class HubService final : public Service {
+ public:
+  HubService(hub::Hub& hub, protocols::PeerInfo from)
+      : Service(hub.log(), std::move(from)), hub_(hub) {}
+
+  std::optional<WireError> admit(const RequestHead& head, const Target& target, Response& response,
+                                 hub::TimePoint now) override {
+    auto found = match(all_routes(), effective_method(head), target.segments);
+    if (found.route == nullptr) return no_route(found.path_known, std::move(found.allow));
+    route_ = found.route;
+    const auto version = target.find("api-version");
+    if (route_->wants_api_version && !(version && is_api_version(*version))) {
+      return to_wire_error(hub::fail(hub::HubErrc::invalid_protocol_version,
+                                     "api-version is missing or malformed, e.g. 2021-04-12"));
+    }
+    exchange_.emplace(Exchange{
+        hub_, peer, head, target, {}, now, response, std::move(found.ids), {}, {}});
+    return error_of(authorize(*exchange_, route_->access));
+  }
+
+  std::optional<WireError> answer(std::string_view body, hub::TimePoint now) override {
+    exchange_->body = body;
+    exchange_->now = now;
+    return error_of(route_->handler(*exchange_));
+  }
+
+ private:
+  static WireError no_route(bool path_known, std::string allow) {
+    if (!path_known) return generic_error(404, "this hub has no such route");
+    WireError error = generic_error(405, "this route takes " + allow);
+    error.allow = std::move(allow);
+    return error;
+  }
+
+  static std::optional<WireError> error_of(const hub::Result<void>& result) {
+    if (result) return std::nullopt;
+    return to_wire_error(result.error());
+  }
+
+  hub::Hub& hub_;
+  const Route* route_ = nullptr;
+  std::optional<Exchange> exchange_;  // of the request that was admitted last
+};
+
+}  // namespace
+
+std::unique_ptr<Session> make_hub_session(hub::Hub& hub, protocols::PeerInfo peer,
+                                          protocols::TimePoint now) {
+  return std::make_unique<Session>(std::make_unique<HubService>(hub, std::move(peer)), now);
+}
+
+}  // namespace http

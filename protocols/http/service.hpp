@@ -1,0 +1,46 @@
+#pragma once
+// What answers the requests of one connection: the hub's routes, or the control API's. The Session
+// around it knows HTTP and no hub. Order of calls, for each request: admit() when its head is there,
+// and answer() when all of it is, unless admit() has refused it.
+#include "emulator/core/log.hpp"
+#include "emulator/core/time.hpp"
+#include "protocols/http/errors.hpp"
+#include "protocols/http/limits.hpp"
+#include "protocols/http/request.hpp"
+#include "protocols/http/response.hpp"
+#include "protocols/session.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+namespace http {
+
+// How a Session treats the connections of a service.
+struct Rules {
+  hub::Duration head_timeout = http::head_timeout;
+  hub::Duration body_timeout = http::body_timeout;
+  std::size_t body_bytes_max = http::body_bytes_max;
+  bool websockets = true;  // upgrades are taken (H-46)
+};
+
+class Service {
+ public:
+  // `log` outlives it.
+  Service(hub::Log& service_log, protocols::PeerInfo service_peer)
+      : log(service_log), peer(std::move(service_peer)) {}
+  virtual ~Service() = default;
+
+  // May this request come in? Nothing of its body has been taken yet, and nothing is kept of it when
+  // the answer is an error. `head`, `target` and `response` stay where they are until answer().
+  virtual std::optional<WireError> admit(const RequestHead& head, const Target& target,
+                                         Response& response, hub::TimePoint now) = 0;
+  // Answers in `response`, or says what went wrong.
+  virtual std::optional<WireError> answer(std::string_view body, hub::TimePoint now) = 0;
+
+  Rules rules;
+  hub::Log& log;
+  const protocols::PeerInfo peer;
+};
+
+}  // namespace http
