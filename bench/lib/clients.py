@@ -78,11 +78,12 @@ def say_hello(port, count, at_once=64):
 class Mqtt:
     """One MQTT connection: connected when it is there."""
 
-    def __init__(self, port, device, packet=None, tls=None):
-        """`tls`: an ssl.SSLContext."""
+    def __init__(self, port, device, packet=None, tls=None, no_delay=True):
+        """`tls`: an ssl.SSLContext. Without `no_delay` Nagle's algorithm is on, as most libraries leave it."""
         self.device = device
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if no_delay:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_hostname=HUB)
         self.socket.sendall(packet or connect_packet(device))

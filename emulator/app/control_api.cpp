@@ -22,7 +22,6 @@ namespace json = boost::json;
 
 constexpr std::size_t request_bytes_max = 16 * 1024;
 constexpr auto idle_timeout = std::chrono::seconds{60};
-constexpr std::size_t devices_max = 1000;
 
 struct Answer {
   http::status status = http::status::ok;
@@ -55,17 +54,10 @@ Answer ca(const ControlSources& sources, hub::TimePoint) {
   return {http::status::ok, "application/x-pem-file", sources.ca_pem};
 }
 
-Answer connection_strings(const ControlSources& sources, hub::TimePoint now) {
-  const std::string& host = sources.hub.host_name();
-  json::object policies, devices;
-  for (const auto& policy : sources.hub.policies()) {
-    policies[policy.name] = policy_connection_string(host, policy);
-  }
-  for (const auto& [id, text] : device_connection_strings(sources.hub, devices_max, now)) {
-    devices[id] = text;
-  }
-  const json::value hub = policies.contains("iothubowner") ? policies.at("iothubowner") : nullptr;
-  return json_answer(json::object{{"hub", hub}, {"policies", policies}, {"devices", devices}});
+Answer strings(const ControlSources& sources, hub::TimePoint now) {
+  json::object out = connection_strings(sources.hub, sources.names, now);
+  out["caUrl"] = sources.ca_url;
+  return json_answer(out);
 }
 
 Answer version_answer(const ControlSources&, hub::TimePoint) {
@@ -82,7 +74,7 @@ struct Route {
 constexpr std::array routes{
     Route{"/health", health},   Route{"/ready", ready},
     Route{"/metrics", metrics}, Route{"/ca.pem", ca},
-    Route{"/version", version_answer}, Route{"/connection-strings", connection_strings},
+    Route{"/version", version_answer}, Route{"/connection-strings", strings},
 };
 
 class ControlSession final : public protocols::Session {

@@ -1,6 +1,7 @@
 #include "emulator/app/dev_ca.hpp"
 
 #include "emulator/app/file_io.hpp"
+#include "emulator/app/host_names.hpp"
 #include "emulator/core/encoding.hpp"
 
 #include <openssl/asn1.h>
@@ -21,7 +22,6 @@
 #include <stdexcept>
 #include <system_error>
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -121,12 +121,6 @@ void add_extension(X509* certificate, X509* issuer, int nid, const char* value) 
   require(extension && X509_add_ext(certificate, extension.get(), -1) == 1, "extension");
 }
 
-bool is_ip_address(const std::string& name) {
-  std::array<unsigned char, 16> out{};
-  return inet_pton(AF_INET, name.c_str(), out.data()) == 1 ||
-         inet_pton(AF_INET6, name.c_str(), out.data()) == 1;
-}
-
 void add_subject_alternative_names(X509* certificate, const std::vector<std::string>& names) {
   const NamesPtr list(require(GENERAL_NAMES_new(), "names"));
   for (const auto& name : names) {
@@ -137,14 +131,6 @@ void add_subject_alternative_names(X509* certificate, const std::vector<std::str
     require(sk_GENERAL_NAME_push(list.get(), entry), "names");
   }
   require(X509_add1_ext_i2d(certificate, NID_subject_alt_name, list.get(), 0, 0) == 1, "names");
-}
-
-std::string canonical(const std::string& name) {
-  std::array<unsigned char, 16> bytes{};
-  const auto* data = reinterpret_cast<const char*>(bytes.data());
-  if (inet_pton(AF_INET, name.c_str(), bytes.data()) == 1) return std::string(data, 4);
-  if (inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1) return std::string(data, 16);
-  return hub::to_lower(name);
 }
 
 std::set<std::string> names_in(X509* certificate) {
@@ -251,7 +237,7 @@ Pair ensure_leaf(const std::filesystem::path& folder, const std::string& name, c
                  const std::vector<std::string>& names, hub::TimePoint now) {
   Pair leaf = load(folder, name);
   std::set<std::string> wanted;
-  for (const auto& one : names) wanted.insert(canonical(one));
+  for (const auto& one : names) wanted.insert(canonical_name(one));
   if (leaf.certificate && leaf.key && !ca.written && lasts(leaf.certificate.get(), now) &&
       X509_check_private_key(leaf.certificate.get(), leaf.key.get()) == 1 &&
       X509_verify(leaf.certificate.get(), ca.key.get()) == 1 &&
@@ -292,7 +278,7 @@ std::string checked_line(const std::filesystem::path& folder, const DevCertifica
                            all.rsa_key, all.ecdsa_chain, all.ecdsa_key}) {
     text += std::to_string(part.size()) + " " + part;
   }
-  for (const auto& name : names) text += canonical(name) + "\n";
+  for (const auto& name : names) text += canonical_name(name) + "\n";
   text += std::to_string(std::chrono::floor<std::chrono::days>(now).time_since_epoch().count());
   std::string digest(EVP_MAX_MD_SIZE, '\0');
   std::size_t size = 0;
@@ -342,18 +328,6 @@ DevCertificates ensure_dev_certificates(const std::filesystem::path& folder,
     throw std::runtime_error(std::string(error.what()) +
                              ": the folder for certificates cannot be used; give another with --tls-dir");
   }
-}
-
-std::vector<std::string> certificate_names(const std::vector<std::string>& more) {
-  std::vector<std::string> names{"localhost", "*.localhost", "127.0.0.1", "::1", "host.docker.internal"};
-  std::array<char, 256> machine{};
-  if (::gethostname(machine.data(), machine.size() - 1) == 0 && machine[0] != '\0') {
-    names.emplace_back(machine.data());
-  }
-  names.insert(names.end(), more.begin(), more.end());
-  std::set<std::string> seen;
-  std::erase_if(names, [&](const std::string& name) { return !seen.insert(canonical(name)).second; });
-  return names;
 }
 
 }  // namespace app

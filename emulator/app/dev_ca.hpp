@@ -25,7 +25,4 @@ struct DevCertificates {
 DevCertificates ensure_dev_certificates(const std::filesystem::path& folder,
                                         const std::vector<std::string>& names, hub::TimePoint now);
 
-// localhost, *.localhost, 127.0.0.1, ::1, the machine's name, host.docker.internal, and `more`.
-std::vector<std::string> certificate_names(const std::vector<std::string>& more);
-
 }  // namespace app

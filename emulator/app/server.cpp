@@ -11,6 +11,7 @@
 #include "storage/sqlite_store.hpp"
 
 #include <boost/asio/signal_set.hpp>
+#include <boost/json/value_to.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -25,7 +26,6 @@ namespace {
 
 constexpr auto goodbye_time = std::chrono::milliseconds{1500};
 constexpr std::uint16_t https_fallback_port = 8443;
-constexpr std::size_t ready_file_devices_max = 1000;
 
 std::filesystem::path tls_folder(const Config& config) {
   if (!config.tls_dir.empty()) return config.tls_dir;
@@ -139,13 +139,13 @@ struct Server::Impl {
   }
 
   void make_certificates() {
-    std::vector<std::string> names = config.sans;
-    names.push_back(config.hub);
-    if (!is_loopback(config.listen) && config.listen != "0.0.0.0" && config.listen != "::") {
-      names.push_back(config.listen);
-    }
+    report.names = host_names(config.hub, config.listen, machine_names());
+    std::vector<std::string> more = report.names.machine;
+    more.push_back(config.hub);
+    if (config.listen != "0.0.0.0" && config.listen != "::") more.push_back(config.listen);
+    more.insert(more.end(), config.sans.begin(), config.sans.end());
     const DevCertificates certificates = starting(1, "--tls-dir", [&] {
-      return ensure_dev_certificates(tls_folder(config), certificate_names(names), clock.now());
+      return ensure_dev_certificates(tls_folder(config), certificate_names(more), clock.now());
     });
     const net::ServerCertificates pem{certificates.rsa_chain, certificates.rsa_key,
                                       certificates.ecdsa_chain, certificates.ecdsa_key};
@@ -156,7 +156,12 @@ struct Server::Impl {
       log.info("server certificate written", {{"folder", certificates.ca_path.parent_path().string()}});
     }
     report.ca_path = certificates.ca_path.string();
-    control.emplace(ControlSources{*hub, certificates.ca, [this] { return not_ready(); }});
+    for (const auto& front : fronts) report.ports.emplace_back(front.name, front.listener->port());
+    if (const auto port = report.port("control"); port != 0) {
+      report.ca_url = ca_url(config.control_listen, port);
+    }
+    control.emplace(ControlSources{*hub, certificates.ca, [this] { return not_ready(); }, report.names,
+                                   report.ca_url});
   }
 
   void open_listeners() {
@@ -208,13 +213,10 @@ struct Server::Impl {
 
   void fill_report() {
     report.host_name = hub->host_name();
-    for (const auto& policy : hub->policies()) {
-      if (policy.name == "iothubowner") {
-        report.connection_string = policy_connection_string(hub->host_name(), policy);
-      }
+    report.connection_strings = connection_strings(*hub, report.names, clock.now());
+    if (const auto* by_name = report.connection_strings.if_contains("byName")) {
+      report.connection_string = boost::json::value_to<std::string>(*by_name);
     }
-    for (const auto& front : fronts) report.ports.emplace_back(front.name, front.listener->port());
-    report.devices = device_connection_strings(*hub, ready_file_devices_max, clock.now());
   }
 
   std::vector<std::string> not_ready() const {

@@ -20,13 +20,16 @@ std::uint16_t StartReport::port(std::string_view name) const {
   return 0;
 }
 
-std::string policy_connection_string(const std::string& host,
-                                     const hub::SharedAccessPolicy& policy) {
+namespace {
+
+constexpr std::size_t devices_max = 1000;
+
+std::string of_policy(const std::string& host, const hub::SharedAccessPolicy& policy) {
   return "HostName=" + host + ";SharedAccessKeyName=" + policy.name +
          ";SharedAccessKey=" + policy.primary_key;
 }
 
-std::string device_connection_string(const std::string& host, const hub::DeviceIdentity& device) {
+std::string of_device(const std::string& host, const hub::DeviceIdentity& device) {
   std::string text = "HostName=" + host + ";DeviceId=" + device.id.text;
   if (device.authentication.type == hub::AuthenticationType::sas) {
     return text + ";SharedAccessKey=" + device.authentication.primary_key;
@@ -34,30 +37,44 @@ std::string device_connection_string(const std::string& host, const hub::DeviceI
   return text + ";x509=true";
 }
 
-std::vector<std::pair<std::string, std::string>> device_connection_strings(hub::Hub& hub,
-                                                                           std::size_t count,
-                                                                           hub::TimePoint now) {
-  std::vector<std::pair<std::string, std::string>> out;
-  for (const auto& device : hub.list_devices({}, count, now)) {
-    out.emplace_back(device.identity.id.text,
-                     device_connection_string(hub.host_name(), device.identity));
+}  // namespace
+
+json::object connection_strings(hub::Hub& hub, const HostNames& names, hub::TimePoint now) {
+  json::object out, policies, devices, by_address;
+  for (const auto& policy : hub.policies()) {
+    policies[policy.name] = of_policy(names.by_name, policy);
+    if (policy.name != "iothubowner") continue;
+    out["hub"] = out["byName"] = of_policy(names.by_name, policy);
+    if (!names.by_address.empty()) out["byAddress"] = of_policy(names.by_address, policy);
   }
+  for (const auto& view : hub.list_devices({}, devices_max, now)) {
+    const auto& device = view.identity;
+    devices[device.id.text] = of_device(names.by_name, device);
+    if (!names.by_address.empty()) by_address[device.id.text] = of_device(names.by_address, device);
+  }
+  out["policies"] = std::move(policies);
+  out["devices"] = std::move(devices);
+  if (!names.by_address.empty()) out["devicesByAddress"] = std::move(by_address);
   return out;
+}
+
+std::string ca_url(const std::string& listen, std::uint16_t port) {
+  const std::string address = host_names("localhost", listen, {}).by_address;
+  return "http://" + (address.empty() ? "[" + listen + "]" : address) + ":" + std::to_string(port) +
+         "/ca.pem";
 }
 
 std::string ready_file_json(const StartReport& report) {
   json::object ports;
   for (const auto& [name, port] : report.ports) ports[name] = port;
-  json::object devices;
-  for (const auto& [id, text] : report.devices) devices[id] = text;
   json::object out;
   out["pid"] = ::getpid();
   out["hub"] = report.host_name;
   out["connectionString"] = report.connection_string;
   out["ca"] = report.ca_path;
+  if (!report.ca_url.empty()) out["caUrl"] = report.ca_url;
   out["ports"] = std::move(ports);
-  out["connectionStrings"] =
-      json::object{{"hub", report.connection_string}, {"devices", std::move(devices)}};
+  out["connectionStrings"] = report.connection_strings;
   return pretty(out);
 }
 
@@ -77,11 +94,23 @@ std::string start_block(const StartReport& report) {
     if (port == 0) continue;
     ports.append(ports.empty() ? "" : ", ").append(shown).append(" ").append(std::to_string(port));
   }
-  return "iothub-emulator " + std::string(version().number) + ", hub " + report.host_name +
-         "\n  connection string  " + report.connection_string +
-         "\n  ports              " + ports +
-         "\n  CA certificate     " + report.ca_path +
-         "\n  for Node           export NODE_EXTRA_CA_CERTS=" + report.ca_path + "\n";
+  std::string text = "iothub-emulator " + std::string(version().number) + ", hub " + report.host_name;
+  const auto line = [&](std::string_view title, const std::string& value) {
+    text.append("\n  ").append(title).append(19 - title.size(), ' ').append(value);
+  };
+  line("connection string", report.connection_string);
+  if (const auto* dotted = report.connection_strings.if_contains("byAddress")) {
+    line("  for C and Java", json::value_to<std::string>(*dotted));
+  }
+  std::string machine;
+  for (const auto& name : report.names.machine) machine.append(machine.empty() ? "" : ", ").append(name);
+  if (!machine.empty()) line("HostName elsewhere", machine);
+  line("ports", ports);
+  line("CA certificate", report.ca_path + (report.ca_url.empty() ? "" : " or " + report.ca_url));
+  line("  for Node", "export NODE_EXTRA_CA_CERTS=" + report.ca_path);
+  line("  for Python", "export SSL_CERT_FILE=" + report.ca_path + " REQUESTS_CA_BUNDLE=" + report.ca_path);
+  line("  for others", "README.md: C, C#, Java, curl, mosquitto");
+  return text + "\n";
 }
 
 }  // namespace app

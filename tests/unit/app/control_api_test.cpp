@@ -36,7 +36,8 @@ struct Api {
                         .limits = {}};
   hub::Hub hub{config, ids, log, now};
   std::vector<std::string> missing;
-  app::ControlSources sources{hub, "-----BEGIN CERTIFICATE-----\n", [this] { return missing; }};
+  app::ControlSources sources{hub, "-----BEGIN CERTIFICATE-----\n", [this] { return missing; },
+                              app::host_names("my.hub", "127.0.0.1", {}), "http://127.0.0.1:9400/ca.pem"};
 };
 
 }  // namespace
@@ -60,9 +61,20 @@ TEST_CASE("N-18 connection strings of hub and devices") {
   const auto strings = boost::json::parse(Api::body(api.get("/connection-strings"))).as_object();
   CHECK(strings.at("hub").as_string() ==
         "HostName=my.hub;SharedAccessKeyName=iothubowner;SharedAccessKey=a2V5a2V5a2V5a2V5a2V5");
+  CHECK(strings.at("byName") == strings.at("hub"));
   CHECK(strings.at("policies").as_object().size() == 5);
   CHECK(strings.at("devices").at("d1").as_string() ==
         "HostName=my.hub;DeviceId=d1;SharedAccessKey=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
+}
+
+TEST_CASE("APP-30 clients that insist on a dot are given connection strings with an address") {
+  Api api;
+  const auto strings = boost::json::parse(Api::body(api.get("/connection-strings"))).as_object();
+  CHECK(strings.at("byAddress").as_string() ==
+        "HostName=127.0.0.1;SharedAccessKeyName=iothubowner;SharedAccessKey=a2V5a2V5a2V5a2V5a2V5");
+  CHECK(strings.at("devicesByAddress").at("d1").as_string() ==
+        "HostName=127.0.0.1;DeviceId=d1;SharedAccessKey=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
+  CHECK(strings.at("caUrl").as_string() == "http://127.0.0.1:9400/ca.pem");
 }
 
 TEST_CASE("N-18 metrics are Prometheus text, named as the hub's own") {

@@ -7,6 +7,8 @@
 #include "tests/unit/net/net_test_support.hpp"
 
 #include <boost/json.hpp>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 
 #include <csignal>
 #include <semaphore>
@@ -109,6 +111,43 @@ TEST_CASE("N-16 the report: ports, connection strings and CA; ready file and sta
   for (const auto& part : {expected, std::string("NODE_EXTRA_CA_CERTS="), std::to_string(report.port("mqtts"))}) {
     CHECK(block.find(part) != std::string::npos);
   }
+}
+
+TEST_CASE("APP-30 an address that is listened on is in what is printed and in the certificate") {
+  const TemporaryFolder folder;
+  app::Config config = any_ports(folder);
+  config.listen = "127.0.0.2";
+  std::string host = "127.0.0.2";
+  SUBCASE("a single address") {}
+  SUBCASE("all: the machine's names are printed, for others") {
+    config.listen = "0.0.0.0";
+    host = "localhost";
+  }
+  Running server(config);
+  const auto& report = server->report();
+  CHECK(report.connection_string.starts_with("HostName=" + host + ";"));
+  const auto block = app::start_block(report);
+  INFO(block);
+  const std::string dotted = host == "localhost" ? "127.0.0.1" : host;
+  CHECK(block.find("for C and Java   HostName=" + dotted + ";") != std::string::npos);
+  if (host == "localhost") CHECK(block.find("HostName elsewhere " + report.names.machine.at(0)) != std::string::npos);
+  CHECK(block.find("for Python       export SSL_CERT_FILE=") != std::string::npos);
+  CHECK(block.find("/ca.pem or " + report.ca_url) != std::string::npos);
+  const auto file = boost::json::parse(app::ready_file_json(report)).as_object();
+  CHECK(file.at("caUrl").as_string() == report.ca_url);
+  CHECK(file.at("connectionStrings").at("byAddress").as_string().starts_with("HostName=" + dotted));
+  std::vector<std::string> wanted = report.names.machine;
+  wanted.push_back(dotted);
+  const auto certificate = app::read_file(folder.path() / "tls/server-rsa.pem");
+  BIO* bio = BIO_new_mem_buf(certificate->data(), static_cast<int>(certificate->size()));
+  X509* leaf = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
+  for (const auto& name : wanted) {
+    INFO(name);
+    CHECK((X509_check_ip_asc(leaf, name.c_str(), 0) == 1 ||
+           X509_check_host(leaf, name.c_str(), 0, 0, nullptr) == 1));
+  }
+  X509_free(leaf);
+  BIO_free(bio);
 }
 
 TEST_CASE("N-18 the control API answers, ready once everything accepts; --health asks it") {

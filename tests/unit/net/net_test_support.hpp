@@ -2,6 +2,7 @@
 // Real loopback sockets without sleeps: a server thread runs the IoThreads with sessions made of hooks,
 // the test thread is the client and blocks in its own sockets.
 #include "emulator/app/dev_ca.hpp"
+#include "emulator/app/host_names.hpp"
 #include "emulator/app/system_clock.hpp"
 #include "protocols/net/listener.hpp"
 #include "tests/support/print_result.hpp"

@@ -3,6 +3,7 @@
 #include "emulator/core/encoding.hpp"
 #include "tests/unit/net/tls_client.hpp"
 
+#include <netinet/tcp.h>
 #include <openssl/pem.h>
 
 using namespace net_test;
@@ -190,6 +191,40 @@ TEST_CASE("N-02 no session tickets are sent and nothing is resumed") {
   TlsClient second(port, with(TLS1_3_VERSION));
   CHECK(second.echo("x") == "x");
   CHECK_FALSE(SSL_SESSION_has_ticket(SSL_get0_session(second.native())));
+}
+
+TEST_CASE("N-34 the end of a handshake is acknowledged at once: a client that leaves Nagle on need not wait") {
+  int version = 0;
+  SUBCASE("TLS 1.2") { version = TLS1_2_VERSION; }
+  SUBCASE("TLS 1.3") { version = TLS1_3_VERSION; }
+  const auto& c = test_certificates();
+  const net::TlsContext server_context({c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key});
+  boost::asio::io_context io;
+  net::Poller poller(io);
+  tcp::acceptor acceptor(io, {boost::asio::ip::make_address("127.0.0.1"), 0});
+  tcp::socket client(io), accepted(io);
+  client.connect(acceptor.local_endpoint());
+  acceptor.accept(accepted);
+  client.non_blocking(true);
+  accepted.native_non_blocking(true);
+  net::TlsStream server(poller, accepted.release(), client.local_endpoint(), server_context);
+  SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_max_proto_version(context, version);
+  SSL* ssl = SSL_new(context);
+  SSL_set_fd(ssl, client.native_handle());
+  bool client_done = false, server_done = false;
+  for (int i = 0; i < 100'000 && !(client_done && server_done); ++i) {
+    if (!client_done) client_done = SSL_connect(ssl) == 1;
+    if (!server_done) server_done = server.handshake() == net::IoStatus::ok;
+  }
+  REQUIRE(server_done);
+  REQUIRE(SSL_version(ssl) == version);
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  REQUIRE(::getsockopt(client.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0);
+  CHECK(info.tcpi_unacked == 0);
+  SSL_free(ssl);
+  SSL_CTX_free(context);
 }
 
 TEST_CASE("N-04 the end is said with close_notify") {
