@@ -1,23 +1,28 @@
-# iothub-emulator in a small image. Build: docker build -t iothub-emulator .
-# Not built by the tests (they need no container engine); docker-compose.yml is checked there.
+# iothub-emulator in a small image. Build:
+#   docker build --build-arg COMMIT=$(git describe --always --dirty) -t iothub-emulator .
+# scripts/soak image builds and starts it, without a container engine.
 
 FROM debian:12 AS build
 WORKDIR /src
 COPY scripts scripts
-RUN apt-get update && scripts/deps build
+RUN apt-get update && scripts/deps build && apt-get clean
 COPY . .
-RUN scripts/build release && cmake --install build/release --prefix /opt/iothub --strip
+# What --version and /version say: .git stays outside.
+ARG COMMIT=
+RUN scripts/build release -DBUILD_TESTING=OFF -DHUB_COMMIT="$COMMIT" \
+ && cmake --install build/release --prefix /opt/iothub --strip
 
 FROM debian:12-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
       libqpid-proton11 libqpid-proton-cpp12 libsqlite3-0 libssl3 libcap2-bin \
+ && apt-get clean \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 --create-home iothub \
+ && useradd --uid 10001 --create-home iothub \
  && install -d -o iothub -g iothub /data /tls
 COPY --from=build /opt/iothub/bin/ /usr/local/bin/
-# Port 443 without root.
-RUN setcap cap_net_bind_service=+ep /usr/local/bin/iothub-emulator
+# Port 443 without root. Permitted, not effective: it starts where the capability is dropped, too.
+RUN setcap cap_net_bind_service=+p /usr/local/bin/iothub-emulator
 USER iothub
 
 # 8883 MQTT, 5671 AMQP, 443 HTTPS and both over WebSocket, 9400 control API.

@@ -27,11 +27,14 @@ FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)
 # enough wherever it came from; Node above all is often installed by other means.
 TEST_TOOLS=(
   node:nodejs npm:npm python3:python3 mosquitto_pub:mosquitto-clients curl:curl openssl:openssl
-  ip:iproute2 unshare:util-linux docker-compose:docker-compose mosquitto:mosquitto gcovr:gcovr
+  ip:iproute2 unshare:util-linux setcap:libcap2-bin mosquitto:mosquitto gcovr:gcovr
   tshark:tshark
 )
 # ... and what is no command: the root certificates npm needs, Python with Proton and Paho.
 TEST_PACKAGES=(ca-certificates python3-qpid-proton python3-paho-mqtt)
+
+# What scripts/soak needs for the image.
+IMAGE_TOOLS=(buildah:buildah debootstrap:debootstrap curl:curl ip:iproute2 unshare:util-linux)
 
 # What scripts/run needs beside the build.
 RUN_TOOLS=(jq:jq)
@@ -43,9 +46,14 @@ BENCH_PACKAGES=(libqpid-proton11-dev-examples)
 PEER_TOOLS=(rabbitmq-server:rabbitmq-server nats-server:nats-server nginx:nginx-light npm:npm java:default-jre-headless)
 PEER_PACKAGES=(activemq libmqtt-client-java)
 
+# compose WORDS...: Docker Compose, as the plugin of today or as the program that Debian 12 has.
+compose() {
+  if docker compose version >/dev/null 2>&1; then docker compose "$@"; else docker-compose "$@"; fi
+}
+
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# missing_packages SET...: the packages that `build`, `fuzz`, `run`, `test`, `bench` or `peers` still lack, one a line.
+# missing_packages SET...: the packages that `build`, `fuzz`, `image`, `run`, `test`, `bench` or `peers` still lack, one a line.
 missing_packages() {
   local set tool package tools packages
   for set in "$@"; do
@@ -53,11 +61,15 @@ missing_packages() {
     case $set in
       build) packages=("${BUILD_PACKAGES[@]}") ;;
       fuzz) packages=("${FUZZ_PACKAGES[@]}") ;;
+      image) tools=("${IMAGE_TOOLS[@]}") ;;
       run) tools=("${RUN_TOOLS[@]}") ;;
-      test) tools=("${TEST_TOOLS[@]}") packages=("${TEST_PACKAGES[@]}") ;;
+      test)
+        tools=("${TEST_TOOLS[@]}") packages=("${TEST_PACKAGES[@]}")
+        compose version >/dev/null 2>&1 || packages+=(docker-compose)
+        ;;
       bench) tools=("${BENCH_TOOLS[@]}") packages=("${BENCH_PACKAGES[@]}") ;;
       peers) tools=("${PEER_TOOLS[@]}") packages=("${PEER_PACKAGES[@]}") ;;
-      *) die "unknown set of packages: $set (build, fuzz, run, test, bench, peers)" ;;
+      *) die "unknown set of packages: $set (build, fuzz, image, run, test, bench, peers)" ;;
     esac
     for tool in "${tools[@]}"; do
       command -v "${tool%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${tool%%:*}" ] || printf '%s\n' "${tool#*:}"
@@ -120,15 +132,19 @@ job_count() {
   if [ -n "${JOBS:-}" ]; then say "$JOBS"; elif [ "$fit" -lt "$cores" ]; then say "$fit"; else say "$cores"; fi
 }
 
-# build_preset PRESET [TARGET...]
+# build_preset PRESET [-DNAME=VALUE...] [TARGET...]
 build_preset() {
-  local preset=$1 log
+  local preset=$1 log options=()
   shift
+  while [[ ${1:-} == -D* ]]; do
+    options+=("$1")
+    shift
+  done
   (
     cd "$ROOT"
     log=build/$preset.configure.log
     mkdir -p build
-    cmake --preset "$preset" >"$log" 2>&1 || {
+    cmake --preset "$preset" ${options[@]+"${options[@]}"} >"$log" 2>&1 || {
       cat "$log" >&2
       exit 1
     }
