@@ -1,4 +1,5 @@
 // The command iothub-emulator: what it prints and what it exits with (contract.md 2).
+#include "emulator/app/bind_capability.hpp"
 #include "emulator/app/config.hpp"
 #include "emulator/app/file_io.hpp"
 #include "emulator/app/health.hpp"
@@ -30,6 +31,7 @@ int serve(const app::Invocation& invocation, std::chrono::steady_clock::time_poi
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file at the limit of its size is a full disk: the write fails (ST-13)
   raise_descriptor_limit();
+  app::raise_bind_capability();
   app::SpdlogLog log(config.log_level, config.log_format);
   for (const auto& warning : invocation.warnings) log.warn(warning);
   app::SystemClock clock;

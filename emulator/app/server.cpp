@@ -207,7 +207,7 @@ struct Server::Impl {
     }
     log.warn("not permitted to bind port 443: HTTPS and WebSocket are on 8443, which some SDKs cannot use",
              {{"remedy",
-               "sysctl net.ipv4.ip_unprivileged_port_start=443, or setcap cap_net_bind_service=+ep on "
+               "sysctl net.ipv4.ip_unprivileged_port_start=443, or setcap cap_net_bind_service=+p on "
                "the binary, or a container that publishes 443:8443"}});
   }
 
