@@ -1,12 +1,10 @@
 // The cloud-to-device tutorial over each of the five device transports: telemetry reaches the hub,
 // the device gets id, body and properties as sent, and completing leads to a Success record.
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
 import { after, before, test } from 'node:test';
 
 import { Emulator } from '../lib/emulator.mjs';
 import { BackEnd, createDevice, Device, properties, registry, TRANSPORTS, until } from '../lib/sdk.mjs';
-import { CA, Tool } from '../lib/tools.mjs';
 
 let emulator;
 before(async () => { emulator = await Emulator.start(); });
@@ -64,14 +62,6 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     });
   }
 }
-
-test("the README's program, as it stands there", { timeout: 60_000 }, async () => {
-  const [, program] = /```js\n(.*?)```/s.exec(fs.readFileSync(new URL('../../../README.md', import.meta.url), 'utf8'));
-  const node = new Tool(process.execPath, ['--input-type=module', '-e', program],
-    { cwd: new URL('.', import.meta.url), env: { ...process.env, NODE_EXTRA_CA_CERTS: CA } });
-  await node.shows('got Cloud to device message.');
-  await node.stop();
-});
 
 // Node's MQTT transport shows iothub-ack among the application properties.
 function expected(found) {
