@@ -158,6 +158,7 @@ void Connection::dispatch(pn_event_t* event) {
 
 void Connection::on_remote_open() {
   open_deadline_.reset();
+  engine_.set_frame_bytes_max(guard_.peer_frame_bytes_max());
   const pn_millis_t idle = pn_transport_get_remote_idle_timeout(engine_.transport());
   if (idle != 0 && idle < idle_timeout_min_ms) {
     return close_connection({"amqp:not-allowed", "an idle-time-out below 5000 ms"});
@@ -169,7 +170,7 @@ void Connection::on_remote_open() {
 
 void Connection::on_begin(pn_session_t* session) {
   if (!may_have_more_links()) return;
-  pn_session_open(session);
+  engine_.begin(session);
 }
 
 // who has not said who it is needs a pair of links for $cbs, and may be anybody.

@@ -28,6 +28,10 @@ constexpr std::string_view amqp_header("AMQP\0\1\0\0", 8);
 
 void no_log(std::intptr_t, pn_log_subsystem_t, pn_log_level_t, const char*) {}
 
+// What the real hub's begin says; the window in frames, which Proton counts in bytes.
+constexpr std::size_t incoming_window = 5000;
+constexpr std::size_t outgoing_window = 0xffff'ffff;
+
 void say_why(pn_condition_t* condition, const WireError& error) {
   pn_condition_set_name(condition, error.condition);
   pn_condition_set_description(condition, error.description.c_str());
@@ -73,7 +77,7 @@ void Engine::encode() {
   while (true) {
     const pn_bytes_t bytes = pn_connection_driver_write_buffer(driver_.get());
     if (bytes.size == 0) break;
-    out_.append(bytes.start, bytes.size);
+    full_length_.append(out_, {bytes.start, bytes.size}, frame_bytes_max_);
     pn_connection_driver_write_done(driver_.get(), bytes.size);
   }
   finished_ = pn_connection_driver_write_closed(driver_.get());
@@ -84,6 +88,12 @@ std::optional<hub::TimePoint> Engine::tick(hub::TimePoint now) {
   const std::int64_t next = pn_transport_tick(driver_->transport, hub::to_unix_ms(now));
   if (next == 0) return std::nullopt;
   return hub::from_unix_ms(next);
+}
+
+void Engine::begin(pn_session_t* session) {
+  pn_session_set_incoming_capacity(session, incoming_window * FrameGuard::frame_bytes_max);
+  pn_session_set_outgoing_window(session, outgoing_window);
+  pn_session_open(session);
 }
 
 void Engine::close(const WireError& error) {

@@ -1,6 +1,7 @@
 #pragma once
 // Proton's C engine as a value: whole frames in, events out, one buffer of output.
 // Order of calls: push, then next_event until null, then encode, again until neither has anything.
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "emulator/core/time.hpp"
 #include "protocols/amqp/errors.hpp"
+#include "protocols/amqp/full_length.hpp"
 #include "protocols/amqp/proton_fwd.hpp"
 
 namespace amqp {
@@ -23,6 +25,8 @@ class Engine {
   pn_transport_t* transport() const;
   pn_connection_t* connection() const;
 
+  // What the peer's open says it takes.
+  void set_frame_bytes_max(std::size_t size) { frame_bytes_max_ = size; }
   void push(std::string_view unit);  // one header or frame, as FrameGuard hands them out
   pn_event_t* next_event();          // valid until the next call
   // Puts everything queued so far into output(). Within one encoding Proton writes transfers before
@@ -31,6 +35,7 @@ class Engine {
   // Runs Proton's idle timers; returns when to call again.
   std::optional<hub::TimePoint> tick(hub::TimePoint now);
 
+  void begin(pn_session_t* session);  // the answer to the peer's
   // A close frame; an open before it, if there was none. Links are detached and sessions ended before:
   // after a close alone Node's client does that itself, and waits 45 s for the answers.
   void close(const WireError& error);
@@ -45,6 +50,8 @@ class Engine {
 
  private:
   std::unique_ptr<pn_connection_driver_t> driver_;
+  FullLength full_length_;
+  std::size_t frame_bytes_max_ = std::numeric_limits<std::size_t>::max();
   std::string out_;
   std::size_t taken_ = 0;
   bool finished_ = false;

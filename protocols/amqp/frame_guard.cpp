@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "protocols/amqp/codec.hpp"
+#include "protocols/amqp/full_length.hpp"
 
 namespace amqp {
 
@@ -10,6 +11,7 @@ namespace {
 
 constexpr std::size_t header_bytes = 8;
 constexpr std::size_t frame_header_bytes = 8;
+constexpr std::size_t frame_bytes_min = 512;  // AMQP 1.0 part 2, 2.4.1
 constexpr std::string_view magic = "AMQP";
 
 constexpr const char* framing_error = "amqp:connection:framing-error";
@@ -49,6 +51,7 @@ class FrameGuard::Fields {
     }
     return true;
   }
+  std::string_view rest() const { return reader_.rest(); }
   void skip() {
     if (left_ == 0) return;
     --left_;
@@ -72,7 +75,7 @@ std::string_view FrameGuard::next(std::string_view& input) {
     const std::size_t size = unit_size(input);
     if (fault_.condition != nullptr) return {};
     if (size != 0 && size <= input.size()) {
-      const std::string_view unit = input.substr(0, size);
+      std::string_view unit = input.substr(0, size);
       input.remove_prefix(size);
       return check(unit) ? unit : std::string_view{};
     }
@@ -87,7 +90,8 @@ std::string_view FrameGuard::next(std::string_view& input) {
     if (fault_.condition != nullptr) return {};
     if (size != 0 && size == partial_.size()) {
       whole_.swap(partial_);
-      return check(whole_) ? std::string_view(whole_) : std::string_view{};
+      std::string_view unit = whole_;
+      return check(unit) ? unit : std::string_view{};
     }
   }
   return {};
@@ -111,7 +115,7 @@ std::size_t FrameGuard::unit_size(std::string_view begin) {
   return size;
 }
 
-bool FrameGuard::check(std::string_view unit) {
+bool FrameGuard::check(std::string_view& unit) {
   if (unit.substr(0, magic.size()) == magic) return check_header(unit);
   const std::size_t body_at = std::size_t{4} * static_cast<std::uint8_t>(unit[4]);
   const auto type = static_cast<std::uint8_t>(unit[5]);
@@ -125,7 +129,7 @@ bool FrameGuard::check(std::string_view unit) {
   if (body_at == unit.size()) {
     return phase_ == Phase::amqp || fail(framing_error, "an empty frame inside SASL");
   }
-  return check_performative(channel, unit.substr(body_at));
+  return check_performative(channel, unit, body_at);
 }
 
 bool FrameGuard::check_header(std::string_view unit) {
@@ -143,7 +147,9 @@ bool FrameGuard::check_header(std::string_view unit) {
   return true;
 }
 
-bool FrameGuard::check_performative(std::uint16_t channel, std::string_view body) {
+bool FrameGuard::check_performative(std::uint16_t channel, std::string_view& unit,
+                                    std::size_t body_at) {
+  const std::string_view body = unit.substr(body_at);
   std::uint64_t code = 0;
   Value list;
   Reader whole(body);
@@ -161,7 +167,7 @@ bool FrameGuard::check_performative(std::uint16_t channel, std::string_view body
   switch (performative) {
     case Descriptor::open:
       open_seen_ = true;
-      return fields.given(1) || fail(invalid_field, "an open without a container-id");
+      return on_open(unit, fields);
     case Descriptor::begin: return on_begin(channel, fields);
     case Descriptor::attach: return on_attach(channel, fields);
     case Descriptor::transfer: return on_transfer(channel, fields, whole.rest().size());
@@ -183,6 +189,24 @@ bool FrameGuard::check_performative(std::uint16_t channel, std::string_view body
     case Descriptor::close: return true;  // Proton checks it well, and what else these have
     default: return fail(decode_error, "an unknown performative");
   }
+}
+
+bool FrameGuard::on_open(std::string_view& unit, Fields& fields) {
+  if (!fields.given(1)) return fail(invalid_field, "an open without a container-id");
+  fields.skip();
+  fields.skip();  // hostname
+  const auto at = static_cast<std::size_t>(fields.rest().data() - unit.data());
+  const auto size = fields.number(Type::uint);
+  if (!size) return true;
+  peer_frame_bytes_max_ = std::max<std::size_t>(*size, frame_bytes_min);
+  constexpr char uint32_format = 0x70;
+  const std::size_t told = peer_frame_bytes_max_ - FullLength::growth_max;
+  if (unit[at] != uint32_format || told < frame_bytes_min) return true;
+  std::string changed(unit);
+  for (std::size_t i = 0; i < 4; ++i) changed[at + 1 + i] = static_cast<char>(told >> (24 - 8 * i));
+  whole_ = std::move(changed);
+  unit = whole_;
+  return true;
 }
 
 bool FrameGuard::on_begin(std::uint16_t channel, Fields& fields) {

@@ -3,7 +3,8 @@
 // a transfer, and when a peer breaks certain rules (a second begin on a channel, a handle
 // attached twice, a first transfer without delivery-id, a transfer on a link that the hub sends on)
 // it asserts, or keeps pointers to freed sessions and links; a missing mandatory field it takes for
-// zero. Here those are errors of the peer.
+// zero. Here those are errors of the peer. The largest frame that an open allows is handed out
+// a little smaller: what Proton writes grows on its way out (FullLength).
 //
 //   stream = header [1*frame(type 1) header] *frame(type 0)     header = "AMQP" id 1 0 0
 //   frame  = size:u32 doff:u8 type:u8 channel:u16 ext* [performative payload]
@@ -11,6 +12,7 @@
 // Takes the stream in any pieces and hands out whole headers and frames; a partial one is kept.
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,6 +42,8 @@ class FrameGuard {
 
   std::size_t link_count() const { return link_count_; }  // that the peer has not detached
   std::size_t session_count() const { return channels_.size(); }
+  // What the peer's open says it takes.
+  std::size_t peer_frame_bytes_max() const { return peer_frame_bytes_max_; }
   bool in_sasl() const { return phase_ == Phase::sasl; }
   // Of the delivery that the transfer just handed out belongs to.
   std::uint32_t message_format() const { return message_format_; }
@@ -57,9 +61,10 @@ class FrameGuard {
   class Fields;
 
   std::size_t unit_size(std::string_view begin);  // 0: cannot be told yet, or fault
-  bool check(std::string_view unit);
+  bool check(std::string_view& unit);
   bool check_header(std::string_view unit);
-  bool check_performative(std::uint16_t channel, std::string_view body);
+  bool check_performative(std::uint16_t channel, std::string_view& unit, std::size_t body_at);
+  bool on_open(std::string_view& unit, Fields& fields);
   bool on_begin(std::uint16_t channel, Fields& fields);
   bool on_attach(std::uint16_t channel, Fields& fields);
   bool on_transfer(std::uint16_t channel, Fields& fields, std::size_t payload_bytes);
@@ -70,7 +75,8 @@ class FrameGuard {
   Phase phase_ = Phase::start;
   bool open_seen_ = false;
   std::string partial_;
-  std::string whole_;  // a frame that came in pieces, while it is handed out
+  std::string whole_;  // a frame that came in pieces or was changed, while it is handed out
+  std::size_t peer_frame_bytes_max_ = std::numeric_limits<std::size_t>::max();
   std::unordered_map<std::uint16_t, Channel> channels_;
   std::size_t link_count_ = 0;
   std::size_t unfinished_bytes_ = 0;  // of all links

@@ -1,7 +1,9 @@
-// AMQP values and messages, and the frame guard: whole and in pieces it hands out the same.
+// AMQP values and messages; the frame guard and what lengthens performatives: whole and in pieces
+// they hand out the same.
 #include "protocols/amqp/address.hpp"
 #include "protocols/amqp/codec.hpp"
 #include "protocols/amqp/frame_guard.hpp"
+#include "protocols/amqp/full_length.hpp"
 #include "protocols/amqp/message_map.hpp"
 #include "tests/fuzz/support/input.hpp"
 #include "tests/fuzz/support/target.hpp"
@@ -9,6 +11,7 @@
 #include "emulator/core/error.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 namespace {
@@ -76,6 +79,23 @@ std::string let_through(std::string_view bytes, std::size_t step) {
   return out;
 }
 
+std::string lengthened(std::string_view bytes, std::size_t step, std::size_t frame_bytes_max) {
+  amqp::FullLength full_length;
+  std::string out;
+  for (; !bytes.empty(); bytes.remove_prefix(std::min(step, bytes.size()))) {
+    full_length.append(out, bytes.substr(0, step), frame_bytes_max);
+  }
+  return out;
+}
+
+void check_lengthened(std::string_view bytes, std::size_t step) {
+  constexpr std::size_t any = std::numeric_limits<std::size_t>::max();
+  const std::string whole = lengthened(bytes, bytes.size() + 1, any);
+  HUB_ASSERT(lengthened(bytes, step, any) == whole);
+  HUB_ASSERT(lengthened(whole, step, any) == whole);  // it was long enough after the first time
+  HUB_ASSERT(bytes.starts_with(lengthened(bytes, step, 0)));  // nothing may grow
+}
+
 }  // namespace
 
 FUZZ_TARGET(amqp_codec) {
@@ -92,6 +112,7 @@ FUZZ_TARGET(amqp_codec) {
     default: {
       const std::size_t step = 1 + in.byte() % 8;
       HUB_ASSERT(let_through(in.rest(), in.rest().size() + 1) == let_through(in.rest(), step));
+      check_lengthened(in.rest(), step);
     }
   }
 }

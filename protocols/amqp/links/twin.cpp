@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::string_view empty_twin = R"({"desired":{"$version":1},"reported":{"$version":1}})";
 constexpr std::int64_t version = 1;
+// Node's SDK parses it before it calls back, and never does if that fails (A-51).
+constexpr std::string_view refusal =
+    R"({"errorCode":404013,"message":"FeatureNotSupported: twins are not kept yet, so the change is not stored"})";
 
 struct Answer {
   int status;
@@ -21,7 +24,7 @@ struct Answer {
 Answer answer_to(std::string_view operation) {
   if (hub::iequals(operation, "GET")) return {200, empty_twin};
   if (hub::iequals(operation, "PUT") || hub::iequals(operation, "DELETE")) return {200, {}};
-  return {501, {}};
+  return {501, refusal};
 }
 
 // Types matter: the C SDK insists on status int and version long (spec/amqp.md 3.8).

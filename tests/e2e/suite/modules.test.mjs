@@ -76,6 +76,10 @@ for (const transport of MODULE_TRANSPORTS) {
 
     const twin = await within(module.client.getTwin(), 'the twin');
     assert.equal(twin.properties.desired.$version, 1);
+    if (transport.startsWith('amqp')) { // twins are not kept yet: the change is refused, at once
+      const error = await within(new Promise((done) => { twin.properties.reported.update({ a: 1 }, done); }), 'the refusal');
+      assert.ok(error instanceof Error);
+    }
     module.client.onMethod('reboot', () => {});
     module.client.on('inputMessage', () => module.errors.push(new Error('an input message')));
     await module.telemetry('behind the subscriptions');

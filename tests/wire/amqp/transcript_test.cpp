@@ -1,6 +1,7 @@
 // Whole exchanges as bytes, and hostile ones. Each runs in one read and byte by byte.
 #include <doctest/doctest.h>
 
+#include <map>
 #include <random>
 
 #include "tests/unit/amqp/support/client.hpp"
@@ -141,6 +142,62 @@ TEST_CASE("A-20 transcript: cut off anywhere, the session ends and keeps nothing
     server.session->end_turn(hub.now);
     CHECK(server.session->output().empty());
   }
+}
+
+// What pyamqp takes for granted, by position: every performative with all its fields.
+void check_full_length(const std::string& bytes) {
+  const std::map<Descriptor, std::size_t> fields = {
+      {Descriptor::open, 10},    {Descriptor::begin, 8},        {Descriptor::attach, 14},
+      {Descriptor::flow, 11},    {Descriptor::transfer, 11},    {Descriptor::disposition, 6},
+      {Descriptor::detach, 3},   {Descriptor::end, 1},          {Descriptor::close, 1}};
+  for (const Seen& seen : frames_of(bytes)) {
+    if (seen.type != 0 || seen.body.empty()) continue;
+    CAPTURE(static_cast<int>(seen.code));
+    CHECK(seen.fields.size() == fields.at(seen.code));
+  }
+}
+
+TEST_CASE("A-47 a whole exchange: each of the nine performatives has all its fields") {
+  const std::string flow =
+      raw_frame(0, 0, hex("00 53 13 c0 15 07 43 70 00000800 43 70 00000800 52 01 43 70 00000064"));
+  const std::string accept_all = raw_frame(0, 0, hex("00 53 15 c0 0b 05 41 43 52 ff 41 00 53 24 45"));
+  TestHub hub;
+  hub.create("dev1");
+  Server server(hub);
+  std::string answer;
+  for (const std::string& said :
+       {service_login(hub) + open_frame() + begin_frame() +
+            attach_sender_frame(0, 0, "send", "/messages/devicebound") +
+            attach_receiver_frame(0, 1, "c2d", "/devices/dev1/messages/devicebound") + flow,
+        transfer_frame({}, message_to_dev1()), transfer_frame({0, 0, 1, 0, false, false}, "no message"),
+        accept_all, raw_frame(0, 0, hex("00 53 16 d0 00000006 00000002 43 41")),
+        raw_frame(0, 0, hex("00 53 17 45")), close_frame()}) {
+    server.bytes(said);
+    answer += server.take_output();
+  }
+  const auto frames = frames_of(answer);
+  for (const Descriptor code :
+       {Descriptor::open, Descriptor::begin, Descriptor::attach, Descriptor::flow, Descriptor::transfer,
+        Descriptor::disposition, Descriptor::detach, Descriptor::end, Descriptor::close}) {
+    CAPTURE(static_cast<int>(code));
+    CHECK(count(frames, code) > 0);
+  }
+  check_full_length(answer);
+}
+
+TEST_CASE("A-47 a refused open and a broken one are answered in full too") {
+  check_full_length(answer_to(amqp_header + close_frame()).bytes);
+  check_full_length(answer_to(amqp_header + open_frame(100)).bytes);
+}
+
+TEST_CASE("A-48 begin has the real hub's windows and handle-max") {
+  const Answer answer = answer_to(amqp_header + open_frame() + begin_frame(3));
+  const Seen begin = first(frames_of(answer.bytes), Descriptor::begin);
+  REQUIRE(begin.fields.size() == 8);
+  CHECK(begin.fields[0].bits == 3);
+  CHECK(begin.fields[2].bits == 5000);
+  CHECK(begin.fields[3].bits == 0xffffffff);
+  CHECK(begin.fields[4].bits == 262'143);
 }
 
 TEST_CASE("N-33 a sender is answered at the end of the turn, when its message is queued") {
