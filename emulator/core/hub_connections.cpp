@@ -21,9 +21,7 @@ void Hub::Impl::close_receiver(HolderId id, CloseReason reason, TimePoint now) {
   if (queue == nullptr) return;
   receiver.closed = reason;
   wake(receiver.waker);
-  std::erase(queue->receivers, id);
-  if (hub.config_.settings.release_locks_on_disconnect) queue->queue.release(id, now);
-  settle(*queue, now);
+  detach_receiver(id, *queue, now);
 }
 
 void Hub::Impl::forget_receiver(HolderId id, TimePoint now) {
@@ -31,10 +29,23 @@ void Hub::Impl::forget_receiver(HolderId id, TimePoint now) {
   HUB_ASSERT(found != receivers.end());
   QueueState* queue = found->second.queue;
   receivers.erase(found);
-  if (queue == nullptr) return;
-  std::erase(queue->receivers, id);
-  if (hub.config_.settings.release_locks_on_disconnect) queue->queue.release(id, now);
-  settle(*queue, now);
+  if (queue != nullptr) detach_receiver(id, *queue, now);
+}
+
+void Hub::Impl::detach_receiver(HolderId id, QueueState& queue, TimePoint now) {
+  std::erase(queue.receivers, id);
+  queue.queue.reject_older(0, now);
+  if (hub.config_.settings.release_locks_on_disconnect) queue.queue.release(id, now);
+  settle(queue, now);
+}
+
+void Hub::Impl::begin_subscription(QueueState& queue, Transport transport, SequenceNumber first,
+                                   TimePoint now) {
+  if (transport != Transport::mqtt) return;
+  if (hub.config_.settings.mqtt_backlog != MqttBacklog::reject) return;
+  catch_up(queue, now);
+  queue.queue.reject_older(first, now);
+  settle(queue, now);
 }
 
 void Hub::Impl::detach_presence(Presence::State& presence, TimePoint now) {
@@ -115,6 +126,7 @@ Result<Receiver> Hub::open_devicebound(const DeviceId& device, Transport transpo
   for (const HolderId older : std::vector(state.receivers)) {
     guard->close_receiver(older, CloseReason::taken_over, now);
   }
+  guard->begin_subscription(state, transport, first_sequence, now);
   const HolderId id = guard->next_id++;
   state.receivers.push_back(id);
   guard->receivers.emplace(
@@ -174,7 +186,9 @@ void Receiver::set_first_sequence(SequenceNumber first) {
   Hub::Guard guard(*hub_);
   auto& receiver = guard->receivers.find(id_)->second;
   receiver.first_sequence = first;
-  if (receiver.queue != nullptr) guard->wake_receivers(*receiver.queue);
+  if (receiver.queue == nullptr) return;
+  guard->begin_subscription(*receiver.queue, receiver.transport, first, guard->latest);
+  guard->wake_receivers(*receiver.queue);
 }
 
 }  // namespace hub

@@ -60,6 +60,7 @@ Hub::Impl::QueueState* Hub::Impl::find_queue(const QueueId& id) {
 void Hub::Impl::settle(QueueState& state, TimePoint now) {
   const bool is_feedback = state.is_feedback();
   bool reported = false;
+  std::vector<MessagePtr> too_early;
   for (const Outcome& outcome : state.queue.take_outcomes()) {
     if (outcome.kind == Outcome::Kind::returned) {
       if (durable) {
@@ -72,6 +73,16 @@ void Hub::Impl::settle(QueueState& state, TimePoint now) {
     if (is_feedback) continue;  // feedback produces no feedback (C2D-33)
     report(state, outcome);
     reported = true;
+    if (outcome.too_early) too_early.push_back(outcome.message);
+  }
+  if (!too_early.empty()) {
+    hub.log_.warn(
+        "messages rejected: they were sent before the device subscribed over MQTT, and the hub "
+        "gives it only what comes later; send when its SUBACK is there, or "
+        "mqttBacklogOnFirstSubscribe=deliver pushes them and keep leaves them to AMQP and HTTPS",
+        {{"device", state.id.text},
+         {"messages", std::to_string(too_early.size())},
+         {"ids", ids_of(too_early)}});
   }
   if (reported) flush_feedback(now);
   reschedule(state);

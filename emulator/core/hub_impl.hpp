@@ -94,6 +94,10 @@ struct Hub::Impl {
   void close_presence(Presence::State& presence, CloseReason reason, TimePoint now);
   void close_device(const DeviceId& id, CloseReason reason, TimePoint now);
   void forget_receiver(HolderId id, TimePoint now);
+  void detach_receiver(HolderId id, QueueState& queue, TimePoint now);
+  // An MQTT receiver has only what was sent from `first` on: what is older is rejected (C2D-29).
+  void begin_subscription(QueueState& queue, Transport transport, SequenceNumber first,
+                          TimePoint now);
   // Is what is done for `presence` too late? nullptr: for nobody's, so no.
   static bool was_closed(const Presence* presence) {
     return presence != nullptr && (!*presence || presence->closed());

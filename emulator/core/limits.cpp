@@ -90,6 +90,7 @@ Result<void> Settings::set(std::string_view name, std::string_view value) {
   using Mode = DeliveryCountMode;
   using Expire = ExpireWhileLocked;
   using Order = MqttOutOfOrderAck;
+  using Backlog = MqttBacklog;
   constexpr Duration two_days = hours{48};
   constexpr Duration no_time{0};
 
@@ -124,8 +125,17 @@ Result<void> Settings::set(std::string_view name, std::string_view value) {
         expire_while_locked,
         {{"immediate", Expire::immediate}, {"atUnlock", Expire::at_unlock}}, name, value);
   }
-  if (is("mqttDeliverBacklogOnFirstSubscribe")) {
-    return set_bool(mqtt_deliver_backlog_on_first_subscribe, name, value);
+  if (is("mqttBacklogOnFirstSubscribe")) {
+    return set_choice<Backlog>(
+        mqtt_backlog,
+        {{"reject", Backlog::reject}, {"keep", Backlog::keep}, {"deliver", Backlog::deliver}}, name,
+        value);
+  }
+  if (is("mqttDeliverBacklogOnFirstSubscribe")) {  // the older name
+    bool deliver = false;
+    if (auto set = set_bool(deliver, name, value); !set) return set;
+    mqtt_backlog = deliver ? Backlog::deliver : Backlog::keep;
+    return {};
   }
   if (is("releaseLocksOnDisconnect")) return set_bool(release_locks_on_disconnect, name, value);
   if (is("redeliverOnLiveConnection")) return set_bool(redeliver_on_live_connection, name, value);

@@ -36,6 +36,7 @@ struct Limits {
 enum class DeliveryCountMode { abandon_only, every_return };  // 2.2, U1
 enum class ExpireWhileLocked { immediate, at_unlock };        // U2
 enum class MqttOutOfOrderAck { hold, ignore, close, complete };  // U19
+enum class MqttBacklog { reject, keep, deliver };                // U4
 
 enum class Sku { none, f1, s1, s2, s3 };                        // 1.4; none: no throttle
 
@@ -51,7 +52,7 @@ struct Settings {
   bool feedback_legacy_descriptions = false;                    // feedbackDescriptions=code|legacy
   DeliveryCountMode delivery_count_mode = DeliveryCountMode::abandon_only;  // deliveryCountMode
   ExpireWhileLocked expire_while_locked = ExpireWhileLocked::immediate;     // expireWhileLocked
-  bool mqtt_deliver_backlog_on_first_subscribe = false;  // mqttDeliverBacklogOnFirstSubscribe, U4
+  MqttBacklog mqtt_backlog = MqttBacklog::reject;        // mqttBacklogOnFirstSubscribe, U4
   bool release_locks_on_disconnect = true;               // releaseLocksOnDisconnect, U5
   bool redeliver_on_live_connection = true;              // redeliverOnLiveConnection, U6
   Duration sas_clock_skew{0};                            // sasClockSkewSeconds, U11

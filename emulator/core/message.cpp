@@ -1,5 +1,7 @@
 #include "emulator/core/message.hpp"
 
+#include <algorithm>
+
 #include "emulator/core/encoding.hpp"
 
 namespace hub {
@@ -20,6 +22,20 @@ std::optional<Ack> parse_ack(std::string_view text) {
     if (iequals(text, to_text(ack))) return ack;
   }
   return std::nullopt;
+}
+
+std::string ids_of(std::span<const MessagePtr> messages) {
+  constexpr std::size_t named_max = 10;
+  std::string ids;
+  for (const MessagePtr& message : messages.first(std::min(messages.size(), named_max))) {
+    if (!ids.empty()) ids += ", ";
+    ids += message->content.message_id.empty() ? "#" + std::to_string(message->sequence_number)
+                                               : message->content.message_id.text;
+  }
+  if (messages.size() > named_max) {
+    ids += " and " + std::to_string(messages.size() - named_max) + " more";
+  }
+  return ids;
 }
 
 std::size_t MessageContent::size() const {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -63,6 +64,10 @@ struct Message {
   MessageContent content;
 };
 using MessagePtr = std::shared_ptr<const Message>;
+
+// For the log: what the senders call these, "#" and the sequence number of one without an id. Ten at
+// most are named.
+std::string ids_of(std::span<const MessagePtr> messages);
 
 // One locking of a message by a receiver.
 struct Delivery {

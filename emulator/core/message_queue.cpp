@@ -28,9 +28,10 @@ void MessageQueue::restore(MessagePtr message, std::uint32_t delivery_count) {
 
 std::set<SequenceNumber>::const_iterator MessageQueue::next_for(HolderId holder,
                                                                SequenceNumber first) const {
-  const auto& [entries, enqueued, tokens, timers, outcomes] = content();
+  const auto& enqueued = content().enqueued;
   auto next = enqueued.lower_bound(first);
-  while (next != enqueued.end() && holder != 0 && entries.find(*next)->second.not_for == holder) {
+  while (next != enqueued.end() && holder != 0 &&
+         content().entries.find(*next)->second.not_for == holder) {
     ++next;
   }
   return next;
@@ -105,6 +106,7 @@ void MessageQueue::give_back(Entries::iterator it, bool counts, TimePoint time) 
     finish(it, Outcome::Kind::expired, std::max(time, entry.message->enqueued_time));
     return;
   }
+  if (it->first < content_->rejected_below) return reject_as_too_early(it, time);
   if (counts) {
     content_->outcomes.push_back({Outcome::Kind::returned, entry.message, time, entry.delivery_count});
   }
@@ -154,6 +156,21 @@ std::size_t MessageQueue::purge(TimePoint now) {
   const std::size_t count = depth();
   while (depth() > 0) finish(content_->entries.begin(), Outcome::Kind::purged, now);
   return count;
+}
+
+void MessageQueue::reject_as_too_early(Entries::iterator it, TimePoint time) {
+  finish(it, Outcome::Kind::rejected, time);
+  content_->outcomes.back().too_early = true;
+}
+
+// Without content there is nothing older, and what comes is not.
+void MessageQueue::reject_older(SequenceNumber first, TimePoint now) {
+  if (!content_) return;
+  content_->rejected_below = first;
+  auto& enqueued = content_->enqueued;
+  while (!enqueued.empty() && *enqueued.begin() < first) {
+    reject_as_too_early(content_->entries.find(*enqueued.begin()), now);
+  }
 }
 
 std::size_t MessageQueue::on_time(TimePoint now, std::size_t most) {

@@ -46,6 +46,7 @@ struct Outcome {
   MessagePtr message;
   TimePoint time{};                  // of the outcome
   std::uint32_t delivery_count = 0;  // after it
+  bool too_early = false;            // rejected by the hub: sent before the subscription (C2D-29)
 };
 
 class MessageQueue {
@@ -78,6 +79,8 @@ class MessageQueue {
   // The holder is gone: its locks return at once (C2D-07). Returns how many there were.
   std::size_t release(HolderId holder, TimePoint now);
   std::size_t purge(TimePoint now);  // C2D-15: locked ones too
+  // Rejects what is older than `first`; of what is locked, what comes back. 0: nothing any more.
+  void reject_older(SequenceNumber first, TimePoint now);
 
   // Applies what is due, in time order, at most so much of it. Returns how much there was.
   std::size_t on_time(TimePoint now, std::size_t most = std::numeric_limits<std::size_t>::max());
@@ -123,6 +126,7 @@ class MessageQueue {
   }
   void unlock(Entry& entry);
   void finish(Entries::iterator it, Outcome::Kind kind, TimePoint time);
+  void reject_as_too_early(Entries::iterator it, TimePoint time);
   // Back to enqueued, or dead-lettered when counting it reaches the maximum.
   void give_back(Entries::iterator it, bool counts, TimePoint time);
 
@@ -132,6 +136,7 @@ class MessageQueue {
     std::unordered_map<LockToken, SequenceNumber> tokens;
     std::set<Timer> timers;
     std::vector<Outcome> outcomes;
+    SequenceNumber rejected_below = 0;
   };
   static const Content nothing;
   const Content& content() const { return content_ ? *content_ : nothing; }

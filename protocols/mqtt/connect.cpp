@@ -27,7 +27,7 @@ void Session::on_connect(const Connect& packet, TimePoint now) {
                   "MQTT level " + std::to_string(packet.level) + "; the hub speaks 3.1.1, level 4",
                   packet, now);
   }
-  const auto username = packet.username ? parse_username(*packet.username) : std::nullopt;
+  const auto username = packet.username ? parse_username(*packet.username, packet.client_id) : std::nullopt;
   if (!username) {
     return refuse(ConnectReturn::not_authorized,
                   "the user name is not {host}/{device id}[/{module id}]/?api-version=…", packet,

@@ -53,7 +53,7 @@ bool Session::subscribe(std::string_view filter, std::uint8_t qos) {
   hub::MqttSubscription subscription{std::string(filter), qos, 0};
   // C2D-29: what was sent before is not for this subscription.
   if (kind == FilterKind::devicebound &&
-      !hub_.settings().mqtt_deliver_backlog_on_first_subscribe) {
+      hub_.settings().mqtt_backlog != hub::MqttBacklog::deliver) {
     subscription.first_sequence = hub_.next_sequence(device_);
   }
   subscriptions_.subscriptions.push_back(std::move(subscription));
@@ -111,13 +111,21 @@ void Session::update_receiver(TimePoint now) {
   delivery_due_ = true;
 }
 
+// What is rejected the hub tells itself.
 void Session::tell_what_is_held_back(TimePoint now) {
+  if (hub_.settings().mqtt_backlog != hub::MqttBacklog::keep) return;
   const auto view = hub_.get_device(device_, now);
   if (!view || view->held_back_from_mqtt == 0) return;
+  std::vector<hub::MessagePtr> kept;
+  for (const auto& entry : hub_.peek(hub::QueueId{device_})) {
+    if (kept.size() < view->held_back_from_mqtt) kept.push_back(entry.message);
+  }
   hub_.log().warn(
-      "messages sent before the device subscribed are kept but not pushed to it; "
-      "mqttDeliverBacklogOnFirstSubscribe=true pushes them, AMQP and HTTPS receive them",
-      {{"device", device_.text}, {"messages", std::to_string(view->held_back_from_mqtt)}});
+      "messages kept but not pushed: they were sent before the device subscribed over MQTT; AMQP "
+      "and HTTPS receive them, and mqttBacklogOnFirstSubscribe=deliver pushes such messages",
+      {{"device", device_.text},
+       {"messages", std::to_string(kept.size())},
+       {"ids", hub::ids_of(kept)}});
 }
 
 }  // namespace mqtt

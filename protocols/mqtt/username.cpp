@@ -30,12 +30,17 @@ void read_query(std::string_view query, Username& username) {
 }
 
 bool is_query(std::string_view segment) {
-  return segment.starts_with('?') || segment.find("api-version=") != std::string_view::npos;
+  return segment.starts_with('?') || segment.find('=') != std::string_view::npos;
+}
+
+bool is_client_id(std::string_view client_id, std::string_view device, std::string_view module) {
+  return client_id.starts_with(device) && client_id.ends_with(module) &&
+         client_id.size() == device.size() + 1 + module.size() && client_id[device.size()] == '/';
 }
 
 }  // namespace
 
-std::optional<Username> parse_username(std::string_view text) {
+std::optional<Username> parse_username(std::string_view text, std::string_view client_id) {
   Username username;
   auto slash = text.find('/');
   if (slash == std::string_view::npos) return std::nullopt;
@@ -50,7 +55,8 @@ std::optional<Username> parse_username(std::string_view text) {
 
   // A query may hold '/' itself, when a client does not encode it.
   const std::string_view third = text.substr(0, text.find('/'));
-  if (third.empty() || is_query(third)) {
+  if (third.empty() ||
+      (is_query(third) && !is_client_id(client_id, username.device_id, third))) {
     if (third.empty() && !text.empty()) return std::nullopt;
     read_query(text, username);
     return username;

@@ -2,6 +2,8 @@
 // The user name of a CONNECT (M-10, M-11):
 //   username = host "/" device-id [ "/" module-id ] [ "/" [ "?" ] query ]
 //   query    = name [ "=" pct-value ] *( "&" name [ "=" pct-value ] )
+// SDKs of 2016 send a query without `?` and without api-version. A module id may look like one, too:
+// it is a module's if the client id says so (M-72).
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +21,6 @@ struct Username {
 };
 
 // nullopt: no host, no device id, or too many segments. Views point into `text`.
-std::optional<Username> parse_username(std::string_view text);
+std::optional<Username> parse_username(std::string_view text, std::string_view client_id);
 
 }  // namespace mqtt

@@ -105,7 +105,7 @@ hub::Settings settings_of(std::uint8_t mode) {
   hub::Settings settings;
   settings.mqtt_out_of_order_ack = static_cast<hub::MqttOutOfOrderAck>(mode & 3);
   settings.redeliver_on_live_connection = (mode & 4) == 0;
-  settings.mqtt_deliver_backlog_on_first_subscribe = (mode & 8) != 0;
+  if ((mode & 8) != 0) settings.mqtt_backlog = hub::MqttBacklog::deliver;
   settings.mqtt_in_flight_max = (mode & 16) != 0 ? 2 : 50;
   settings.delivery_count_mode = (mode & 32) != 0 ? hub::DeliveryCountMode::every_return
                                                   : hub::DeliveryCountMode::abandon_only;

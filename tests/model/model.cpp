@@ -125,6 +125,15 @@ void Model::release_all(const std::string& name, hub::HolderId holder, TimePoint
   }
 }
 
+void Model::begin_subscription(const std::string& name, hub::SequenceNumber first, TimePoint now) {
+  if (!queues.contains(name) || settings_.mqtt_backlog != hub::MqttBacklog::reject) return;
+  queues[name].rejected_below = first;
+  while (next_for(name, 0, 0) != nullptr && next_for(name, 0, 0)->sequence < first) {
+    const auto index = next_for(name, 0, 0) - queues[name].messages.data();
+    finish(name, static_cast<std::size_t>(index), Outcome::Kind::rejected, now);
+  }
+}
+
 std::size_t Model::purge(const std::string& device, TimePoint now) {
   const auto count = queues[device].messages.size();
   while (!queues[device].messages.empty()) finish(device, 0, Outcome::Kind::purged, now);
@@ -144,6 +153,7 @@ void Model::restart() {
       message.published = false;
       message.not_for = 0;
     }
+    queue.rejected_below = 0;
   }
   counts = {};
   counts.restored = live();
@@ -167,6 +177,8 @@ void Model::give_back(const std::string& name, std::size_t index, bool counted, 
     finish(name, index, Outcome::Kind::delivery_count_exceeded, time);
   } else if (message.expires <= time) {
     finish(name, index, Outcome::Kind::expired, time);
+  } else if (message.sequence < queues[name].rejected_below) {
+    finish(name, index, Outcome::Kind::rejected, time);
   }
 }
 

@@ -52,6 +52,7 @@ struct ModelQueue {
   std::string generation;
   bool enabled = true;
   std::optional<hub::MqttSessionState> session;
+  hub::SequenceNumber rejected_below = 0;  // while an MQTT receiver is there
 };
 
 struct ModelRecord {
@@ -85,6 +86,8 @@ class Model {
   bool settle(const std::string& queue, const hub::LockToken& token, hub::HolderId holder,
               Verb verb, hub::TimePoint now);
   void release_all(const std::string& queue, hub::HolderId holder, hub::TimePoint now);
+  // An MQTT receiver begins that may have what is sent from `first` on; 0: it ended.
+  void begin_subscription(const std::string& queue, hub::SequenceNumber first, hub::TimePoint now);
   std::size_t purge(const std::string& device, hub::TimePoint now);
   void remove_device(const std::string& device);
   void restart();              // locks are gone and were never counted

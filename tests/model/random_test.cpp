@@ -41,6 +41,7 @@ class RandomPlay {
                 hub::ExpireWhileLocked::at_unlock});
     settings.release_locks_on_disconnect = !chance(4);
     settings.redeliver_on_live_connection = !chance(4);
+    settings.mqtt_backlog = one_of({hub::MqttBacklog::reject, hub::MqttBacklog::keep});
     settings.feedback_window = one_of<hub::Duration>({0ms, 100ms, 15s});
     settings.feedback_batch_records = one_of({2u, 3u, 64u});
     return settings;

@@ -192,6 +192,7 @@ void World::open(const std::string& queue, Transport transport, hub::SequenceNum
     if (opened) {
       receiver = std::move(*opened);
       close_links(queue);
+      if (transport == Transport::mqtt) model_.begin_subscription(queue, first, now_);
     }
   }
   if (receiver) {
@@ -277,6 +278,7 @@ void World::close_links(const std::string& queue, std::optional<Transport> newco
 }
 
 void World::release(const Link& link) {
+  model_.begin_subscription(link.queue, 0, now_);
   if (settings_.release_locks_on_disconnect) model_.release_all(link.queue, link.holder, now_);
 }
 

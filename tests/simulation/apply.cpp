@@ -224,6 +224,7 @@ void Auditor::register_line(Line& line) {
 void Auditor::end_receiver(Receiving& receiver, bool release) {
   if (!std::exchange(receiver.alive, false)) return;
   touched_.insert(receiver.queue);
+  model_.begin_subscription(receiver.queue, 0, now_);
   if (!release || !settings_.release_locks_on_disconnect) return;
   model_.release_all(receiver.queue, receiver.holder, now_);
 }
@@ -380,6 +381,8 @@ void Auditor::set_mqtt_receiver(Line& line) {
   }
   receiver->receiving = true;
   receiver->first = line.session.subscriptions[0].first_sequence;
+  model_.begin_subscription(line.device, receiver->first, now_);
+  touched_.insert(line.device);
   receiver->settles = line.session.subscriptions[0].qos > 0;
 }
 
@@ -437,7 +440,7 @@ void Auditor::apply_mqtt(Line& line, Op& op, std::string_view output) {
   } else if (!subscriptions.empty()) {
     subscriptions[0].qos = op.qos;
   } else {
-    const bool all = settings_.mqtt_deliver_backlog_on_first_subscribe;
+    const bool all = settings_.mqtt_backlog == hub::MqttBacklog::deliver;
     subscriptions.push_back(
         {filter_of(line.device), op.qos, all ? 0 : model_.queues[line.device].last + 1});
   }

@@ -120,7 +120,8 @@ hub::Settings Simulation::choose_settings() {
       random_.chance(4) ? hub::ExpireWhileLocked::at_unlock : hub::ExpireWhileLocked::immediate;
   s.release_locks_on_disconnect = !random_.chance(5);
   s.redeliver_on_live_connection = !random_.chance(5);
-  s.mqtt_deliver_backlog_on_first_subscribe = random_.chance(3);
+  s.mqtt_backlog = random_.one_of(
+      {hub::MqttBacklog::reject, hub::MqttBacklog::keep, hub::MqttBacklog::deliver});
   s.mqtt_in_flight_max = random_.chance(4) ? 2 : 50;
   s.mqtt_out_of_order_ack =
       random_.one_of({hub::MqttOutOfOrderAck::hold, hub::MqttOutOfOrderAck::hold,

@@ -117,7 +117,7 @@ TEST_CASE("C2D-18 each setting has its name, its range and an error that names b
   CHECK(s.set("sasClockSkewSeconds", "300"));
   CHECK(s.sas_clock_skew == 300s);
   CHECK(s.set("tokenExpiryGrace", "PT10M"));
-  CHECK(s.set("mqttDeliverBacklogOnFirstSubscribe", "true"));
+  CHECK(s.set("mqttBacklogOnFirstSubscribe", "deliver"));
   const Settings before = s;
   for (const auto& [name, value] :
        {std::pair{"cloudToDevice.maxDeliveryCount", "0"}, {"cloudToDevice.maxDeliveryCount", "101"},

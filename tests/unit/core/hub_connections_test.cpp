@@ -181,8 +181,26 @@ TEST_CASE("SEC-12 changing the authentication type closes the device's connectio
   CHECK(presence.closed() == CloseReason::authentication_changed);
 }
 
-TEST_CASE("C2D-29 messages older than the MQTT subscription are kept, and the device's state says so") {
+TEST_CASE("C2D-29 messages older than the MQTT subscription are rejected for as long as it is there") {
   TestHub t;
+  t.create("d");
+  for (int i = 0; i < 3; ++i) REQUIRE(t.send("d"));
+  const auto held = t.get("d", 5s), held_longer = t.get("d", 60s);
+  auto link = *t.hub.open_devicebound({"d"}, Transport::mqtt, [] {}, t.hub.next_sequence({"d"}), t.now);
+  CHECK(t.hub.get_device({"d"}, t.now)->c2d_message_count == 2);  // those that HTTPS has locked
+  t.advance(5s);
+  CHECK(t.hub.get_device({"d"}, t.now)->c2d_message_count == 1);
+  CHECK(t.hub.metrics().c2d_egress_reject_success == 2);
+  CHECK_FALSE(link.receive(t.now));
+  link.close(t.now);
+  t.advance(60s);
+  CHECK(t.get("d")->message->sequence_number == 2);  // nobody is there that it came too early for
+}
+
+TEST_CASE("C2D-29 with keep, messages older than the MQTT subscription stay, and the device's state says so") {
+  Settings settings;
+  settings.mqtt_backlog = MqttBacklog::keep;
+  TestHub t{settings};
   t.create("d");
   REQUIRE(t.send("d"));
   REQUIRE(t.send("d"));

@@ -53,7 +53,7 @@ std::vector<Row> rows() {
   using S = Settings;
   const std::vector<std::string> modes{"abandon-only", "every-return"},
       expire{"immediate", "atUnlock"}, descriptions{"code", "legacy"},
-      orders{"hold", "ignore", "close", "complete"}, tiers{"none", "F1", "S1", "S2", "S3"},
+      orders{"hold", "ignore", "close", "complete"}, backlogs{"reject", "keep", "deliver"}, tiers{"none", "F1", "S1", "S2", "S3"},
       booleans{"true", "false"}, no_boolean{"", "yes", "1", "tru"};
   return {
       {"cloudToDevice.maxDeliveryCount",
@@ -106,8 +106,8 @@ std::vector<Row> rows() {
        "immediate",
        expire,
        {"", "never"}},
-      {"mqttDeliverBacklogOnFirstSubscribe", boolean(&S::mqtt_deliver_backlog_on_first_subscribe),
-       "false", booleans, no_boolean},
+      {"mqttBacklogOnFirstSubscribe", choice(&S::mqtt_backlog, backlogs), "reject", backlogs,
+       {"", "true", "drop"}},
       {"releaseLocksOnDisconnect", boolean(&S::release_locks_on_disconnect), "true", booleans,
        no_boolean},
       {"redeliverOnLiveConnection", boolean(&S::redeliver_on_live_connection), "true", booleans,
@@ -197,6 +197,18 @@ TEST_CASE("C2D-18 every setting has its default, takes its whole range and nothi
   }
   CHECK_FALSE(Settings{}.set("", "1"));
   CHECK_FALSE(Settings{}.set("cloudToDevice", "1"));
+}
+
+TEST_CASE("C2D-47 the older name of mqttBacklogOnFirstSubscribe is understood: true delivers, false keeps") {
+  Settings settings;
+  CHECK(settings.set("mqttDeliverBacklogOnFirstSubscribe", "true"));
+  CHECK(settings.mqtt_backlog == MqttBacklog::deliver);
+  CHECK(settings.set("mqttdeliverbacklogonfirstsubscribe", "FALSE"));
+  CHECK(settings.mqtt_backlog == MqttBacklog::keep);
+  const auto refused = settings.set("mqttDeliverBacklogOnFirstSubscribe", "reject");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().detail.find("true or false") != std::string::npos);
+  CHECK(settings.mqtt_backlog == MqttBacklog::keep);
 }
 
 TEST_CASE("C2D-18 one duration has many spellings") {

@@ -341,3 +341,12 @@ TEST_CASE("a stopping server closes, with the reason in the log") {
   CHECK_FALSE(client.session->next_deadline().has_value());
   CHECK(world.log.contains("the emulator is stopping"));
 }
+
+TEST_CASE("M-72 devices of 2016 log in: the user name's query has neither ? nor api-version") {
+  World world;
+  world.add_device("dev1");
+  Client client(world);
+  client.connect("dev1", {.username = "hub.local/dev1/DeviceClientType=azure-iot-device%2F1.0.15"});
+  CHECK(client.take() == Lines{"CONNACK 0 present=0"});
+  CHECK(world.log.contains("client=azure-iot-device/1.0.15"));
+}

@@ -102,9 +102,69 @@ TEST_CASE_FIXTURE(Connected, "SUBACK leaves before the first message it enables"
   CHECK(lines[2] == "SUBACK id=1 1");
 }
 
-TEST_CASE("M-40 C2D-29 what was sent before the first subscription is kept, not pushed") {
+TEST_CASE("M-40 C2D-29 what was sent before the first subscription is rejected by it, with feedback") {
   for (const bool clean : {false, true}) {
+    CAPTURE(clean);
     World world;
+    world.add_device("dev1");
+    world.send("dev1", "old 1", "first", hub::Ack::full);
+    world.send("dev1", "old 2", {}, hub::Ack::positive);
+    Client client(world);
+    client.connect("dev1", {.clean_session = clean}).take();
+    CHECK(world.queued("dev1") == 2);  // the SUBSCRIBE decides, not the CONNECT
+    CHECK(client.subscribe(c2d_filter("dev1")).run().take() == Lines{"SUBACK id=1 1"});
+    CHECK(world.queued("dev1") == 0);
+    CHECK(world.log.contains("messages rejected: they were sent before the device subscribed"));
+    CHECK(world.log.contains("mqttBacklogOnFirstSubscribe=deliver pushes them"));
+    CHECK(world.log.contains("device=dev1 messages=2 ids=first, #2"));
+    world.pass(15s);
+    const auto feedback = world.hub.peek(hub::QueueId{});
+    REQUIRE(feedback.size() == 1);
+    const std::string& records = feedback[0].message->content.body;
+    CHECK(records.find("\"originalMessageId\":\"first\"") != std::string::npos);
+    CHECK(records.find("\"statusCode\":\"Rejected\"") != std::string::npos);
+    CHECK(records.find("},{") == std::string::npos);  // the other asked for none
+    world.send("dev1", "new");
+    CHECK(client.run().take().at(0).ends_with("payload=new"));
+  }
+}
+
+TEST_CASE("M-71 a session that is stored with its subscription loses nothing that is sent while it is away") {
+  World world;
+  world.add_device("dev1");
+  Client client(world);
+  client.connect("dev1").subscribe(c2d_filter("dev1")).send(mqtt::Disconnect{});
+  world.send("dev1", "while away");
+  Client again(world);
+  CHECK(again.connect("dev1").subscribe(c2d_filter("dev1")).take().at(1).ends_with("payload=while away"));
+  // A clean session has no past: its subscription is new.
+  again.send(mqtt::Disconnect{});
+  Client clean(world);
+  clean.connect("dev1", {.clean_session = true}).subscribe(c2d_filter("dev1")).take();
+  CHECK(world.queued("dev1") == 0);
+}
+
+TEST_CASE("M-71 an early message that HTTPS holds is rejected when it comes back, not lost to sight") {
+  World world;
+  world.add_device("dev1");
+  world.send("dev1", "held", "held", hub::Ack::full);
+  const hub::QueueId queue{hub::DeviceId{"dev1"}};
+  const auto held = world.hub.receive_once(queue, 60s, world.now);
+  REQUIRE((held.has_value() && held->has_value()));
+  Client client(world);
+  client.connect("dev1").subscribe(c2d_filter("dev1")).take();
+  CHECK(world.queued("dev1") == 1);
+  REQUIRE(world.hub.abandon(queue, (*held)->lock_token, world.now).has_value());
+  CHECK(client.run().take().empty());
+  CHECK(world.queued("dev1") == 0);
+  CHECK(world.log.contains("device=dev1 messages=1 ids=held"));
+}
+
+TEST_CASE("M-40 with keep, what was sent before the first subscription stays and is not pushed") {
+  hub::Settings settings;
+  settings.mqtt_backlog = hub::MqttBacklog::keep;
+  for (const bool clean : {false, true}) {
+    World world(settings);
     world.add_device("dev1");
     world.send("dev1", "old 1");
     world.send("dev1", "old 2");
@@ -113,8 +173,8 @@ TEST_CASE("M-40 C2D-29 what was sent before the first subscription is kept, not 
     CHECK(client.run().take().empty());
     CHECK(world.queued("dev1") == 2);
     CHECK(
-        world.log.contains("mqttDeliverBacklogOnFirstSubscribe=true pushes them, AMQP and HTTPS "
-                           "receive them device=dev1 messages=2"));
+        world.log.contains("mqttBacklogOnFirstSubscribe=deliver pushes such messages device=dev1 "
+                           "messages=2 ids=#1, #2"));
     world.send("dev1", "new");
     const auto lines = client.run().take();
     REQUIRE(lines.size() == 1);
@@ -126,16 +186,16 @@ TEST_CASE("M-40 C2D-29 what was sent before the first subscription is kept, not 
   }
 }
 
-TEST_CASE("M-40 the setting pushes the backlog at the first subscription") {
+TEST_CASE("M-40 with deliver, the backlog is pushed at the first subscription") {
   hub::Settings settings;
-  settings.mqtt_deliver_backlog_on_first_subscribe = true;
+  settings.mqtt_backlog = hub::MqttBacklog::deliver;
   World world(settings);
   world.add_device("dev1");
   world.send("dev1", "old");
   Client client(world);
   client.connect("dev1").subscribe(c2d_filter("dev1"));
   CHECK(client.take().at(2).ends_with("payload=old"));
-  CHECK_FALSE(world.log.contains("kept but not pushed"));
+  CHECK_FALSE(world.log.contains("sent before the device subscribed"));
 }
 
 TEST_CASE_FIXTURE(Connected, "M-16 a duplicate SUBSCRIBE keeps the time of the first") {

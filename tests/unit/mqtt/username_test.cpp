@@ -2,8 +2,15 @@
 
 #include <doctest/doctest.h>
 
-using mqtt::parse_username;
+#include <optional>
+
 using mqtt::Username;
+
+namespace {
+std::optional<Username> parse_username(std::string_view text, std::string_view client_id = "D") {
+  return mqtt::parse_username(text, client_id);
+}
+}  // namespace
 
 TEST_CASE("M-10 the user names of the SDKs") {
   const auto node = parse_username(
@@ -52,4 +59,22 @@ TEST_CASE("M-10 user names that say no device") {
                           "H/D/M/x/?api-version"}) {
     CHECK_FALSE(parse_username(bad).has_value());
   }
+}
+
+TEST_CASE("M-72 an old SDK's query without ? and api-version is no module id") {
+  const auto node = parse_username("hub/D/DeviceClientType=azure-iot-device%2F1.0.15");
+  REQUIRE(node.has_value());
+  CHECK(*node == Username{"hub", "D", "", "", "azure-iot-device/1.0.15"});
+  const auto raw = parse_username("hub/D/DeviceClientType=iothubclient/1.0.9 (native; Linux)");
+  REQUIRE(raw.has_value());
+  CHECK(*raw == Username{"hub", "D", "", "", "iothubclient/1.0.9 (native; Linux)"});
+  CHECK(parse_username("hub/D/model-id=a")->model_id == "a");
+  CHECK(parse_username("hub/D/M/DeviceClientType=c", "D/M")->module_id == "M");
+}
+
+TEST_CASE("M-72 a module id that looks like a query is one if the client id says so") {
+  CHECK(*parse_username("H/D/m=1/?api-version=1", "D/m=1") == Username{"H", "D", "m=1", "", ""});
+  CHECK(*parse_username("H/D/m=1", "D/m=1") == Username{"H", "D", "m=1", "", ""});
+  CHECK(parse_username("H/D/m=1", "D")->module_id == "");
+  CHECK(parse_username("H/D/m=1", "DD/m=1")->module_id == "");
 }
