@@ -31,7 +31,7 @@ TEST_TOOLS=(
   tshark:tshark
 )
 # ... and what is no command: the root certificates npm needs, Python with Proton and Paho.
-TEST_PACKAGES=(ca-certificates python3-qpid-proton python3-paho-mqtt)
+TEST_PACKAGES=(ca-certificates python3-venv python3-qpid-proton python3-paho-mqtt)
 
 # What scripts/soak needs for the image.
 IMAGE_TOOLS=(buildah:buildah debootstrap:debootstrap curl:curl ip:iproute2 unshare:util-linux)
