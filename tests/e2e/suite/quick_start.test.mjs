@@ -6,9 +6,9 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { Emulator, PATIENCE, WORK } from '../lib/emulator.mjs';
+import { BINARIES, Emulator, PATIENCE, WORK } from '../lib/emulator.mjs';
 import { impossible, OrdinaryUser } from '../lib/ordinary_user.mjs';
-import { Tool } from '../lib/tools.mjs';
+import { CA, Tool } from '../lib/tools.mjs';
 
 const SUITE = path.dirname(fileURLToPath(import.meta.url));
 const ROOT = path.join(SUITE, '..', '..', '..');
@@ -40,8 +40,28 @@ test('PKG-03 the hub takes the seed file that the README shows', { timeout: 30_0
   const file = path.join(WORK, 'readme-seed.json');
   fs.writeFileSync(file, /```json\n(.*?)```/s.exec(README)[1]);
   const emulator = await Emulator.start('--seed', file);
-  assert.ok(emulator.ready.connectionStrings.devices.dev1);
   await emulator.stop();
+  assert.ok(emulator.ready.connectionStrings.devices.dev1);
+});
+
+test('PKG-03 the commands of the two clients, as the README has them', { timeout: 60_000 * PATIENCE }, async () => {
+  const [, block] = /## The two clients\n.*?```sh\n(.*?)```/s.exec(README);
+  const lines = block.replaceAll('build/release', BINARIES).replace(/(?<=SSL_CERT_FILE=)\S+/, CA).trim().split('\n');
+  const [exports, commands] = [lines.filter((line) => line.startsWith('export')), lines.filter((line) => !line.startsWith('export'))];
+  const shell = (command) => new Tool('bash', ['-euc', [...exports, `exec ${command}`].join('\n')]);
+  const emulator = await Emulator.start('--seed', path.join(ROOT, 'examples', 'quick-start.json'));
+  const device = shell(commands[0]);
+  try {
+    await device.shows('telemetry sent');
+    for (const command of commands.slice(1)) {
+      const { code, output } = await shell(command).exited;
+      assert.equal(code, 0, `${command}\n${output}`);
+    }
+    await device.shows('body=Hello');
+  } finally {
+    await device.stop();
+    await emulator.stop();
+  }
 });
 
 for (const [what, rights, port] of [
