@@ -24,13 +24,14 @@ test('PKG-03 the quick start as it stands in the README, by an ordinary user, an
     fs.mkdirSync(path.join(user.home, path.dirname(seed)));
     fs.copyFileSync(path.join(ROOT, seed), path.join(user.home, seed));
     const emulator = await user.start(['--seed', seed]);
-    assert.notEqual(emulator.ready.ports.https, 443);
+    assert.equal(emulator.ready.ports.https, 8443); // N-14
     for (const time of ['first', 'second']) {
       const node = new Tool(process.execPath, ['--input-type=module', '-e', program],
         { cwd: SUITE, env: { ...process.env, NODE_EXTRA_CA_CERTS: path.join(user.home, ca) } });
       await node.shows('got Cloud to device message.').catch((error) => assert.fail(`the ${time} time: ${error.message}`));
       await node.stop();
     }
+    assert.equal(emulator.output.match(/ warn .*443/g).length, 1, emulator.output);
   } finally {
     await user.leave();
   }
