@@ -46,15 +46,16 @@ image_base() {
   mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
     awk -v release="$codename" '$2 == release && $3 == "main" { print $1; exit }')
   folder=$(mktemp -d "$1.XXXXXX")
-  debootstrap --variant=minbase "$codename" "$folder" "$mirror"
-  tar -C "$folder" --exclude='./proc/*' --exclude='./sys/*' --exclude='./var/cache/apt/archives/*.deb' -cf "$1.new" .
-  mv "$1.new" "$1"
+  debootstrap --variant=minbase "$codename" "$folder" "$mirror" &&
+    tar -C "$folder" --exclude='./proc/*' --exclude='./sys/*' --exclude='./var/cache/apt/archives/*.deb' -cf "$1.new" . &&
+    mv "$1.new" "$1"
   rm -rf "$folder"
 }
 
 image_build() {
   local work=$1 container name
   [ -f "$work/base.tar" ] || image_base "$work/base.tar"
+  [ -f "$work/base.tar" ] || return 1
   container=$(in_store "$work" from scratch)
   in_store "$work" add "$container" "$work/base.tar" /
   in_store "$work" config --cmd /bin/bash --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
