@@ -11,6 +11,7 @@ namespace hub {
 namespace {
 
 constexpr std::string_view scheme = "SharedAccessSignature";
+constexpr std::string_view form = "SharedAccessSignature sr=…&sig=…&se=…";
 constexpr std::size_t token_chars_max = 4096;
 constexpr std::size_t policy_name_chars_max = 256;  // 6.3 limits
 
@@ -46,12 +47,21 @@ std::vector<SharedAccessPolicy> default_policies(std::string_view key) {
 
 Result<SasToken> parse_sas_token(std::string_view text) {
   if (text.size() > token_chars_max) return unauthorized("the token is longer than 4096 characters");
-  if (!text.starts_with(scheme)) return unauthorized("the token is no SharedAccessSignature");
+  if (!text.starts_with(scheme)) {
+    const bool connection_string = text.find("SharedAccessKey=") != std::string_view::npos;
+    return unauthorized(std::string(connection_string
+                                        ? "the token is a connection string; sign one with its key: "
+                                        : "the token is no SharedAccessSignature; its form is ") +
+                        std::string(form));
+  }
   text.remove_prefix(scheme.size());
   if (text.empty() || (text[0] != ' ' && text[0] != '\t')) {
     return unauthorized("the token has no space behind SharedAccessSignature");
   }
   text.remove_prefix(1);
+  if (text.starts_with(' ')) {
+    return unauthorized("the token has more than one space behind SharedAccessSignature");
+  }
 
   SasToken token;
   bool has_sr = false, has_sig = false, has_se = false;
@@ -77,7 +87,11 @@ Result<SasToken> parse_sas_token(std::string_view text) {
       token.skn = percent_decode(value);
     }
   }
-  if (!has_sr || !has_sig || !has_se) return unauthorized("the token lacks sr, sig or se");
+  if (!has_sr || !has_sig || !has_se) {
+    const char* lacking = !has_sr ? "sr" : !has_sig ? "sig" : "se";
+    return unauthorized(std::string("the token lacks ") + lacking + "; its form is " +
+                        std::string(form));
+  }
   if (token.skn.size() > policy_name_chars_max) return unauthorized("the policy name is too long");
 
   std::int64_t seconds = 0;

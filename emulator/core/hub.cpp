@@ -176,6 +176,12 @@ SequenceNumber Hub::next_sequence(const DeviceId& device) {
   return state == nullptr ? 1 : state->last_sequence + 1;
 }
 
+bool Hub::first_reported_properties(const DeviceId& device) {
+  Guard guard(*this);
+  auto* state = guard->find_device_state(device);
+  return state != nullptr && !std::exchange(state->has_reported_properties, true);
+}
+
 // ---- time and storage ---------------------------------------------------------------------------
 
 void Hub::on_time(TimePoint now) {

@@ -236,6 +236,10 @@ class Hub {
   // The first sequence number that a message sent from now on will get: a new subscription's mark.
   SequenceNumber next_sequence(const DeviceId& device);
 
+  // True for the first reported properties of a device or module: it is told once that the hub has
+  // no twins yet.
+  bool first_reported_properties(const DeviceId& device);
+
   // ---- time and storage ---------------------------------------------------------------------------
   // To be called at next_deadline(), and again for as long as that is not after `now`.
   void on_time(TimePoint now);

@@ -89,7 +89,27 @@ void Hub::Impl::settle(QueueState& state, TimePoint now) {
   wake_receivers(state);
 }
 
+namespace {
+
+std::string_view event_of(Outcome::Kind kind) {
+  switch (kind) {
+    case Outcome::Kind::completed: return "message completed";
+    case Outcome::Kind::expired: return "message expired";
+    case Outcome::Kind::delivery_count_exceeded: return "message abandoned too often";
+    case Outcome::Kind::rejected: return "message rejected";
+    case Outcome::Kind::purged: return "message purged";
+    case Outcome::Kind::returned: break;
+  }
+  assertion_failed("no end of a message", __FILE__, __LINE__);
+}
+
+}  // namespace
+
 void Hub::Impl::report(const QueueState& state, const Outcome& outcome) {
+  if (hub.log_.enabled(LogLevel::debug)) {
+    hub.log_.debug(event_of(outcome.kind),
+                   {{"device", state.id.text}, {"ids", ids_of({&outcome.message, 1})}});
+  }
   Metrics& metrics = hub.metrics_;
   switch (outcome.kind) {
     case Outcome::Kind::completed: ++metrics.c2d_egress_complete_success; break;

@@ -33,6 +33,7 @@ struct Hub::Impl {
     Presence::State* presences = nullptr;  // live ones, the oldest first
     std::optional<TimePoint> connection_state_updated_time;
     std::optional<TimePoint> last_activity_time;
+    bool has_reported_properties = false;
   };
 
   struct ReceiverState {

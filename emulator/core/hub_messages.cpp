@@ -15,6 +15,29 @@ bool is_strict_property_text(std::string_view text) {
   });
 }
 
+// At `debug` each message is said, its text as far as a line bears it.
+void tell(Log& log, std::string_view event, const DeviceId& device, const MessageContent& content,
+          std::string_view number) {
+  constexpr std::size_t shown_max = 256;
+  std::string properties;
+  for (const auto& [name, value] : content.properties) {
+    if (properties.size() > shown_max) break;
+    properties.append(properties.empty() ? "" : "&").append(name).append("=").append(value);
+  }
+  log.debug(event, {{"device", device.name()},
+                    {"id", content.message_id.text},
+                    {"sequence number", number},
+                    {"bytes", std::to_string(content.body.size())},
+                    {"properties", properties},
+                    {"body", std::string_view(content.body).substr(0, shown_max)}});
+}
+
+void tell_delivery(Log& log, const DeviceId& device, const Delivery& delivery) {
+  if (!log.enabled(LogLevel::debug)) return;
+  tell(log, "message delivered", device, delivery.message->content,
+       std::to_string(delivery.message->sequence_number));
+}
+
 HubError no_such_queue(const QueueId& queue) {
   if (queue.device.is_module()) {
     return fail(HubErrc::module_not_found, "modules have no queue; address the device");  // MOD-08
@@ -46,7 +69,7 @@ Result<SequenceNumber> Hub::send(SendRequest&& request, TimePoint now) {
   }
   if (const std::size_t size = content.size(); size > limits.c2d_message_bytes_max) {
     return fail(HubErrc::message_too_large, "the message has " + std::to_string(size) +
-                                                " bytes; 65536 are allowed (C2D-11)");
+                                                " bytes; 65536 are allowed");
   }
   if (request.device.is_module()) return no_such_queue(QueueId{request.device});
   Guard guard(*this, now);
@@ -54,7 +77,7 @@ Result<SequenceNumber> Hub::send(SendRequest&& request, TimePoint now) {
   if (!usable) return usable.error();
   if (content.absolute_expiry && *content.absolute_expiry > now + limits.message_ttl_max) {
     return fail(HubErrc::invalid_message_expiry_time,
-                "the expiry lies more than 48 hours ahead (C2D-14)");
+                "the expiry lies more than 48 hours ahead");
   }
   if (auto admitted = guard->admit(Operation::c2d_send, 1, now); !admitted) return admitted.error();
   const std::uint64_t cost = DailyQuota::cost(content.size(), config_.settings.sku);
@@ -74,7 +97,19 @@ Result<SequenceNumber> Hub::send(SendRequest&& request, TimePoint now) {
   guard->charge_quota(cost);
   ++metrics_.c2d_ingress_success;
   if (guard->durable) guard->stage(change::MessageEnqueued{{state.id}, message});
+  if (message->expires_at <= now) {
+    log_.warn(
+        "message accepted and expired at once: its expiry has passed; where a number says it, it is "
+        "in milliseconds, not seconds, since 1970, and in UTC",
+        {{"device", state.id.text},
+         {"id", message->content.message_id.text},
+         {"expiry", to_iso8601(message->expires_at)}});
+  }
   state.queue.on_time(now);  // an expiry that has passed already: accepted and expired (C2D-23)
+  if (log_.enabled(LogLevel::debug)) {
+    tell(log_, "message queued", state.id, message->content,
+         std::to_string(message->sequence_number));
+  }
   guard->settle(state, now);
   return message->sequence_number;
 }
@@ -104,6 +139,7 @@ Result<std::optional<Delivery>> Hub::receive_once(const QueueId& queue, Duration
   guard->catch_up(*state, now);
   auto delivery = state->queue.receive(ids_.next_lock_token(), {0, lock, 0, false}, now);
   if (delivery && !queue.is_feedback()) ++metrics_.c2d_deliveries;
+  if (delivery) tell_delivery(log_, queue.device, *delivery);
   guard->settle(*state, now);
   return delivery;
 }
@@ -155,6 +191,7 @@ std::optional<Delivery> Receiver::receive_then(TimePoint now, Then&& then) {
   receiver.armed = !delivery.has_value();
   if (!delivery) return std::nullopt;
   if (!state.is_feedback()) ++hub_->metrics_.c2d_deliveries;
+  tell_delivery(hub_->log_, state.id, *delivery);
   if (state.receivers.size() > 1) {
     // It has been served: the others have waited longer now.
     std::erase(state.receivers, id_);
@@ -259,6 +296,12 @@ Result<void> Hub::send_telemetry(std::span<const std::shared_ptr<TelemetryMessag
     guard->stage<change::EventAppended>(appended.partition, message);
     if (appended.trimmed_to) {
       guard->stage<change::EventsTrimmed>(appended.partition, *appended.trimmed_to);
+    }
+  }
+  if (log_.enabled(LogLevel::debug)) {
+    for (const auto& message : batch) {
+      tell(log_, "telemetry", origin.device, message->content,
+           std::to_string(message->sequence_number));
     }
   }
   metrics_.d2c_telemetry_ingress_success += batch.size();

@@ -6,6 +6,7 @@
 
 #include "emulator/core/encoding.hpp"
 #include "emulator/core/error.hpp"
+#include "protocols/mqtt/log_text.hpp"
 #include "protocols/mqtt/topic_filter.hpp"
 
 namespace mqtt {
@@ -54,21 +55,33 @@ class Reader {
   std::string_view topic() {
     const std::string_view value = text();
     if (ok() && value.empty()) fail(DecodeError::empty_topic);
-    if (has_wildcard(value)) fail(DecodeError::wildcard_in_topic);
+    if (has_wildcard(value)) fail(DecodeError::wildcard_in_topic, value);
     return value;
   }
   std::string_view filter() {
     const std::string_view value = text();
-    if (ok() && !is_valid_filter(value)) fail(DecodeError::bad_filter);
+    if (ok() && !is_valid_filter(value)) fail(DecodeError::bad_filter, value);
     return value;
   }
   std::string_view remaining() { return std::exchange(rest_, {}); }
+  void skip_properties() {  // of MQTT 5: their length, 7 bits a byte, then they
+    std::size_t length = 0;
+    std::uint8_t byte = 0x80;
+    for (int shift = 0; shift < 28 && (byte & 0x80) != 0; shift += 7) {
+      byte = u8();
+      length |= std::size_t{byte & 0x7Fu} << shift;
+    }
+    take(length);
+  }
 
   bool at_end() const { return rest_.empty(); }
   bool ok() const { return !error_; }
-  void fail(DecodeError error) {
-    if (!error_) error_ = error;
+  void fail(DecodeError error, std::string_view about = {}) {
+    if (error_) return;
+    error_ = error;
+    about_ = about;
   }
+  std::string_view about() const { return about_; }  // what the failure is about
   // The whole body must have been read.
   std::optional<DecodeError> finish() {
     if (ok() && !rest_.empty()) fail(DecodeError::body_too_long);
@@ -88,14 +101,27 @@ class Reader {
   }
 
   std::string_view rest_;
+  std::string_view about_;
   std::optional<DecodeError> error_;
 };
 
+// Of another version: a copy of the reader looks ahead, behind the level.
+std::string_view client_id_of_level(std::uint8_t level, Reader in) {
+  in.u8();
+  in.u16();
+  if (level == protocol_level_5) in.skip_properties();
+  const std::string_view id = in.text();
+  return in.ok() ? id : std::string_view{};
+}
+
 Connect read_connect(Reader& in) {
   Connect packet;
-  if (in.text() != "MQTT") in.fail(DecodeError::wrong_protocol_name);
+  if (const std::string_view name = in.text(); name != "MQTT") {
+    in.fail(DecodeError::wrong_protocol_name, name);
+  }
   packet.level = in.u8();
   if (in.ok() && packet.level != protocol_level_3_1_1) {
+    packet.client_id = client_id_of_level(packet.level, in);
     in.remaining();  // another version's body is not ours to read (M-70)
     return packet;
   }
@@ -195,6 +221,54 @@ Packet read_body(PacketType type, std::uint8_t flags, Reader& in) {
   hub::assertion_failed("unknown PacketType", __FILE__, __LINE__);
 }
 
+// What to do about it, and what it is about.
+std::string remedy_of(DecodeError error, std::string_view about) {
+  const std::string quoted = " '" + std::string(clip(about)) + "'";
+  switch (error) {
+    case DecodeError::wrong_protocol_name:
+      return quoted + (about == "MQIsdp" ? ", which is MQTT 3.1" : "") +
+             "; set the client's protocol version to MQTT 3.1.1";
+    case DecodeError::bad_connect_flags:
+      return "; a password needs a user name, QoS and RETAIN of a will need the will, and the lowest "
+             "bit is 0";
+    case DecodeError::qos_3: return "; the hub takes 0 and 1";
+    case DecodeError::packet_id_zero: return "; it is 1 to 65535";
+    case DecodeError::wildcard_in_topic:
+      return quoted + "; in the names and values of properties write %2B for + and %23 for #";
+    case DecodeError::bad_filter:
+      return quoted + "; # stands alone at the end, + alone between slashes";
+    case DecodeError::bad_utf8: return "; topics, ids and user names are UTF-8";
+    case DecodeError::empty_topic: return "; telemetry goes to devices/{id}/messages/events/";
+    case DecodeError::no_filters: return "; it names one topic filter or more";
+    case DecodeError::unknown_packet_type:
+    case DecodeError::reserved_flags:
+    case DecodeError::remaining_length_too_long:
+    case DecodeError::packet_too_large:
+    case DecodeError::body_too_short:
+    case DecodeError::body_too_long:
+    case DecodeError::bad_code: return "; is the client one of MQTT 3.1.1?";
+  }
+  hub::assertion_failed("unknown DecodeError", __FILE__, __LINE__);
+}
+
+// Who speaks something else shows it by the first byte.
+std::string other_protocol(std::uint8_t first) {
+  if (first == 0x16) return "; the first byte is a TLS handshake's: this port is without TLS";
+  if (first >= 'A' && first <= 'Z') {
+    return std::string("; the first byte is '") + static_cast<char>(first) +
+           "': HTTP has another port";
+  }
+  return remedy_of(DecodeError::reserved_flags, {});
+}
+
+// The topic of a PUBLISH whose body has begun to come.
+std::string_view topic_of(std::uint8_t first, std::string_view body) {
+  if (static_cast<PacketType>(first >> 4) != PacketType::publish) return {};
+  Reader in(body);
+  const std::string_view topic = in.text();
+  return in.ok() ? topic : std::string_view{};
+}
+
 }  // namespace
 
 std::string_view to_text(PacketType type) {
@@ -226,13 +300,13 @@ std::string_view to_text(DecodeError error) {
     case DecodeError::body_too_short: return "a packet that ends before its fields do";
     case DecodeError::body_too_long: return "bytes behind the last field of a packet";
     case DecodeError::bad_utf8: return "text that is no UTF-8 or holds U+0000";
-    case DecodeError::wrong_protocol_name: return "a protocol name other than MQTT";
+    case DecodeError::wrong_protocol_name: return "a protocol name other than MQTT:";
     case DecodeError::bad_connect_flags: return "CONNECT flags that contradict each other";
     case DecodeError::qos_3: return "QoS 3";
     case DecodeError::packet_id_zero: return "packet id 0";
     case DecodeError::empty_topic: return "an empty topic";
-    case DecodeError::wildcard_in_topic: return "a wildcard in a topic name";
-    case DecodeError::bad_filter: return "an empty filter, or one with a misplaced wildcard";
+    case DecodeError::wildcard_in_topic: return "a wildcard in a topic name:";
+    case DecodeError::bad_filter: return "an empty filter, or one with a misplaced wildcard:";
     case DecodeError::no_filters: return "a SUBSCRIBE or UNSUBSCRIBE without a filter";
     case DecodeError::bad_code: return "a return code that does not exist";
   }
@@ -242,18 +316,16 @@ std::string_view to_text(DecodeError error) {
 // `size`: of the whole packet, once its fixed header is there. What can be refused by the header
 // alone is refused by it, so that nobody buffers for a peer that talks something else.
 Decoder::Status Decoder::frame_size(std::string_view bytes, std::size_t& size) {
-  const auto refuse = [this](DecodeError error) {
-    error_ = error;
-    return Status::error;
-  };
   if (bytes.empty()) return Status::need_more;
   const auto first = static_cast<std::uint8_t>(bytes[0]);
   const auto type = static_cast<std::uint8_t>(first >> 4);
   const auto flags = static_cast<std::uint8_t>(first & 0x0F);
-  if (type == 0 || type == 15) return refuse(DecodeError::unknown_packet_type);
+  if (type == 0 || type == 15) {
+    return refuse(DecodeError::unknown_packet_type, other_protocol(first));
+  }
   if (static_cast<PacketType>(type) != PacketType::publish &&
       flags != expected_flags(static_cast<PacketType>(type))) {
-    return refuse(DecodeError::reserved_flags);
+    return refuse(DecodeError::reserved_flags, other_protocol(first));
   }
 
   std::size_t length = 0;
@@ -263,10 +335,22 @@ Decoder::Status Decoder::frame_size(std::string_view bytes, std::size_t& size) {
     length |= std::size_t{byte & 0x7Fu} << (7 * (i - 1));
     if ((byte & 0x80) == 0) {
       size = 1 + i + length;
-      return size > packet_bytes_max_ ? refuse(DecodeError::packet_too_large) : Status::packet;
+      if (size <= packet_bytes_max_) return Status::packet;
+      std::string more = ": " + std::to_string(size) + " bytes, of at most " +
+                         std::to_string(packet_bytes_max_) + " with topic and header";
+      if (const auto topic = topic_of(first, bytes.substr(1 + i)); !topic.empty()) {
+        more.append(", to topic '").append(clip(topic)).append("'");
+      }
+      return refuse(DecodeError::packet_too_large, more + "; send smaller messages");
     }
   }
-  return refuse(DecodeError::remaining_length_too_long);
+  return refuse(DecodeError::remaining_length_too_long,
+                remedy_of(DecodeError::remaining_length_too_long, {}));
+}
+
+Decoder::Status Decoder::refuse(DecodeError error, const std::string& more) {
+  failure_ = std::make_unique<const Failure>(Failure{error, std::string(to_text(error)) + more});
+  return Status::error;
 }
 
 Decoder::Status Decoder::decode(std::string_view whole, Packet& packet) {
@@ -275,11 +359,8 @@ Decoder::Status Decoder::decode(std::string_view whole, Packet& packet) {
   while ((static_cast<std::uint8_t>(whole[header - 1]) & 0x80) != 0) ++header;
   Reader reader(whole.substr(header));
   packet = read_body(static_cast<PacketType>(first >> 4), first & 0x0F, reader);
-  if (const auto error = reader.finish()) {
-    error_ = *error;
-    return Status::error;
-  }
-  return Status::packet;
+  const auto error = reader.finish();
+  return error ? refuse(*error, remedy_of(*error, reader.about())) : Status::packet;
 }
 
 Decoder::Status Decoder::next(std::string_view& input, Packet& packet) {

@@ -18,6 +18,7 @@
 //   a packet id is never 0.
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -44,7 +45,7 @@ enum class DecodeError : std::uint8_t {
   no_filters,
   bad_code,
 };
-std::string_view to_text(DecodeError error);  // for the log
+std::string_view to_text(DecodeError error);
 
 // Takes a stream apart. A packet that lies whole in the input is not copied; only a partial one is
 // kept, at most `packet_bytes_max` bytes of it. After an error the decoder is of no further use.
@@ -56,16 +57,23 @@ class Decoder {
   // Takes bytes from the front of `input`. Views in `packet` hold until the next call, and no
   // longer than the input they came in.
   Status next(std::string_view& input, Packet& packet);
-  DecodeError error() const { return error_; }
+  DecodeError error() const { return failure_->error; }
+  // For the log: what is wrong, of what, and how it is right.
+  const std::string& explanation() const { return failure_->explanation; }
 
  private:
   Status frame_size(std::string_view bytes, std::size_t& size);
   Status decode(std::string_view whole, Packet& packet);
+  Status refuse(DecodeError error, const std::string& more);
 
   std::string partial_;
   const std::uint32_t packet_bytes_max_;
   bool partial_delivered_ = false;
-  DecodeError error_ = DecodeError::unknown_packet_type;
+  struct Failure {
+    DecodeError error;
+    std::string explanation;
+  };
+  std::unique_ptr<const Failure> failure_;
 };
 
 // Append one packet each. Texts are at most 65 535 bytes: the caller's duty.

@@ -18,25 +18,52 @@ hub::Duration keep_alive_timeout(std::uint16_t seconds, const hub::Limits& limit
   return std::min(timeout, limits.keep_alive_max);
 }
 
+std::string other_version(std::uint8_t level) {
+  constexpr int bridge = 0x80 | protocol_level_3_1_1;  // mosquitto's bridges ask for it first
+  const std::string came = "MQTT level " + std::to_string(level);
+  if (level == bridge) {
+    return came + ", a bridge's own form of 3.1.1; it comes again without, or set try_private false";
+  }
+  return came + (level == protocol_level_5 ? ", which is MQTT 5" : "") +
+         "; the hub speaks 3.1.1, level 4: set the client's protocol version to that";
+}
+
+// What people paste whole, with the key in it: no such text stands in the log.
+bool holds_secret(std::string_view text) {
+  return text.find("SharedAccessKey=") != std::string_view::npos ||
+         text.find("SharedAccessSignature ") != std::string_view::npos;
+}
+
+std::string bad_username(std::optional<std::string_view> username) {
+  const std::string wanted = "the user name is not {host}/{device id}[/{module id}]/?api-version=…: ";
+  if (!username) return wanted + "there is none";
+  if (holds_secret(*username)) {
+    return wanted + "it is a connection string or a token, and a token is the password";
+  }
+  return wanted + "it is '" + std::string(clip(*username)) + "'";
+}
+
 }  // namespace
 
 void Session::on_connect(const Connect& packet, TimePoint now) {
-  if (state_ == State::connected) return violation("a second CONNECT", now);
+  if (state_ == State::connected) {
+    return violation("a second CONNECT; a client logs in once on a connection", now);
+  }
   if (packet.level != protocol_level_3_1_1) {  // M-70
     return refuse(ConnectReturn::unacceptable_protocol_version,
-                  "MQTT level " + std::to_string(packet.level) + "; the hub speaks 3.1.1, level 4",
-                  packet, now);
+                  other_version(packet.level), packet, now);
   }
-  const auto username = packet.username ? parse_username(*packet.username, packet.client_id) : std::nullopt;
+  const auto username = packet.username && !holds_secret(*packet.username)
+                            ? parse_username(*packet.username, packet.client_id)
+                            : std::nullopt;
   if (!username) {
-    return refuse(ConnectReturn::not_authorized,
-                  "the user name is not {host}/{device id}[/{module id}]/?api-version=…", packet,
-                  now);
+    return refuse(ConnectReturn::not_authorized, bad_username(packet.username), packet, now);
   }
   const hub::DeviceId device{std::string(username->device_id), std::string(username->module_id)};
   if (packet.client_id != device.name()) {
     return refuse(ConnectReturn::not_authorized,
-                  "the client id is not the device id, or device id/module id, of the user name",
+                  "the client id is not the device id, or device id/module id, of the user name, "
+                  "which says '" + std::string(clip(device.name())) + "'",
                   packet, now);
   }
 
@@ -87,14 +114,17 @@ hub::Result<hub::Principal> Session::authenticate(const Connect& packet,
   }
   if (certificate_) return hub_.authenticate_certificate(device, *certificate_, now);
   return hub::fail(hub::HubErrc::iot_hub_unauthorized_access,
-                   "neither a token as the password nor a client certificate");
+                   "neither a token as the password nor a client certificate; a device with a key "
+                   "sends SharedAccessSignature sr=…&sig=…&se=… as the password");
 }
 
 void Session::refuse(ConnectReturn code, std::string_view reason, const Connect& packet,
                      TimePoint now) {
   encode(output_, Connack{false, code});
+  const std::string_view client_id =
+      holds_secret(packet.client_id) ? "(a connection string or token)" : clip(packet.client_id);
   const std::string text = "CONNACK " + std::to_string(static_cast<int>(code)) + " to client id '" +
-                           std::string(clip(packet.client_id)) + "': " + std::string(reason);
+                           std::string(client_id) + "': " + std::string(reason);
   violation(text, now);
 }
 
@@ -114,7 +144,8 @@ bool Session::resume_session(TimePoint now) {
 void Session::store_will(const Will& will) {
   const PublishTopic topic = classify_publish(will.topic, device_);
   if (topic.kind != PublishKind::telemetry) {
-    hub_.log().warn("will ignored: its topic is not the device's own telemetry topic",
+    hub_.log().warn("will ignored: its topic is not the device's own for telemetry, "
+                    "devices/{id}/[modules/{id}/]messages/events/",
                     {{"device", device_.name()}, {"topic", clip(will.topic)}});
     return;
   }

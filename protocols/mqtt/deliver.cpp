@@ -25,7 +25,9 @@ void Session::on_puback(const Puback& packet, TimePoint now) {
       settle(now);  // what was held behind it has its turn
       return;
     case InFlight::AckResult::ignored: return ignored("PUBACK ignored: it is out of order");
-    case InFlight::AckResult::forbidden: return violation("PUBACK out of order", now);
+    case InFlight::AckResult::forbidden: 
+      return violation("PUBACK out of order, which mqttOutOfOrderAck=close forbids; acknowledge in "
+                       "the order of delivery, or set it to hold", now);
   }
 }
 
@@ -79,7 +81,8 @@ void Session::send_to_device(const hub::Delivery& delivery, TimePoint now) {
   const hub::Message& message = *delivery.message;
   const std::string topic = devicebound_topic(message, device_);
   if (topic.size() > topic_bytes_max) {
-    hub_.log().warn("message rejected: its properties do not fit into an MQTT topic of 65535 bytes",
+    hub_.log().warn("message rejected: its properties do not fit into an MQTT topic of 65535 bytes; "
+                    "put what is long into the body, or receive over AMQP or HTTPS",
                     {{"device", device_.text},
                      {"sequence number", std::to_string(message.sequence_number)}});
     if (devicebound_qos_ > 0) (void)receiver_.reject(delivery.lock_token, now);

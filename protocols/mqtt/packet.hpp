@@ -28,6 +28,7 @@ enum class PacketType : std::uint8_t {
 std::string_view to_text(PacketType type);
 
 constexpr std::uint8_t protocol_level_3_1_1 = 4;
+constexpr std::uint8_t protocol_level_5 = 5;
 constexpr std::uint8_t suback_failure = 0x80;
 
 struct Will {
@@ -38,7 +39,8 @@ struct Will {
 };
 
 struct Connect {
-  std::uint8_t level = protocol_level_3_1_1;  // another one: nothing below it was read (M-70)
+  // Another one: of what is below only the client id was read, for the log (M-70).
+  std::uint8_t level = protocol_level_3_1_1;
   bool clean_session = false;
   std::uint16_t keep_alive_s = 0;
   std::string_view client_id;

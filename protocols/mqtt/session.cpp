@@ -21,6 +21,17 @@ struct Overloaded : Handlers... {
 template <class... Handlers>
 Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
+std::string_view remedy_of(hub::CloseReason reason) {
+  switch (reason) {
+    case hub::CloseReason::taken_over:
+      return "; two clients share its id, or one came again without a DISCONNECT";
+    case hub::CloseReason::device_disabled: return "; it may connect again once it is enabled";
+    case hub::CloseReason::device_deleted: return "; create it again, with the key that it uses";
+    case hub::CloseReason::authentication_changed: return "; connect with the new one";
+  }
+  hub::assertion_failed("unknown CloseReason", __FILE__, __LINE__);
+}
+
 }  // namespace
 
 Session::Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, TimePoint now)
@@ -48,7 +59,7 @@ void Session::on_bytes(std::string_view bytes, TimePoint now) {
     const Decoder::Status status = decoder_.next(bytes, packet);
     if (status == Decoder::Status::need_more) break;
     if (status == Decoder::Status::error) {
-      violation("malformed packet: " + std::string(to_text(decoder_.error())), now);
+      violation("malformed packet: " + decoder_.explanation(), now);
       break;
     }
     handle(packet, now);
@@ -66,11 +77,14 @@ void Session::on_time(TimePoint now) {
   if (!may_go_on(now)) return;
   if (now >= last_input_ + input_timeout_) {
     if (state_ == State::awaiting_connect) {
-      violation("no CONNECT within 60 s", now);
+      violation("no CONNECT within 60 s; is the client one of MQTT?", now);
     } else {
       output_.clear();  // nobody reads it
       output_begin_ = 0;
-      violation("keep-alive timeout: nothing came for 1.5 times the interval", now);
+      violation(
+          "keep-alive timeout: nothing came for 1.5 times the interval that CONNECT gave (29 minutes "
+          "at most); the client is gone, or sends no PINGREQ in time",
+          now);
     }
     return;
   }
@@ -97,14 +111,15 @@ void Session::on_shutdown(TimePoint now) {
 void Session::handle(const Packet& packet, TimePoint now) {
   const bool is_connect = std::holds_alternative<Connect>(packet);
   if (state_ == State::awaiting_connect && !is_connect) {
-    violation("the first packet is not CONNECT", now);
+    violation("the first packet is not CONNECT but something that needs a login before it", now);
     return;
   }
   const auto not_for_a_server = [&](PacketType type) {
-    violation(std::string(to_text(type)) + " is not for a server", now);
+    violation(std::string(to_text(type)) + " is not for a server; only a server sends it", now);
   };
   const auto without_qos_2 = [&](PacketType type) {
-    violation(std::string(to_text(type)) + " belongs to QoS 2, which the hub does not have", now);
+    violation(
+        std::string(to_text(type)) + " belongs to QoS 2, which the hub does not have; use QoS 1", now);
   };
   std::visit(
       Overloaded{
@@ -134,11 +149,14 @@ void Session::handle(const Packet& packet, TimePoint now) {
 bool Session::may_go_on(TimePoint now) {
   if (state_ == State::closed) return false;
   if (const auto reason = presence_.closed()) {
-    close(hub::LogLevel::warn, to_text(*reason), now);
+    violation(std::string(to_text(*reason)).append(remedy_of(*reason)), now);
     return false;
   }
   if (now >= token_deadline_) {
-    close(hub::LogLevel::warn, "the token expired", now);
+    violation(
+        "the token expired; connect with a new one before it does, or let connections outlive their "
+        "token with the setting tokenExpiryGrace",
+        now);
     return false;
   }
   return true;
@@ -148,6 +166,13 @@ bool Session::may_go_on(TimePoint now) {
 
 void Session::violation(std::string_view reason, TimePoint now, std::string_view topic) {
   close(hub::LogLevel::warn, reason, now, topic);
+}
+
+void Session::tell_at_debug(std::string_view event, std::string_view topic, std::uint8_t qos) {
+  if (!hub_.log().enabled(hub::LogLevel::debug)) return;
+  hub_.log().debug(event, {{"device", device_.name()},
+                           {"topic", clip(topic)},
+                           {"qos", std::to_string(qos)}});
 }
 
 void Session::close(hub::LogLevel level, std::string_view reason, TimePoint now,

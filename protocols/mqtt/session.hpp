@@ -58,6 +58,7 @@ class Session : public protocols::Session {
   void close(hub::LogLevel level, std::string_view reason, TimePoint now,
              std::string_view topic = {});
   void violation(std::string_view reason, TimePoint now, std::string_view topic = {});
+  void tell_at_debug(std::string_view event, std::string_view topic, std::uint8_t qos);
   std::size_t output_size() const { return output_.size() - output_begin_; }
 
   // connect.cpp
@@ -70,6 +71,7 @@ class Session : public protocols::Session {
 
   // publish.cpp
   void on_publish(const Publish& packet, TimePoint now);
+  void tell_of_odd_bag(std::string_view topic);
   hub::Result<void> send_telemetry(const std::shared_ptr<hub::TelemetryMessage>& message,
                                    std::string_view bag, std::string_view payload, bool retain,
                                    TimePoint now);
@@ -107,6 +109,7 @@ class Session : public protocols::Session {
   bool receiving_ = false;         // a filter matches the devicebound topic (M-30)
   bool delivery_due_ = false;      // something happened that may let a message out
   bool output_held_up_ = false;    // deliveries wait for the output to drain
+  bool told_odd_bag_ = false;      // once is enough (M-73)
   std::uint8_t devicebound_qos_ = 0;
   TimePoint now_;                  // of the latest event
   TimePoint last_input_;

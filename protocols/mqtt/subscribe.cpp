@@ -22,7 +22,8 @@ auto find_filter(hub::MqttSessionState& session, std::string_view filter) {
 void Session::on_subscribe(const Subscribe& packet, TimePoint now) {
   for (const auto& request : packet.requests) {
     if (classify_filter(request.filter, device_) == FilterKind::other_identity) {
-      return violation("SUBSCRIBE to a topic of another identity", now, request.filter);
+      return violation("SUBSCRIBE to a topic of another identity; who connects gets its own",
+                       now, request.filter);
     }
   }
   Suback suback{packet.packet_id, {}};
@@ -32,9 +33,11 @@ void Session::on_subscribe(const Subscribe& packet, TimePoint now) {
     const auto granted = std::min<std::uint8_t>(request.qos, 1);
     new_devicebound |= subscribe(request.filter, granted);
     if (subscriptions_.subscriptions.size() > subscriptions_max) {
-      return violation("more than 100 subscriptions", now, request.filter);
+      return violation("more than 100 subscriptions; unsubscribe, or use a wildcard", now,
+                       request.filter);
     }
     suback.codes.push_back(granted);
+    tell_at_debug("subscribed", request.filter, granted);
   }
   if (!store_subscriptions(now)) return;
   encode(output_, suback);  // before the first message it enables
@@ -58,8 +61,13 @@ bool Session::subscribe(std::string_view filter, std::uint8_t qos) {
   }
   subscriptions_.subscriptions.push_back(std::move(subscription));
   if (kind == FilterKind::inert) {
-    hub_.log().warn("subscription granted, but nothing the hub sends can match it",
-                    {{"device", device_.name()}, {"filter", clip(filter)}});
+    hub_.log().warn(
+        device_.is_module()
+            ? "subscription granted, but nothing the hub sends can match it; a module gets answers "
+              "below $iothub/ and no messages, which go to devices"
+            : "subscription granted, but nothing the hub sends can match it; messages come by the "
+              "filter devices/{id}/messages/devicebound/#",
+        {{"device", device_.name()}, {"filter", clip(filter)}});
   }
   return kind == FilterKind::devicebound;
 }
@@ -67,7 +75,9 @@ bool Session::subscribe(std::string_view filter, std::uint8_t qos) {
 void Session::on_unsubscribe(const Unsubscribe& packet, TimePoint now) {
   for (const std::string_view filter : packet.filters) {
     const auto known = find_filter(subscriptions_, filter);
-    if (known != subscriptions_.subscriptions.end()) subscriptions_.subscriptions.erase(known);
+    if (known == subscriptions_.subscriptions.end()) continue;
+    tell_at_debug("unsubscribed", filter, known->qos);
+    subscriptions_.subscriptions.erase(known);
   }
   if (!store_subscriptions(now)) return;
   encode(output_, Unsuback{packet.packet_id});

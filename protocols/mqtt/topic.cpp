@@ -38,7 +38,6 @@ PublishTopic classify_device_topic(std::string_view rest, const hub::DeviceId& d
   if (rest.empty()) return {PublishKind::telemetry, {}, {}};
   if (!take_prefix(rest, "/")) return {};
   if (rest.ends_with('/')) rest.remove_suffix(1);
-  if (rest.starts_with('?')) rest.remove_prefix(1);
   return {PublishKind::telemetry, rest, {}};
 }
 
@@ -89,6 +88,11 @@ PublishTopic classify_publish(std::string_view topic, const hub::DeviceId& devic
   }
   if (topic.starts_with(method_response)) return {PublishKind::method_response, {}, {}};
   return {};
+}
+
+bool is_odd_bag(std::string_view bag) {
+  return bag.starts_with('?') ||
+         bag.substr(0, bag.find('=')).find('/') != std::string_view::npos;
 }
 
 FilterKind classify_filter(std::string_view filter, const hub::DeviceId& device) {

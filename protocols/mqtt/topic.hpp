@@ -30,6 +30,10 @@ struct PublishTopic {
 };
 PublishTopic classify_publish(std::string_view topic, const hub::DeviceId& device);
 
+// A bag that was hardly meant as one: `?a=b`, where `?` belongs to the first name, or further levels,
+// which are a name as a whole (M-73).
+bool is_odd_bag(std::string_view bag);
+
 // What a filter is to the device or module that subscribes to it.
 enum class FilterKind : std::uint8_t {
   devicebound,     // enables cloud-to-device delivery (M-30); never to a module

@@ -49,6 +49,10 @@ void Session::on_twin_patch(std::string_view request_id, std::string_view patch,
   if (const auto admitted = hub_.admit(hub::Operation::twin_update, 1, now); !admitted) {
     return answer(twin_response_topic(status_throttled, request_id), error_body(admitted.error()));
   }
+  if (hub_.first_reported_properties(device_)) {
+    hub_.log().warn("reported properties are answered and not kept: the hub has no twins yet",
+                    {{"device", device_.name()}});
+  }
   const std::uint64_t version = ++extras().reported_version;
   answer(twin_response_topic(status_no_content, request_id, version), {});
 }

@@ -149,6 +149,17 @@ TEST_CASE("C2D-23 an expiry in the past is accepted and expires at once, with fe
   CHECK(batches[0].find(to_iso8601(sent_at)) != std::string::npos);  // not an hour before the send
 }
 
+TEST_CASE("C2D-48 an expiry that has passed is warned of: seconds where milliseconds belong, mostly") {
+  TestHub t;
+  t.create("d");
+  REQUIRE(t.send("d", "in time", Ack::none, t.now + 1ms));
+  CHECK_FALSE(t.log.contains("expired at once"));
+  REQUIRE(t.send("d", "late", Ack::none, from_unix_ms(1'700'000'000)));
+  CHECK(t.log.contains("message accepted and expired at once: its expiry has passed"));
+  CHECK(t.log.contains("in milliseconds, not seconds"));
+  CHECK(t.log.contains("device=d id=id-late expiry=1970-01-20"));
+}
+
 TEST_CASE("C2D-28 sequence numbers rise from 1 and are not used again after a purge") {
   TestHub t;
   t.create("d");

@@ -4,13 +4,14 @@
 
 namespace mqtt_test {
 
-void RecordingLog::write(hub::LogLevel, std::string_view event,
+void RecordingLog::write(hub::LogLevel level, std::string_view event,
                          std::initializer_list<hub::LogField> fields) {
   std::string line(event);
   for (const auto& field : fields) {
     line.append(" ").append(field.key).append("=").append(field.value);
   }
   lines.push_back(std::move(line));
+  levels.push_back(level);
 }
 
 bool RecordingLog::contains(std::string_view text) const {

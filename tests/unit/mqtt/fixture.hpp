@@ -26,6 +26,7 @@ class RecordingLog : public hub::Log {
              std::initializer_list<hub::LogField> fields) override;
   bool contains(std::string_view text) const;
   Lines lines;
+  std::vector<hub::LogLevel> levels;  // of each line
 };
 
 // One packet as a line, e.g. `PUBLISH qos=1 dup=0 retain=0 id=1 topic=a/b payload=x`.

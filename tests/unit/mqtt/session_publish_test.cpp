@@ -70,7 +70,7 @@ TEST_CASE_FIXTURE(Connected, "M-60 PUBLISH at QoS 2 closes and is not stored") {
   CHECK(client.closed());
   CHECK(client.take().empty());
   CHECK(world.events().empty());
-  CHECK(world.log.contains("reason=PUBLISH at QoS 2 topic=devices/dev1/messages/events/"));
+  CHECK(world.log.contains("which the hub does not have; use QoS 1 topic=devices/dev1/messages/events/"));
 }
 
 TEST_CASE_FIXTURE(Connected, "retain and dup become properties, not behaviour") {
@@ -274,4 +274,53 @@ TEST_CASE("M-62 the tier's throttles: telemetry closes, twin requests get 429, C
   use_up(hub::Operation::connect);
   Client second{world};
   CHECK(second.connect("dev1").take() == Lines{"CONNACK 3 present=0"});
+}
+
+TEST_CASE_FIXTURE(Connected, "M-73 a leading ? is part of the first name, deeper levels are one; told once") {
+  client.publish(events + "a=b/c").publish(events);
+  CHECK_FALSE(world.log.contains("as the name of a property"));
+  client.publish(events + "?a=b").publish(events + "cmnd/POWER").take();
+  std::size_t told = 0;
+  for (const std::string& line : world.log.lines) {
+    told += line.find("as the name of a property") != std::string::npos ? 1u : 0u;
+  }
+  CHECK(told == 1);
+  std::vector<hub::Property> properties;
+  for (const auto& event : world.events()) {
+    properties.insert(properties.end(), event->content.properties.begin(),
+                      event->content.properties.end());
+  }
+  CHECK(properties == std::vector<hub::Property>{{"a", "b/c"}, {"?a", "b"}, {"cmnd/POWER", ""}});
+}
+
+TEST_CASE_FIXTURE(Connected, "M-75 at debug each publish, subscription and delivery is a line") {
+  client.publish("devices/dev1/messages/events/a=b", "21.5");
+  client.subscribe(c2d_filter("dev1"));
+  world.send("dev1", "hello", "m1");
+  client.run().send(mqtt::Puback{2});
+  client.send(mqtt::Unsubscribe{1, {c2d_filter("dev1")}});
+  const Lines expected{
+      "telemetry device=dev1 id= sequence number=0 bytes=4 properties=a=b body=21.5",
+      "subscribed device=dev1 topic=devices/dev1/messages/devicebound/# qos=1",
+      "message queued device=dev1 id=m1 sequence number=1 bytes=5 properties= body=hello",
+      "message delivered device=dev1 id=m1 sequence number=1 bytes=5 properties= body=hello",
+      "message completed device=dev1 ids=m1",
+      "unsubscribed device=dev1 topic=devices/dev1/messages/devicebound/# qos=1"};
+  Lines said;
+  for (std::size_t i = 0; i < world.log.lines.size(); ++i) {
+    if (world.log.levels[i] == hub::LogLevel::debug) said.push_back(world.log.lines[i]);
+  }
+  CHECK(said == expected);
+}
+
+TEST_CASE_FIXTURE(Connected, "M-76 that reported properties are not kept is told once a device") {
+  const std::string patch = "$iothub/twin/PATCH/properties/reported/?$rid=1";
+  client.publish(patch, "{}").publish(patch, "{}").send(mqtt::Disconnect{});
+  Client again(world);
+  again.connect("dev1").publish(patch, "{}");
+  std::size_t told = 0;
+  for (const std::string& line : world.log.lines) {
+    told += line.find("the hub has no twins yet device=dev1") != std::string::npos ? 1u : 0u;
+  }
+  CHECK(told == 1);
 }
