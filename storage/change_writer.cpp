@@ -39,7 +39,6 @@ void put_content(Statement& statement, const hub::MessageContent& content,
       .put_blob(content.to)
       .put_blob(content.content_type)
       .put_blob(content.content_encoding)
-      .put_blob(content.creation_time_utc)
       .put_int(ms_of(content.absolute_expiry))
       .put_blob(properties)
       .put_blob(content.body);
@@ -71,8 +70,8 @@ ChangeWriter::ChangeWriter(Database& database)
                   "INSERT OR REPLACE INTO device (id, module, managed_by, generation_id, etag,"
                   " status, status_reason, status_updated_time, authentication_type, primary_key,"
                   " secondary_key, primary_thumbprint, secondary_thumbprint, iot_edge,"
-                  " device_scope, created_time)"
-                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+                  " device_scope, parent_scope, created_time)"
+                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       delete_device_(database, "DELETE FROM device WHERE id = ? AND module = ?"),
       delete_queue_(database, "DELETE FROM message WHERE queue = ?"),
       delete_counter_(database, "DELETE FROM sequence_counter WHERE queue = ?"),
@@ -82,8 +81,8 @@ ChangeWriter::ChangeWriter(Database& database)
                       "INSERT INTO message (queue, sequence_number, delivery_count, enqueued_time,"
                       " expires_at, ack, ack_given, message_id_type, message_id,"
                       " correlation_id_type, correlation_id, user_id, to_address, content_type,"
-                      " content_encoding, creation_time_utc, absolute_expiry, properties, body)"
-                      " VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+                      " content_encoding, absolute_expiry, properties, body)"
+                      " VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       delete_message_(database, "DELETE FROM message WHERE queue = ? AND sequence_number = ?"),
       set_delivery_count_(
           database,
@@ -105,9 +104,9 @@ ChangeWriter::ChangeWriter(Database& database)
                     " connection_device_id, connection_module_id, auth_generation_id, auth_method,"
                     " message_source, interface_id, data_schema, subject, message_id_type,"
                     " message_id, correlation_id_type, correlation_id, user_id, to_address,"
-                    " content_type, content_encoding, creation_time_utc, absolute_expiry,"
-                    " properties, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-                    " ?, ?, ?, ?, ?, ?, ?)"),
+                    " content_type, content_encoding, absolute_expiry, properties, body)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+                    " ?)"),
       trim_events_(database, "DELETE FROM event WHERE partition = ? AND sequence_number < ?") {}
 
 void ChangeWriter::write(std::span<const hub::Change> changes) {
@@ -138,6 +137,7 @@ void ChangeWriter::write_one(const hub::change::DevicePut& change) {
       .put_text(identity.authentication.secondary_thumbprint)
       .put(identity.iot_edge ? 1 : 0)
       .put_text(identity.device_scope)
+      .put_text(identity.parent_scope)
       .put(hub::to_unix_ms(identity.created_time))
       .run();
 }

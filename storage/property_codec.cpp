@@ -6,6 +6,7 @@ namespace storage {
 namespace {
 
 constexpr std::size_t length_size = 4;
+constexpr std::string_view null = "\xFF\xFF\xFF\xFF";
 
 void append(std::string& out, std::string_view text) {
   const auto length = static_cast<std::uint32_t>(text.size());
@@ -32,7 +33,11 @@ std::string encode_properties(const std::vector<hub::Property>& properties) {
   std::string out;
   for (const auto& [name, value] : properties) {
     append(out, name);
-    append(out, value);
+    if (value) {
+      append(out, *value);
+    } else {
+      out += null;
+    }
   }
   return out;
 }
@@ -41,9 +46,13 @@ std::optional<std::vector<hub::Property>> decode_properties(std::string_view byt
   std::vector<hub::Property> properties;
   while (!bytes.empty()) {
     auto name = take(bytes);
-    auto value = name ? take(bytes) : std::nullopt;
-    if (!value) return std::nullopt;
-    properties.emplace_back(std::move(*name), std::move(*value));
+    if (!name) return std::nullopt;
+    auto& property = properties.emplace_back(std::move(*name), std::nullopt);
+    if (bytes.starts_with(null)) {
+      bytes.remove_prefix(null.size());
+    } else if (!(property.second = take(bytes))) {
+      return std::nullopt;
+    }
   }
   return properties;
 }

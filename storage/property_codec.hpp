@@ -1,7 +1,8 @@
 #pragma once
 // Application properties as one blob, binary-safe and in the sender's order:
 //   properties = *( name value )
-//   name, value = length *OCTET     ; length: 4 bytes, little-endian
+//   name  = length *OCTET           ; length: 4 bytes, little-endian
+//   value = name / %xFFFFFFFF        ; null
 #include "emulator/core/message.hpp"
 
 #include <optional>

@@ -29,7 +29,8 @@ class SnapshotReader {
     Statement row{database_,
                   "SELECT id, module, managed_by, generation_id, etag, status, status_reason,"
                   " status_updated_time, authentication_type, primary_key, secondary_key,"
-                  " primary_thumbprint, secondary_thumbprint, iot_edge, device_scope, created_time"
+                  " primary_thumbprint, secondary_thumbprint, iot_edge, device_scope, parent_scope,"
+                  " created_time"
                   " FROM device ORDER BY id, module"};
     while (row.next()) {
       auto& device = snapshot.devices.emplace_back();
@@ -47,6 +48,7 @@ class SnapshotReader {
       device.authentication.secondary_thumbprint = row.take_string();
       device.iot_edge = row.take_int() != 0;
       device.device_scope = row.take_string();
+      device.parent_scope = row.take_string();
       device.created_time = take_time(row);
     }
   }
@@ -55,8 +57,8 @@ class SnapshotReader {
     Statement row{database_,
                   "SELECT queue, sequence_number, delivery_count, enqueued_time, expires_at, ack,"
                   " ack_given, message_id_type, message_id, correlation_id_type, correlation_id,"
-                  " user_id, to_address, content_type, content_encoding, creation_time_utc,"
-                  " absolute_expiry, properties, body"
+                  " user_id, to_address, content_type, content_encoding, absolute_expiry,"
+                  " properties, body"
                   " FROM message ORDER BY queue, sequence_number"};
     while (row.next()) {
       auto& queued = snapshot.messages.emplace_back();
@@ -121,8 +123,8 @@ class SnapshotReader {
                   " connection_device_id, connection_module_id, auth_generation_id, auth_method,"
                   " message_source, interface_id, data_schema, subject, message_id_type,"
                   " message_id, correlation_id_type, correlation_id, user_id, to_address,"
-                  " content_type, content_encoding, creation_time_utc, absolute_expiry,"
-                  " properties, body FROM event ORDER BY partition, sequence_number"};
+                  " content_type, content_encoding, absolute_expiry, properties, body FROM event "
+                  "ORDER BY partition, sequence_number"};
     while (row.next()) {
       auto& stored = snapshot.events.emplace_back();
       auto event = std::make_shared<hub::TelemetryMessage>();
@@ -153,7 +155,6 @@ class SnapshotReader {
     content.to = row.take_string();
     content.content_type = row.take_string();
     content.content_encoding = row.take_string();
-    content.creation_time_utc = row.take_string();
     content.absolute_expiry = take_optional_time(row);
     auto properties = decode_properties(row.take_bytes());
     if (!properties) throw database_.damaged("application properties cannot be read");

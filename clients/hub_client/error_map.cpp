@@ -13,7 +13,7 @@ namespace {
 using NamedCode = std::pair<std::string_view, int>;
 
 // The names these tools can meet; the hub's full list is in troubleshoot-error-codes.
-constexpr std::array<NamedCode, 33> kCodes{{
+constexpr std::array<NamedCode, 34> kCodes{{
     {"InvalidProtocolVersion", 400001},
     {"ArgumentInvalid", 400004},
     {"ArgumentNull", 400005},
@@ -29,6 +29,7 @@ constexpr std::array<NamedCode, 33> kCodes{{
     {"DeviceMaximumQueueSizeExceeded", 403007},
     {"InvalidMessageExpiryTime", 403009},
     {"BulkRegistryOperationFailure", 400013},
+    {"InvalidDeviceScope", 400028},
     {"OperationNotAvailableInCurrentTier", 403010},
     {"DeviceDisabled", 403012},
     {"GenericNotFound", 404000},

@@ -39,7 +39,7 @@ void set(Message& message, std::string key, std::string value) {
     message.ack = std::move(value);
   } else if (key == "$.exp" && parse_time(value)) {
     message.expires_at = parse_time(value);
-  } else if (key == "$.ctime" && parse_time(value)) {
+  } else if ((key == "$.ctime" || key == "iothub-creation-time-utc") && parse_time(value)) {
     message.created_at = parse_time(value);
   } else {
     message.properties.emplace_back(std::move(key), std::move(value));

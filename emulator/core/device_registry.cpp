@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::size_t managed_by_chars_max = 128;
 constexpr std::size_t status_reason_chars_max = 128;
+constexpr std::string_view scope_scheme = "ms-azure-iot-edge://";
+constexpr std::size_t scope_chars_max = 256;  // the scheme, an id, a dash, a generation
 
 Result<void> check_key(std::string_view key) {
   const auto bytes = base64_decode(key);
@@ -46,7 +48,43 @@ Result<void> check_texts(const DeviceSpec& spec) {
   return {};
 }
 
+// `ms-azure-iot-edge://{id}-{ticks}`
+bool is_scope(std::string_view text) {
+  if (!text.starts_with(scope_scheme) || text.size() > scope_chars_max) return false;
+  const std::string_view id =
+      text.substr(scope_scheme.size(), text.rfind('-') - scope_scheme.size());
+  return text.rfind('-') > scope_scheme.size() && !text.ends_with('-') && is_valid_device_id(id);
+}
+
+std::string scope_of(const DeviceIdentity& edge) {
+  return std::string(scope_scheme) + edge.id.text + "-" + edge.generation_id;
+}
+
+// What the spec says of the device above `old`, a new device or one that is known (REG-10).
+Result<std::string> parent_from(const DeviceSpec& spec, const DeviceIdentity& old, bool is_new) {
+  if (spec.id.is_module()) return std::string();
+  const bool edge = spec.iot_edge.value_or(old.iot_edge);
+  const bool own = old.iot_edge && spec.device_scope == old.device_scope;  // of its life as one
+  const auto& given = spec.device_scope && !edge && !own ? spec.device_scope : spec.parent_scope;
+  if (!given || given->empty() || *given == old.scope_of_parent()) {
+    return given.value_or(old.scope_of_parent());
+  }
+  // The real hub stores what it does not know, and in a new device even what is no scope.
+  if (is_scope(*given) || (is_new && given->size() <= scope_chars_max)) return *given;
+  return fail(HubErrc::invalid_device_scope,
+              described(spec.id) +
+                  " cannot be moved under this scope: it is no deviceScope of an "
+                  "edge device, such as " +
+                  std::string(scope_scheme) + "edge1-637131779299315265");
+}
+
 bool is_disabled(const DeviceIdentity& device) { return device.status == DeviceStatus::disabled; }
+
+void set_edge(DeviceIdentity& device, bool edge, std::string parent) {
+  device.iot_edge = edge;
+  device.device_scope = edge ? scope_of(device) : parent;
+  device.parent_scope = edge ? std::move(parent) : std::string();
+}
 
 template <class Enum>
 std::optional<Enum> parse_enum(std::string_view text, std::initializer_list<Enum> all) {
@@ -138,15 +176,21 @@ Result<void> DeviceRegistry::check_new(const DeviceId& id) const {
   }
   if (id.is_module() && !devices_.contains(id.text)) return get(DeviceId{id.text}).error();
   if (find(id) != nullptr) {
-    return fail(id.is_module() ? HubErrc::module_already_exists_on_device
-                               : HubErrc::device_already_exists,
-                "Conflict: " + described(id));
+    return fail(
+        id.is_module() ? HubErrc::module_already_exists_on_device : HubErrc::device_already_exists,
+        "Conflict: " + described(id) + " is there already: an update says so by If-Match");
   }
-  if (devices_.size() + modules_.size() >= devices_max_) {
+  return {};
+}
+
+// For so many more devices, or modules of the device `id` is of.
+Result<void> DeviceRegistry::check_room(const DeviceId& id, std::size_t devices,
+                                        std::size_t modules) const {
+  if (devices_.size() + modules_.size() + devices + modules > devices_max_) {
     return fail(HubErrc::too_many_devices,
                 "a hub holds " + std::to_string(devices_max_) + " devices and modules");
   }
-  if (id.is_module() && modules_of(id.text).size() >= Limits{}.modules_per_device_max) {
+  if (modules != 0 && modules_of(id.text).size() + modules > Limits{}.modules_per_device_max) {
     return fail(HubErrc::too_many_modules_on_device, "a device has at most 50 modules");
   }
   return {};
@@ -154,24 +198,29 @@ Result<void> DeviceRegistry::check_new(const DeviceId& id) const {
 
 Result<DeviceIdentity> DeviceRegistry::create(const DeviceSpec& spec, TimePoint now) {
   if (auto allowed = check_new(spec.id); !allowed) return allowed.error();
+  const bool is_module = spec.id.is_module();
+  const bool edge = !is_module && spec.iot_edge.value_or(false);
+  const std::size_t modules = is_module ? 1 : edge ? std::size(system_modules) : 0;
+  if (auto room = check_room(spec.id, is_module ? 0 : 1, modules); !room) return room.error();
   if (auto allowed = check_texts(spec); !allowed) return allowed.error();
+  DeviceIdentity identity;
+  auto parent = parent_from(spec, identity, true);
+  if (!parent) return parent.error();
   auto authentication = authentication_from(spec, nullptr);
   if (!authentication) return authentication.error();
 
-  DeviceIdentity identity;
   identity.id = spec.id;
   identity.generation_id = next_generation_id(now);
   identity.etag = ids_.next_etag();
   identity.authentication = std::move(*authentication);
   identity.created_time = now;
-  if (spec.id.is_module()) {
+  if (is_module) {
     identity.managed_by = spec.managed_by.value_or("");
     return modules_.emplace(spec.id, std::move(identity)).first->second;
   }
   identity.status = spec.status.value_or(DeviceStatus::enabled);
   identity.status_reason = spec.status_reason.value_or("");
-  identity.iot_edge = spec.iot_edge.value_or(false);
-  identity.device_scope = spec.device_scope;
+  set_edge(identity, edge, std::move(*parent));
   disabled_count_ += is_disabled(identity);
   return devices_.emplace(spec.id.text, std::move(identity)).first->second;
 }
@@ -180,7 +229,9 @@ Result<void> DeviceRegistry::check(const DeviceId& id, const IfMatch& if_match) 
   const auto known = get(id);
   if (!known) return known.error();
   if (if_match && *if_match != "*" && *if_match != (*known)->etag) {
-    return fail(HubErrc::precondition_failed, described(id) + " has another etag");
+    return fail(
+        HubErrc::precondition_failed,
+        described(id) + " has another etag: get it again, and repeat with what it has, or with *");
   }
   return {};
 }
@@ -191,6 +242,16 @@ Result<DeviceIdentity> DeviceRegistry::update(const DeviceSpec& spec, const IfMa
   DeviceIdentity& identity = spec.id.is_module() ? modules_.find(spec.id)->second
                                                  : devices_.find(spec.id.text)->second;
   if (auto allowed = check_texts(spec); !allowed) return allowed.error();
+  const bool edge = !spec.id.is_module() && spec.iot_edge.value_or(identity.iot_edge);
+  if (edge && !identity.iot_edge) {
+    const auto missing = static_cast<std::size_t>(std::count_if(
+        std::begin(system_modules), std::end(system_modules), [&](const auto& module) {
+          return !modules_.contains(DeviceId{spec.id.text, std::string(module)});
+        }));
+    if (auto room = check_room(spec.id, 0, missing); !room) return room.error();
+  }
+  auto parent = parent_from(spec, identity, false);
+  if (!parent) return parent.error();
   auto authentication = authentication_from(spec, &identity.authentication);
   if (!authentication) return authentication.error();
 
@@ -207,8 +268,7 @@ Result<DeviceIdentity> DeviceRegistry::update(const DeviceSpec& spec, const IfMa
     identity.status_updated_time = now;
   }
   if (spec.status_reason) identity.status_reason = *spec.status_reason;
-  if (spec.iot_edge) identity.iot_edge = *spec.iot_edge;
-  if (!spec.device_scope.empty()) identity.device_scope = spec.device_scope;
+  set_edge(identity, edge, std::move(*parent));
   return identity;
 }
 
@@ -237,7 +297,8 @@ Result<const DeviceIdentity*> DeviceRegistry::get(const DeviceId& id) const {
   if (const DeviceIdentity* known = find(id)) return known;
   const bool module_only = id.is_module() && devices_.contains(id.text);
   return fail(module_only ? HubErrc::module_not_found : HubErrc::device_not_found,
-              described(module_only ? id : DeviceId{id.text}) + " is not registered");
+              described(module_only ? id : DeviceId{id.text}) +
+                  " is not registered: create it first, or look at how the id is spelled");
 }
 
 Result<const DeviceIdentity*> DeviceRegistry::usable(const DeviceId& id) const {

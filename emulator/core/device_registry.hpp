@@ -23,6 +23,9 @@ std::string_view to_text(AuthenticationType type);         // sas, selfSigned, â
 std::optional<DeviceStatus> parse_device_status(std::string_view text);              // any case
 std::optional<AuthenticationType> parse_authentication_type(std::string_view text);  // any case
 
+// What an edge device has by itself (MOD-19).
+inline constexpr std::string_view system_modules[] = {"$edgeAgent", "$edgeHub"};
+
 std::string described(const DeviceId& id);  // for people: device D, module M of device D
 
 struct Authentication {
@@ -44,8 +47,12 @@ struct DeviceIdentity {
   std::optional<TimePoint> status_updated_time;
   Authentication authentication;
   bool iot_edge = false;
+  // An edge device's own, made with it; another's is that of its parent. Empty: it has none.
   std::string device_scope;
+  std::string parent_scope;  // of an edge device: the scope of the edge device above it
   TimePoint created_time{};
+
+  const std::string& scope_of_parent() const { return iot_edge ? parent_scope : device_scope; }
 };
 
 // What a caller of create or update gives; what is absent is generated or kept.
@@ -58,7 +65,9 @@ struct DeviceSpec {
   std::string primary_key, secondary_key;                // empty: generate (create), keep (update)
   std::string primary_thumbprint, secondary_thumbprint;
   std::optional<bool> iot_edge;
-  std::string device_scope;
+  // Under which edge device it is: an edge device is told by `parent_scope`, another by either one,
+  // and `device_scope` goes first (REG-10). Empty: under none.
+  std::optional<std::string> device_scope, parent_scope;
 };
 
 // `etag` of a condition: nullopt or "*" is unconditional. Quotes and W/ are already stripped.
@@ -70,12 +79,13 @@ class DeviceRegistry {
       : ids_(ids), devices_max_(devices_max) {}
 
   // device_already_exists, module_already_exists_on_device; argument_invalid for a bad id, key or
-  // thumbprint; too_many_devices, too_many_modules_on_device; device_not_found for its module.
+  // thumbprint; too_many_devices, too_many_modules_on_device; device_not_found for its module;
+  // invalid_device_scope. An edge device needs room for its system modules, which the caller makes.
   Result<DeviceIdentity> create(const DeviceSpec& spec, TimePoint now);
-  // device_not_found, module_not_found; precondition_failed on another etag. A device goes with its
-  // modules.
+  // device_not_found, module_not_found; precondition_failed on another etag; else as create().
   Result<DeviceIdentity> update(const DeviceSpec& spec, const IfMatch& if_match, TimePoint now);
-  void remove(const DeviceId& id);  // check()ed: what refers to the identity must go before it
+  // check()ed: what refers to the identity must go before it. A device goes with its modules.
+  void remove(const DeviceId& id);
   // Why an update or a removal would be refused: device_not_found, module_not_found, precondition_failed.
   Result<void> check(const DeviceId& id, const IfMatch& if_match) const;
 
@@ -95,6 +105,7 @@ class DeviceRegistry {
 
  private:
   Result<void> check_new(const DeviceId& id) const;
+  Result<void> check_room(const DeviceId& id, std::size_t devices, std::size_t modules) const;
   Result<Authentication> authentication_from(const DeviceSpec& spec, const Authentication* old);
   std::string next_generation_id(TimePoint now);
 

@@ -20,6 +20,7 @@ enum class HubErrc : std::uint32_t {
   iot_hub_format_error = 400006,
   bulk_registry_operation_failure = 400013,
   connection_forcefully_closed_on_new_connection = 400027,
+  invalid_device_scope = 400028,
   iot_hub_unauthorized_access = 401002,
   iot_hub_unauthorized = 401003,
   iot_hub_quota_exceeded = 403002,

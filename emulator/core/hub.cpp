@@ -51,13 +51,7 @@ Result<DeviceView> Hub::create_device(const DeviceSpec& spec, TimePoint now) {
   auto created = guard->registry.create(spec, now);
   if (!created) return created.error();
   guard->stage(change::DevicePut{*created});
-  if (created->iot_edge) {  // it comes with its system modules (MOD-19)
-    for (const char* module : {"$edgeAgent", "$edgeHub"}) {
-      DeviceSpec its;
-      its.id = {created->id.text, module};
-      if (const auto made = guard->registry.create(its, now)) guard->stage(change::DevicePut{*made});
-    }
-  }
+  if (created->iot_edge) guard->make_system_modules(spec.id, now);
   return guard->view_of(*created);
 }
 
@@ -66,9 +60,12 @@ Result<DeviceView> Hub::update_device(const DeviceSpec& spec, const IfMatch& if_
   Guard guard(*this, now);
   const DeviceIdentity* known = guard->registry.find(spec.id);
   const auto old_type = known == nullptr ? AuthenticationType::sas : known->authentication.type;
+  const bool was_edge = known != nullptr && known->iot_edge;
   auto updated = guard->registry.update(spec, if_match, now);
   if (!updated) return updated.error();
   guard->stage(change::DevicePut{*updated});
+  if (updated->iot_edge && !was_edge) guard->make_system_modules(spec.id, now);
+  if (!updated->iot_edge && was_edge) guard->remove_system_modules(spec.id, now);
   if (updated->status == DeviceStatus::disabled) {
     guard->close_device(spec.id, CloseReason::device_disabled, now);
     for (const DeviceIdentity* module : guard->registry.modules_of(spec.id.text)) {

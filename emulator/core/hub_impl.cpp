@@ -194,6 +194,27 @@ void Hub::Impl::drop_device_state(const DeviceId& id, TimePoint now) {
   devices.erase(found);
 }
 
+void Hub::Impl::make_system_modules(const DeviceId& device, TimePoint now) {
+  for (const std::string_view module : system_modules) {
+    DeviceSpec spec;
+    spec.id = {device.text, std::string(module)};
+    if (registry.find(spec.id) != nullptr) continue;
+    const auto made = registry.create(spec, now);
+    HUB_ASSERT(made);  // the registry saw to the room
+    stage(change::DevicePut{*made});
+  }
+}
+
+void Hub::Impl::remove_system_modules(const DeviceId& device, TimePoint now) {
+  for (const std::string_view module : system_modules) {
+    const DeviceId id{device.text, std::string(module)};
+    if (registry.find(id) == nullptr) continue;
+    drop_device_state(id, now);
+    stage(change::DeviceDeleted{id});
+    registry.remove(id);
+  }
+}
+
 TimePoint Hub::Impl::run_timers(TimePoint now) {
   now = see(now);
   for (std::size_t done = 0;;) {

@@ -87,6 +87,10 @@ struct Hub::Impl {
   void reschedule(QueueState& state);
   void drop_device_state(const DeviceId& id, TimePoint now);  // of a device that is deleted
 
+  // ---- edge devices (MOD-19)
+  void make_system_modules(const DeviceId& device, TimePoint now);  // those that are not there yet
+  void remove_system_modules(const DeviceId& device, TimePoint now);
+
   // ---- feedback
   void flush_feedback(TimePoint now);
 

@@ -22,7 +22,8 @@ void tell(Log& log, std::string_view event, const DeviceId& device, const Messag
   std::string properties;
   for (const auto& [name, value] : content.properties) {
     if (properties.size() > shown_max) break;
-    properties.append(properties.empty() ? "" : "&").append(name).append("=").append(value);
+    properties.append(properties.empty() ? "" : "&").append(name);
+    if (value) properties.append("=").append(*value);
   }
   log.debug(event, {{"device", device.name()},
                     {"id", content.message_id.text},
@@ -59,7 +60,7 @@ Result<SequenceNumber> Hub::send(SendRequest&& request, TimePoint now) {
   }
   if (config_.settings.strict_property_chars) {
     for (const auto& [name, value] : content.properties) {
-      if (!is_strict_property_text(name) || !is_strict_property_text(value)) {
+      if (!is_strict_property_text(name) || (value && !is_strict_property_text(*value))) {
         return fail(HubErrc::argument_invalid,
                     "application property " + name +
                         " has characters other than ASCII letters, digits and " +

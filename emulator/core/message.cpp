@@ -41,8 +41,8 @@ std::string ids_of(std::span<const MessagePtr> messages) {
 std::size_t MessageContent::size() const {
   std::size_t total = body.size() + message_id.text.size() + correlation_id.text.size() +
                       user_id.size() + to.size() + content_type.size() + content_encoding.size() +
-                      creation_time_utc.size() + (absolute_expiry ? 8 : 0);
-  for (const auto& [name, value] : properties) total += name.size() + value.size();
+                      (absolute_expiry ? 8 : 0);
+  for (const auto& [name, value] : properties) total += name.size() + (value ? value->size() : 0);
   return total;
 }
 

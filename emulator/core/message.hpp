@@ -32,7 +32,13 @@ enum class Ack : std::uint8_t { none, positive, negative, full };
 std::string_view to_text(Ack ack);
 std::optional<Ack> parse_ack(std::string_view text);  // case-insensitive; empty is none
 
-using Property = std::pair<std::string, std::string>;
+// An application property: its name, and its value as text or null (H-80).
+using PropertyValue = std::optional<std::string>;
+using Property = std::pair<std::string, PropertyValue>;
+
+// What senders call the time a message was made. It is an application property like any other: the
+// real hub shows it as one, whichever protocol it came by (H-81).
+inline constexpr std::string_view creation_time_property = "iothub-creation-time-utc";
 
 // What the sender gives. Both directions share it.
 struct MessageContent {
@@ -42,7 +48,6 @@ struct MessageContent {
   std::string to;       // as the sender wrote it
   std::string content_type;
   std::string content_encoding;
-  std::string creation_time_utc;              // text as sent; empty: none
   std::optional<TimePoint> absolute_expiry;   // only what the sender set
   std::vector<Property> properties;           // application properties, in the sender's order
   std::string body;

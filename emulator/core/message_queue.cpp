@@ -70,7 +70,7 @@ Result<MessageQueue::Entries::iterator> MessageQueue::current(const LockToken& t
   }
   return fail(HubErrc::device_message_lock_lost,
               "the lock token is not current: its lock timed out, its message is settled, expired "
-              "or purged, or it was never given to this receiver");
+              "or purged, or it was never given to this receiver: receive again");
 }
 
 void MessageQueue::unlock(Entry& entry) {

@@ -9,6 +9,7 @@ const char* condition_of(hub::HubErrc code) {
     case HubErrc::invalid_operation: return "amqp:not-allowed";
     case HubErrc::argument_invalid:
     case HubErrc::argument_null:
+    case HubErrc::invalid_device_scope:
     case HubErrc::iot_hub_format_error: return "com.microsoft:argument-error";
     // No document maps 403009. Clients retry internal-error for minutes, this one they report.
     case HubErrc::invalid_message_expiry_time: return "com.microsoft:argument-out-of-range";

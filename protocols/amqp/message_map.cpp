@@ -1,5 +1,6 @@
 #include "protocols/amqp/message_map.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -14,7 +15,6 @@ using hub::HubErrc;
 using hub::MessageId;
 
 constexpr std::string_view ack_key = "iothub-ack";
-constexpr std::string_view creation_time_key = "iothub-creation-time-utc";
 constexpr std::size_t properties_fields_max = 13;
 constexpr std::size_t application_properties_max = 1000;  // a bound on the loop, as in Limits
 
@@ -180,36 +180,32 @@ hub::Result<std::optional<hub::Ack>> read_application_properties(const Sections&
       return malformed("the name of an application property is no string");
     }
     if (!reader.read(value)) return malformed("an application property is no plain value");
-    auto text = text_of(value);
-    if (!text) {
+    auto text = value.is_null() ? hub::PropertyValue() : text_of(value);
+    if (!text && !value.is_null()) {
       return malformed("application property " + std::string(name.bytes) + " is no simple value");
     }
-    if (!hub::is_valid_utf8(name.bytes) || !hub::is_valid_utf8(*text)) {
+    if (!hub::is_valid_utf8(name.bytes) || (text && !hub::is_valid_utf8(*text))) {
       return malformed("an application property is not valid UTF-8");
     }
     as_is = as_is && name.type == Type::string && value.type == Type::string;
     if (direction == Direction::cloud_to_device && hub::iequals(name.bytes, ack_key)) {
-      ack = hub::parse_ack(*text);
+      ack = hub::parse_ack(text.value_or(""));
       if (!ack) {
         return hub::fail(HubErrc::argument_invalid,
                          "iothub-ack is none, positive, negative or full");
       }
-      as_is = as_is && name.bytes == ack_key && *text == hub::to_text(*ack);
-      continue;
-    }
-    if (name.bytes == creation_time_key) {
-      content.creation_time_utc = std::move(*text);
+      as_is = as_is && name.bytes == ack_key && text == hub::to_text(*ack);
       continue;
     }
     if (direction == Direction::cloud_to_device && name.bytes == "ack")
       plain_ack = properties.size();
-    properties.emplace_back(name.bytes, std::move(*text));
+    properties.emplace_back(name.bytes, std::move(text));
   }
   if (plain_ack && !ack) {
     // Python programs pass `ack` as it is (spec/amqp.md 4.3); anything else there is the user's
     // own.
     const auto at = properties.begin() + static_cast<std::ptrdiff_t>(*plain_ack);
-    if (!at->second.empty()) ack = hub::parse_ack(at->second);
+    if (at->second && !at->second->empty()) ack = hub::parse_ack(*at->second);
     if (ack) {
       properties.erase(at);
       as_is = false;
@@ -275,9 +271,13 @@ hub::Result<std::optional<hub::Ack>> read_message(const Sections& sections, Dire
   }
   auto ack = read_application_properties(sections, direction, content, as_is);
   if (!ack) return ack;
-  if (const Value& created = p[Properties::creation_time];
-      content.creation_time_utc.empty() && created.type == Type::timestamp) {
-    content.creation_time_utc = *text_of(created);
+  if (const Value& created = p[Properties::creation_time]; created.type == Type::timestamp) {
+    const auto is_creation_time = [](const hub::Property& property) {
+      return property.first == hub::creation_time_property;
+    };
+    if (std::none_of(content.properties.begin(), content.properties.end(), is_creation_time)) {
+      content.properties.emplace_back(hub::creation_time_property, text_of(created));
+    }
   }
   if (const auto read = read_body(sections, content.body); !read) return read.error();
   if (as_is) content.amqp_bare.assign(sections.bare);
@@ -329,22 +329,17 @@ void append_bare(std::string& out, const hub::Message& message) {
                           : writer.null();
   writer.end(properties);
 
-  const std::size_t count = content.properties.size() + (message.ack_given ? 1 : 0) +
-                            (content.creation_time_utc.empty() ? 0 : 1);
+  const std::size_t count = content.properties.size() + (message.ack_given ? 1 : 0);
   if (count != 0) {
     writer.descriptor(Descriptor::application_properties);
     const std::size_t map = writer.begin_map(static_cast<std::uint32_t>(2 * count));
     for (const auto& [name, value] : content.properties) {
       writer.string(name);
-      writer.string(value);
+      value ? writer.string(*value) : writer.null();
     }
     if (message.ack_given) {
       writer.string(ack_key);
       writer.string(hub::to_text(message.ack));
-    }
-    if (!content.creation_time_utc.empty()) {
-      writer.string(creation_time_key);
-      writer.string(content.creation_time_utc);
     }
     writer.end(map);
   }

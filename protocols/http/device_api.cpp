@@ -23,11 +23,23 @@ bool is_batch(const RequestHead& head) {
   return hub::iequals(type.substr(0, type.find(';')), batch_content_type);
 }
 
+// What asks a receiver of cloud-to-device messages for something is passed on in telemetry, as it
+// is over MQTT and AMQP (H-81).
+void keep_for_reader(SentHeaders& sent) {
+  if (!sent.ack.empty()) sent.content.properties.emplace_back("iothub-ack", std::move(sent.ack));
+  if (sent.expiry.empty()) return;
+  sent.content.absolute_expiry = hub::parse_iso8601(sent.expiry);
+  if (!sent.content.absolute_expiry) {
+    sent.content.properties.emplace_back("iothub-expiry", std::move(sent.expiry));
+  }
+}
+
 hub::Result<void> check_size(std::size_t size, const hub::Limits& limits) {
   if (size <= limits.d2c_message_bytes_max) return {};
-  return hub::fail(HubErrc::message_too_large,
-                   "the request has " + std::to_string(size) + " bytes of messages, " +
-                       std::to_string(limits.d2c_message_bytes_max) + " are allowed");
+  return hub::fail(HubErrc::message_too_large, "the request has " + std::to_string(size) +
+                                                   " bytes of messages, " +
+                                                   std::to_string(limits.d2c_message_bytes_max) +
+                                                   " are allowed: send fewer or smaller ones");
 }
 
 // Seconds by header or query, 1..300 (U8, contract.md section 6; H-38).
@@ -42,8 +54,9 @@ hub::Result<hub::Duration> lock_timeout(const Exchange& exchange) {
   const std::chrono::seconds lock{seconds};
   if (error != std::errc{} || end != text->data() + text->size() ||
       lock < limits.http_lock_timeout_min || lock > limits.http_lock_timeout_max) {
-    return hub::fail(HubErrc::argument_invalid,
-                     "IotHub-MessageLockTimeout must be 1 to 300 whole seconds");
+    return hub::fail(HubErrc::argument_invalid, "IotHub-MessageLockTimeout is '" +
+                                                    std::string(*text) +
+                                                    "': it must be 1 to 300 whole seconds");
   }
   return hub::Duration{lock};
 }
@@ -60,6 +73,7 @@ hub::Result<void> send_telemetry(Exchange& exchange) {
     messages.push_back(read_headers(exchange.head));
     messages.back().content.body = exchange.body;
   }
+  for (SentHeaders& message : messages) keep_for_reader(message);
   std::size_t size = 0;
   for (const SentHeaders& message : messages) {
     if (auto checked = check_headers(message, exchange.hub.limits()); !checked) return checked;

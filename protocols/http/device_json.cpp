@@ -101,6 +101,26 @@ hub::Result<void> read_capabilities(const json::object& from, hub::DeviceSpec& s
   return {};
 }
 
+// A device has one parent at most.
+hub::Result<void> read_parent_scopes(const json::object& from, hub::DeviceSpec& spec) {
+  const json::value* parents = from.if_contains("parentScopes");
+  if (parents == nullptr || parents->is_null()) return {};
+  if (!parents->is_array() || parents->get_array().size() > 1 ||
+      (parents->get_array().size() == 1 && !parents->get_array()[0].is_string())) {
+    return wrong_type("parentScopes", "an array of at most one string, the parent's deviceScope");
+  }
+  const auto& array = parents->get_array();
+  spec.parent_scope = array.empty() ? std::string() : std::string(array[0].get_string());
+  return {};
+}
+
+json::array parent_scopes(const hub::DeviceIdentity& identity) {
+  json::array out;
+  if (const std::string& scope = identity.scope_of_parent(); !scope.empty())
+    out.emplace_back(scope);
+  return out;
+}
+
 }  // namespace
 
 json::object to_json(const hub::DeviceView& device) {
@@ -136,12 +156,8 @@ json::object to_json(const hub::DeviceView& device) {
   if (!is_device) return out;
 
   out["capabilities"] = json::object{{"iotEdge", identity.iot_edge}};
-  json::array parents;
-  if (!identity.device_scope.empty()) {
-    put(out, "deviceScope", identity.device_scope);
-    if (!identity.iot_edge) parents.emplace_back(to_json_view(identity.device_scope));
-  }
-  out["parentScopes"] = std::move(parents);
+  if (!identity.device_scope.empty()) put(out, "deviceScope", identity.device_scope);
+  out["parentScopes"] = parent_scopes(identity);
   return out;
 }
 
@@ -174,14 +190,18 @@ json::object to_twin_json(const hub::DeviceView& device) {
   properties["reported"] = section();
   out["properties"] = std::move(properties);
   out["capabilities"] = json::object{{"iotEdge", identity.iot_edge}};
+  if (identity.id.is_module()) return out;
   if (!identity.device_scope.empty()) put(out, "deviceScope", identity.device_scope);
+  out["parentScopes"] = parent_scopes(identity);
   return out;
 }
 
 hub::Result<json::value> parse_json(std::string_view text) {
   json::error_code ec;
   json::value value = json::parse(to_json_view(text), ec);
-  if (ec) return hub::fail(HubErrc::iot_hub_format_error, "the body is no JSON: " + ec.message());
+  if (ec)
+    return hub::fail(HubErrc::iot_hub_format_error,
+                     "the body is no JSON (" + ec.message() + "): send a JSON text, in UTF-8");
   return value;
 }
 
@@ -201,7 +221,8 @@ hub::Result<hub::DeviceSpec> to_device_spec(const json::object& from) {
   spec.managed_by = std::move(*managed_by);
   auto scope = text_member(from, "deviceScope");
   if (!scope) return scope.error();
-  spec.device_scope = scope->value_or("");
+  spec.device_scope = std::move(*scope);
+  if (auto read = read_parent_scopes(from, spec); !read) return read.error();
 
   const auto authentication = object_member(from, "authentication");
   if (!authentication) return authentication.error();

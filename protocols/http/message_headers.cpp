@@ -3,7 +3,6 @@
 #include "emulator/core/encoding.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace http {
 
@@ -35,16 +34,6 @@ bool has_prefix(std::string_view name, std::string_view prefix) {
   return name.size() >= prefix.size() && hub::iequals(name.substr(0, prefix.size()), prefix);
 }
 
-// What HTTP libraries put there by themselves says nothing about the message.
-bool is_transport_content_type(std::string_view type) {
-  const std::string_view bare = type.substr(0, type.find(';'));
-  constexpr std::array<std::string_view, 4> transport = {
-      "application/octet-stream", "binary/octet-stream", "application/x-www-form-urlencoded",
-      "application/vnd.microsoft.iothub.json"};
-  return std::any_of(transport.begin(), transport.end(),
-                     [&](std::string_view known) { return hub::iequals(bare, known); });
-}
-
 }  // namespace
 
 void apply_header(SentHeaders& sent, std::string_view name, std::string_view value) {
@@ -74,7 +63,7 @@ void apply_header(SentHeaders& sent, std::string_view name, std::string_view val
   } else if (iequals(rest, "contentencoding")) {
     content.content_encoding = to_utf8(value);
   } else if (iequals(rest, "creationtimeutc") || iequals(rest, "creation-time-utc")) {
-    content.creation_time_utc = to_utf8(value);
+    content.properties.emplace_back(hub::creation_time_property, to_utf8(value));
   } else if (iequals(rest, "messageschema")) {
     content.properties.emplace_back("iothub-message-schema", to_utf8(value));
   } else if (iequals(rest, "ack")) {
@@ -88,31 +77,20 @@ void apply_header(SentHeaders& sent, std::string_view name, std::string_view val
 
 SentHeaders read_headers(const RequestHead& head) {
   SentHeaders sent;
-  std::string_view content_type, content_encoding;
-  for (const Header& header : head.headers) {
-    if (hub::iequals(header.name, "content-type")) {
-      content_type = header.value;
-    } else if (hub::iequals(header.name, "content-encoding")) {
-      content_encoding = header.value;
-    } else {
-      apply_header(sent, header.name, header.value);
-    }
-  }
-  if (sent.content.content_type.empty() && !is_transport_content_type(content_type)) {
-    sent.content.content_type = to_utf8(content_type);
-  }
-  if (sent.content.content_encoding.empty()) {
-    sent.content.content_encoding = to_utf8(content_encoding);
-  }
+  for (const Header& header : head.headers) apply_header(sent, header.name, header.value);
   return sent;
 }
 
 hub::Result<void> check_headers(const SentHeaders& sent, const hub::Limits& limits) {
   if (sent.content.message_id.text.size() > limits.message_id_chars_max) {
-    return hub::fail(hub::HubErrc::argument_invalid, "iothub-messageid has at most 128 characters");
+    return hub::fail(hub::HubErrc::argument_invalid,
+                     "iothub-messageid has " + std::to_string(sent.content.message_id.text.size()) +
+                         " characters: shorten it to 128");
   }
   if (sent.content.properties.size() > limits.property_count_max) {
-    return hub::fail(hub::HubErrc::argument_invalid, "too many application properties");
+    return hub::fail(hub::HubErrc::argument_invalid,
+                     std::to_string(sent.content.properties.size()) + " application properties: " +
+                         std::to_string(limits.property_count_max) + " are allowed");
   }
   return {};
 }
@@ -139,7 +117,8 @@ void write_delivery(Response& response, const hub::Delivery& delivery) {
     response.header("ContentEncoding", content.content_encoding);
   }
   for (const auto& [name, value] : content.properties) {
-    response.property_header(application_prefix, name, value);
+    // A header has no null: it is empty.
+    response.property_header(application_prefix, name, value ? *value : std::string_view{});
   }
   response.content_type = content_type_bytes;
   response.shared_body = {delivery.message, &content.body};

@@ -22,8 +22,7 @@ struct SentHeaders {
 
 // Takes one header if it belongs to the message; ignores all others.
 void apply_header(SentHeaders& sent, std::string_view name, std::string_view value);
-// All headers of a request; Content-Type and Content-Encoding stand in where no iothub-* one is
-// given, unless they only describe the transport (H-36).
+// All headers of a request. Content-Type and Content-Encoding are the transport's (H-36).
 SentHeaders read_headers(const RequestHead& head);
 // message-id too long, or too many properties: argument_invalid.
 hub::Result<void> check_headers(const SentHeaders& sent, const hub::Limits& limits);

@@ -27,6 +27,15 @@ std::optional<hub::DeviceId> device_of_address(std::string_view to) {
   return hub::DeviceId{segments[1]};
 }
 
+// As over AMQP, the application property of that name is the request for feedback (H-81).
+void take_ack_property(SentHeaders& sent) {
+  for (auto& [name, value] : sent.content.properties) {
+    if (hub::iequals(name, "iothub-ack") && sent.ack.empty()) sent.ack = value.value_or("");
+  }
+  std::erase_if(sent.content.properties,
+                [](const hub::Property& each) { return hub::iequals(each.first, "iothub-ack"); });
+}
+
 }  // namespace
 
 hub::Result<void> purge_device_bound(Exchange& exchange) {
@@ -56,23 +65,27 @@ hub::Result<void> abandon_feedback(Exchange& exchange) {
 
 hub::Result<void> send_device_bound(Exchange& exchange) {
   SentHeaders sent = read_headers(exchange.head);
+  take_ack_property(sent);
   hub::Hub::SendRequest request;
   const auto ack = hub::parse_ack(sent.ack);
   if (!ack) {
-    return hub::fail(HubErrc::argument_invalid,
-                     "iothub-ack must be none, positive, negative or full");
+    return hub::fail(
+        HubErrc::argument_invalid,
+        "iothub-ack is '" + sent.ack + "': it must be none, positive, negative or full");
   }
   if (!sent.expiry.empty()) {
     sent.content.absolute_expiry = hub::parse_iso8601(sent.expiry);
     if (!sent.content.absolute_expiry) {
       return hub::fail(HubErrc::argument_invalid,
-                       "iothub-expiry must be an ISO 8601 time such as 2030-01-31T12:00:00Z");
+                       "iothub-expiry is '" + sent.expiry +
+                           "': it must be an ISO 8601 time such as 2030-01-31T12:00:00Z");
     }
   }
   const auto device = device_of_address(sent.content.to);
   if (!device) {
     return hub::fail(HubErrc::invalid_operation,
-                     "iothub-to must be /devices/{id}/messages/devicebound");
+                     "the header iothub-to is '" + sent.content.to +
+                         "': it names the device as /devices/{id}/messages/devicebound");
   }
   request.device = *device;
   request.ack = *ack;

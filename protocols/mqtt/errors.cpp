@@ -18,6 +18,7 @@ ConnectReturn connect_return_of(hub::HubErrc code) {
       return ConnectReturn::unacceptable_protocol_version;
     case HubErrc::invalid_operation:
     case HubErrc::bulk_registry_operation_failure:
+    case HubErrc::invalid_device_scope:
     case HubErrc::connection_forcefully_closed_on_new_connection:
     case HubErrc::iot_hub_quota_exceeded:
     case HubErrc::device_maximum_queue_depth_exceeded:

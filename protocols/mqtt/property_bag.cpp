@@ -16,6 +16,15 @@ std::string decode(std::string_view text) {
   return decoded;
 }
 
+// Keys that stand for an application property with a name of its own: AMQP and HTTPS say that name,
+// and one message looks the same however it came (H-81).
+std::string_view application_name_of(std::string_view key) {
+  if (key == "$.ctime") return hub::creation_time_property;
+  if (key == "$.schema") return "iothub-message-schema";
+  if (key == "$.on") return "iothub-outputname";
+  return key;
+}
+
 // False: no system property of ours, so an application property.
 bool set_system_property(hub::TelemetryMessage& message, std::string_view key, std::string& value) {
   hub::MessageContent& content = message.content;
@@ -32,8 +41,6 @@ bool set_system_property(hub::TelemetryMessage& message, std::string_view key, s
     content.content_type = std::move(value);
   } else if (key == "$.ce") {
     content.content_encoding = std::move(value);
-  } else if (key == "$.ctime") {
-    content.creation_time_utc = std::move(value);
   } else if (key == "$.ifid") {
     message.interface_id = std::move(value);
   } else if (key == "$.sub") {
@@ -48,9 +55,11 @@ bool set_system_property(hub::TelemetryMessage& message, std::string_view key, s
   return true;
 }
 
-void append_pair(std::string& topic, std::string_view key, std::string_view value) {
+// Null has no `=` (M-35).
+void append_pair(std::string& topic, std::string_view key, std::optional<std::string_view> value) {
   if (topic.back() != '/') topic += '&';
-  topic.append(key).append(1, '=').append(hub::percent_encode(value));
+  topic.append(key);
+  if (value) topic.append(1, '=').append(hub::percent_encode(*value));
 }
 
 // M-35: only what has a value.
@@ -64,7 +73,7 @@ void set_property(hub::MessageContent& content, std::string_view name, std::stri
   const auto known = std::find_if(content.properties.begin(), content.properties.end(),
                                   [name](const hub::Property& p) { return p.first == name; });
   if (known != content.properties.end()) {
-    known->second = value;
+    known->second = std::string(value);
   } else {
     content.properties.emplace_back(name, value);
   }
@@ -87,7 +96,7 @@ hub::Result<void> decode_property_bag(std::string_view bag, std::size_t property
     std::string value =
         equals == std::string_view::npos ? std::string{} : decode(pair.substr(equals + 1));
     if (key.starts_with("$.") && set_system_property(message, key, value)) continue;
-    set_property(message.content, key, value);
+    set_property(message.content, application_name_of(key), value);
   }
   return {};
 }
@@ -109,10 +118,6 @@ std::string devicebound_topic(const hub::Message& message, const hub::DeviceId& 
   append_system(topic, "%24.uid", content.user_id);
   append_system(topic, "%24.ct", content.content_type);
   append_system(topic, "%24.ce", content.content_encoding);
-  // The C# SDK drops the connection on a time in any other form.
-  if (const auto created = hub::parse_iso8601(content.creation_time_utc)) {
-    append_system(topic, "%24.ctime", hub::to_iso8601(*created));
-  }
   if (message.ack_given) append_system(topic, "iothub-ack", hub::to_text(message.ack));
   for (const auto& [name, value] : content.properties) {
     append_pair(topic, hub::percent_encode(name), value);

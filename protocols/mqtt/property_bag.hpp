@@ -22,7 +22,7 @@ hub::Result<void> decode_property_bag(std::string_view bag, std::size_t property
 void set_property(hub::MessageContent& content, std::string_view name, std::string_view value);
 
 // `devices/{id}/messages/devicebound/{bag}`. Always in this order: $.exp, $.mid, $.to, $.cid,
-// $.uid, $.ct, $.ce, $.ctime, iothub-ack, application properties (M-32); the bag is never empty
+// $.uid, $.ct, $.ce, iothub-ack, application properties (M-32); the bag is never empty
 // (M-33).
 std::string devicebound_topic(const hub::Message& message, const hub::DeviceId& device);
 

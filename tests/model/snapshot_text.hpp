@@ -43,10 +43,10 @@ class FactText {
     field("message_id", content.message_id).field("correlation_id", content.correlation_id);
     field("user_id", content.user_id).field("to", content.to);
     field("content_type", content.content_type).field("content_encoding", content.content_encoding);
-    field("creation_time_utc", content.creation_time_utc);
     field("absolute_expiry", content.absolute_expiry);
     for (const auto& [name, value] : content.properties) {
-      field("property", name).field("value", value);
+      field("property", name);
+      if (value) field("value", *value);
     }
     return field("body", content.body);
   }
@@ -72,6 +72,7 @@ inline std::string to_text(const hub::Snapshot& snapshot) {
     out.field("primary_thumbprint", authentication.primary_thumbprint);
     out.field("secondary_thumbprint", authentication.secondary_thumbprint);
     out.field("edge", static_cast<int>(device.iot_edge)).field("scope", device.device_scope);
+    out.field("parent", device.parent_scope);
     out.field("created", device.created_time);
   }
   for (const auto& [queue, message, delivery_count] : snapshot.messages) {

@@ -17,7 +17,7 @@ constexpr std::size_t packet_max = 1024 * 1024;
 
 std::string_view property(const hub::MessageContent& content, std::string_view name) {
   for (const auto& [key, value] : content.properties) {
-    if (key == name) return value;
+    if (key == name && value) return *value;
   }
   return {};
 }

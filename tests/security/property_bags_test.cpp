@@ -159,7 +159,7 @@ TEST_CASE(
                        {{header, value}},
                        bomb});
   };
-  CHECK(call("Content-Encoding", "gzip").status == 204);
+  CHECK(call("iothub-contentencoding", "gzip").status == 204);
   const auto stored = bench.events();
   REQUIRE(stored.size() == 1);
   CHECK(stored[0]->content.body == bomb);

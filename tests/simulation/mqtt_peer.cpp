@@ -111,7 +111,7 @@ class MqttDevice final : public Peer {
     (void)mqtt::decode_property_bag(bag, 100, message);
     seen.message_id = message.content.message_id.text;
     for (const auto& [name, value] : message.content.properties) {
-      if (name == "body") seen.property = value;
+      if (name == "body" && value) seen.property = *value;
     }
     seen.expiry = message.content.absolute_expiry;
     if (packet.qos > 0) unacknowledged_.push_back(packet.packet_id);

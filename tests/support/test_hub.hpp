@@ -18,11 +18,12 @@ inline constexpr std::string_view module_key = "bW9kdWxlLWtleS1vZi10aGUtdGVzdHMt
 class CapturingLog : public hub::Log {
  public:
   bool enabled(hub::LogLevel) const override { return true; }
-  void write(hub::LogLevel, std::string_view event,
+  void write(hub::LogLevel level, std::string_view event,
              std::initializer_list<hub::LogField> fields) override {
     std::string line(event);
     for (const auto& [key, value] : fields) line.append(" ").append(key).append("=").append(value);
     lines.push_back(std::move(line));
+    levels.push_back(level);
   }
   bool contains(std::string_view text) const {
     for (const auto& line : lines) {
@@ -31,6 +32,7 @@ class CapturingLog : public hub::Log {
     return false;
   }
   std::vector<std::string> lines;
+  std::vector<hub::LogLevel> levels;  // of the lines
 };
 
 struct TestHub {

@@ -138,15 +138,18 @@ class HttpDevice : public DeviceTransport {
     message.content_type = given(response.header("ContentType"));
     message.content_encoding = given(response.header("ContentEncoding"));
     message.expires_at = parse_time(response.header("iothub-expiry"));
-    message.created_at = parse_time(response.header("iothub-creation-time-utc"));
+    message.created_at = parse_time(response.header("iothub-app-iothub-creation-time-utc"));
     message.enqueued_time = given(response.header("iothub-enqueuedtime"));
     message.sequence_number = number<std::uint64_t>(response.header("iothub-sequencenumber"));
     message.delivery_count = number<unsigned>(response.header("iothub-deliverycount"));
     for (const auto& [name, value] : response.headers) {
-      if (name.size() > kAppPrefix.size() &&
-          equal_ignoring_case(std::string_view{name}.substr(0, kAppPrefix.size()), kAppPrefix)) {
-        message.properties.emplace_back(name.substr(kAppPrefix.size()), value);
+      if (name.size() <= kAppPrefix.size() ||
+          !equal_ignoring_case(std::string_view{name}.substr(0, kAppPrefix.size()), kAppPrefix)) {
+        continue;
       }
+      const auto property = name.substr(kAppPrefix.size());
+      if (message.created_at && equal_ignoring_case(property, "iothub-creation-time-utc")) continue;
+      message.properties.emplace_back(property, value);
     }
     return message;
   }

@@ -30,9 +30,9 @@ hub::Result<Incoming> read(std::string_view bytes,
   return out;
 }
 
-// What a device gets for `content`, decoded by Proton.
-Message deliver(hub::MessageContent content, hub::Ack ack = hub::Ack::none,
-                bool ack_given = false) {
+// What a device gets for `content`.
+std::string deliver_bytes(hub::MessageContent content, hub::Ack ack = hub::Ack::none,
+                          bool ack_given = false) {
   auto message = std::make_shared<hub::Message>();
   message->sequence_number = 7;
   message->enqueued_time = hub::from_unix_ms(1'700'000'000'123);
@@ -45,7 +45,13 @@ Message deliver(hub::MessageContent content, hub::Ack ack = hub::Ack::none,
   delivery.delivery_count = 3;
   std::string out;
   amqp::append_delivery(out, delivery);
-  return Message::decode(out);
+  return out;
+}
+
+// The same, decoded by Proton.
+Message deliver(hub::MessageContent content, hub::Ack ack = hub::Ack::none,
+                bool ack_given = false) {
+  return Message::decode(deliver_bytes(std::move(content), ack, ack_given));
 }
 
 }  // namespace
@@ -124,7 +130,7 @@ TEST_CASE("A-14 application properties of other types become strings") {
                                                {"i", "-5"},
                                                {"u", "1000"},
                                                {"d", "1.5"},
-                                               {"n", ""},
+                                               {"n", std::nullopt},
                                                {"s", "x"},
                                                {"g", "00112233-4455-6677-8899-aabbccddeeff"},
                                                {"c", "\xc3\xbc"}};
@@ -132,6 +138,15 @@ TEST_CASE("A-14 application properties of other types become strings") {
   CHECK(incoming->content.amqp_bare.empty());
   const Message delivered = deliver(incoming->content);
   CHECK(delivered.property_text("i") == "-5");
+  CHECK_FALSE(delivered.property_text("n").has_value());
+}
+
+TEST_CASE("H-80 a null application property goes out as a null, an empty one as a text") {
+  auto incoming = read(hex("00 53 74 c1 0a 04 a1 01 6e 40 a1 01 65 a1 00 00 53 75 a0 00"));
+  REQUIRE(incoming);
+  CHECK(incoming->content.properties == std::vector<hub::Property>{{"n", std::nullopt}, {"e", ""}});
+  CHECK(deliver_bytes(incoming->content).find(hex("a1 01 6e 40 a1 01 65 a1 00")) !=
+        std::string::npos);
 }
 
 TEST_CASE("A-14 application properties that are lists, or no UTF-8, are refused") {
@@ -225,12 +240,19 @@ TEST_CASE("A-30 what a restart would lose is not forwarded either") {
   CHECK(read(Message().to(to).body("b").encode())->content.amqp_bare.empty() == false);
 }
 
-TEST_CASE("A-38 iothub-creation-time-utc is a system property on the way in and out") {
-  auto incoming =
-      read(Message().to(to).property("iothub-creation-time-utc", "2024-01-01T00:00:00Z").encode());
-  CHECK(incoming->content.creation_time_utc == "2024-01-01T00:00:00Z");
-  CHECK(incoming->content.properties.empty());
+TEST_CASE(
+    "A-38 H-81 iothub-creation-time-utc is a property like any other; the section's fills it") {
+  const std::string name = "iothub-creation-time-utc", text = "2024-01-01T00:00:00.1234567Z";
+  auto incoming = read(Message().to(to).property(name, text).encode());
+  CHECK(incoming->content.properties == std::vector<hub::Property>{{name, text}});
   incoming->content.amqp_bare.clear();
-  CHECK(deliver(incoming->content).property_text("iothub-creation-time-utc") ==
-        "2024-01-01T00:00:00Z");
+  CHECK(deliver(incoming->content).property_text(name) == text);
+
+  Message dated = Message().to(to).property(name, text);
+  pn_message_set_creation_time(*dated, 1'700'000'000'000);
+  CHECK(read(dated.encode())->content.properties == std::vector<hub::Property>{{name, text}});
+  Message section = Message().to(to);
+  pn_message_set_creation_time(*section, 1'700'000'000'000);
+  CHECK(read(section.encode())->content.properties ==
+        std::vector<hub::Property>{{name, "2023-11-14T22:13:20.0000000Z"}});
 }

@@ -90,4 +90,9 @@ TEST_CASE("the creation time goes both ways") {
   decode_property_bag(bag, back);
   CHECK(back.created_at == message.created_at);
   CHECK(back.properties.empty());
+  // A hub passes it on as the application property that it is over AMQP.
+  Message received;
+  decode_property_bag("iothub-creation-time-utc=2023-11-14T22%3A13%3A20.1234567Z", received);
+  CHECK(received.created_at == message.created_at);
+  CHECK(received.properties.empty());
 }

@@ -111,7 +111,7 @@ TEST_CASE("REG-08 what an update does not give stays, and what it gives shows") 
   DeviceSpec spec;
   spec.id = {"d"};
   spec.iot_edge = true;
-  spec.device_scope = "scope";
+  spec.parent_scope = "ms-azure-iot-edge://top-1";
   spec.status = DeviceStatus::disabled;
   spec.status_reason = "why";
   const auto made = t.hub.create_device(spec, t.now);
@@ -122,18 +122,18 @@ TEST_CASE("REG-08 what an update does not give stays, and what it gives shows") 
   auto view = t.hub.update_device(nothing, {}, t.now + 1s);
   REQUIRE(view);
   CHECK(view->identity.iot_edge);
-  CHECK(view->identity.device_scope == "scope");
+  CHECK(view->identity.parent_scope == "ms-azure-iot-edge://top-1");
   CHECK(view->identity.status == DeviceStatus::disabled);
   CHECK(view->identity.status_reason == "why");
   CHECK(view->identity.etag != made->identity.etag);
   CHECK(view->identity.generation_id == made->identity.generation_id);
   nothing.iot_edge = false;
-  nothing.device_scope = "other";
+  nothing.device_scope = "ms-azure-iot-edge://other-1";
   nothing.status = DeviceStatus::enabled;
   nothing.status_reason = "";
   view = t.hub.update_device(nothing, {}, t.now + 2s);
   CHECK_FALSE(view->identity.iot_edge);
-  CHECK(view->identity.device_scope == "other");
+  CHECK(view->identity.device_scope == "ms-azure-iot-edge://other-1");
   CHECK(view->identity.status_reason.empty());
   CHECK(view->identity.status_updated_time == t.now + 2s);
   for (const char* text : {"enabled", "ENABLED"})

@@ -412,6 +412,39 @@ TEST_CASE("MOD-19 an edge device comes with its system modules, other devices wi
   CHECK(t.hub.list_modules({"e"}, t.now)->empty());
 }
 
+TEST_CASE("REG-12 an update makes or removes the system modules; the others stay") {
+  TestHub t({}, true);
+  t.create("d");
+  t.create_module("d", "m");
+  auto spec = spec_of(d);
+  const auto names = [&] {
+    std::string all;
+    for (const auto& each : *t.hub.list_modules(d, t.now)) all += each.identity.id.module + " ";
+    return all;
+  };
+  spec.iot_edge = true;
+  REQUIRE(t.hub.update_device(spec, {}, t.now));
+  CHECK(names() == "$edgeAgent $edgeHub m ");
+  REQUIRE(t.hub.update_device(spec, {}, t.now));
+  CHECK(names() == "$edgeAgent $edgeHub m ");
+  REQUIRE(t.hub.delete_device({"d", "$edgeHub"}, {}, t.now));
+  const auto agent = t.hub.connect_device(
+      {"d", "$edgeAgent"}, Transport::mqtt, [] {}, t.now);
+  spec.iot_edge = false;
+  REQUIRE(t.hub.update_device(spec, {}, t.now));
+  CHECK(names() == "m ");
+  CHECK(agent->closed() == CloseReason::device_deleted);
+  MemoryStore store;
+  store.apply(t.hub.take_changes().first);
+  CHECK(store.load().devices.size() == 2);
+
+  // No room for both: nothing is changed.
+  for (int i = 0; i < 48; ++i) t.create_module("d", "m" + std::to_string(i));
+  spec.iot_edge = true;
+  CHECK(t.hub.update_device(spec, {}, t.now).error().code == HubErrc::too_many_modules_on_device);
+  CHECK_FALSE(t.hub.get_device(d, t.now)->identity.iot_edge);
+}
+
 TEST_CASE("MOD-11 a restart keeps modules and their MQTT sessions, and none that was deleted") {
   MemoryStore store;
   TestHub old({}, true);

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 using namespace hub;
+using namespace std::string_literals;
 
 namespace {
 
@@ -130,4 +131,114 @@ TEST_CASE("REG-06 changing to X.509 drops the keys, and back makes new ones") {
   CHECK(!keys.authentication.primary_key.empty());
   CHECK(keys.authentication.primary_key != created.authentication.primary_key);
   CHECK(keys.authentication.primary_thumbprint.empty());
+}
+
+namespace {
+
+const std::string unknown_scope = "ms-azure-iot-edge://elsewhere-637131779299315265";
+
+struct Edges : Fixture {
+  DeviceIdentity make(const std::string& id, bool edge,
+                      std::optional<std::string> device_scope = {},
+                      std::optional<std::string> parent_scope = {}) {
+    auto wanted = spec(id);
+    wanted.iot_edge = edge;
+    wanted.device_scope = std::move(device_scope);
+    wanted.parent_scope = std::move(parent_scope);
+    return registry.create(wanted, t0).value();
+  }
+  Result<DeviceIdentity> change(const std::string& id, std::optional<std::string> device_scope,
+                                std::optional<std::string> parent_scope = {},
+                                std::optional<bool> edge = {}) {
+    auto wanted = spec(id);
+    wanted.iot_edge = edge;
+    wanted.device_scope = std::move(device_scope);
+    wanted.parent_scope = std::move(parent_scope);
+    return registry.update(wanted, {}, t0);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("REG-09 an edge device gets a scope of its own, which stays, whatever else is given") {
+  Edges f;
+  const auto edge = f.make("edge", true, unknown_scope);
+  const std::string scope = "ms-azure-iot-edge://edge-" + edge.generation_id;
+  CHECK(edge.device_scope == scope);
+  CHECK(edge.scope_of_parent().empty());
+  CHECK(f.change("edge", unknown_scope)->device_scope == scope);
+  CHECK(f.change("edge", "")->device_scope == scope);
+  CHECK(f.change("edge", {}, {}, true)->device_scope == scope);
+  CHECK(f.make("leaf", false).device_scope.empty());
+}
+
+TEST_CASE(
+    "REG-10 a device is put below an edge device by its scope, and taken away by an empty one") {
+  Edges f;
+  const auto top = f.make("top", true), low = f.make("low", true, {}, top.device_scope);
+  CHECK(low.scope_of_parent() == top.device_scope);
+  CHECK(low.device_scope != top.device_scope);
+
+  const auto leaf = f.make("leaf", false, low.device_scope);
+  CHECK(leaf.device_scope == low.device_scope);
+  CHECK(leaf.scope_of_parent() == low.device_scope);
+  CHECK(f.change("leaf", {})->scope_of_parent() == low.device_scope);
+  // What comes back with the list of before goes by deviceScope; the list alone does, too.
+  CHECK(f.change("leaf", top.device_scope, low.device_scope)->scope_of_parent() ==
+        top.device_scope);
+  CHECK(f.change("leaf", {}, low.device_scope)->device_scope == low.device_scope);
+  CHECK(f.change("leaf", "", low.device_scope)->device_scope.empty());
+  CHECK(f.change("leaf", {}, low.device_scope)->device_scope == low.device_scope);
+  CHECK(f.change("leaf", {}, "")->device_scope.empty());
+
+  CHECK(f.change("low", {}, "")->scope_of_parent().empty());
+  CHECK(f.change("low", {}, top.device_scope)->scope_of_parent() == top.device_scope);
+}
+
+TEST_CASE("REG-11 a scope of no known device is stored; an update to what is no scope is refused") {
+  Edges f;
+  CHECK(f.make("leaf", false, unknown_scope).device_scope == unknown_scope);
+  CHECK(f.make("edge", true, {}, unknown_scope).parent_scope == unknown_scope);
+  for (const std::string& id : {"leaf"s, "edge"s}) {
+    for (const std::string wrong :
+         {"5f0e1d5e-4f0f-4b6b-8f52-0c4f63c4e6a1", "ms-azure-iot-edge://",
+          "ms-azure-iot-edge://edge", "ms-azure-iot-edge://-1", "ms-azure-iot-edge://edge-",
+          "ms-azure-iot-edge:/edge-1", "MS-AZURE-IOT-EDGE://edge-1", "ms-azure-iot-edge://a b-1",
+          " ms-azure-iot-edge://edge-1"}) {
+      CAPTURE(wrong);
+      const auto refused = f.change(id, {}, wrong);
+      REQUIRE_FALSE(refused);
+      CHECK(refused.error().code == HubErrc::invalid_device_scope);
+      CHECK(refused.error().detail.find("device " + id) != std::string::npos);
+    }
+    CHECK_FALSE(f.change(id, {}, "ms-azure-iot-edge://" + std::string(300, 'e') + "-1"));
+    CHECK(f.registry.find({id})->scope_of_parent() == unknown_scope);
+  }
+  // The C# suite makes devices with scopes of its own invention, and gets them back (RG-21).
+  CHECK(f.make("invented", false, "some scope").device_scope == "some scope");
+  CHECK(f.change("invented", "some scope"));
+  CHECK_FALSE(f.change("invented", "another"));
+  CHECK(f.registry
+            .create(
+                [&] {
+                  auto wanted = f.spec("long");
+                  wanted.device_scope = std::string(300, 's');
+                  return wanted;
+                }(),
+                t0)
+            .error()
+            .code == HubErrc::invalid_device_scope);
+}
+
+TEST_CASE("REG-12 a device that becomes an edge device, and no longer is one, keeps its parent") {
+  Edges f;
+  const auto top = f.make("top", true);
+  f.make("d", false, top.device_scope);
+  const auto edge = f.change("d", top.device_scope, top.device_scope, true);  // as it was read
+  CHECK(edge->device_scope.starts_with("ms-azure-iot-edge://d-"));
+  CHECK(edge->parent_scope == top.device_scope);
+  const auto leaf = f.change("d", edge->device_scope, edge->parent_scope, false);
+  CHECK(leaf->device_scope == top.device_scope);
+  CHECK(leaf->parent_scope.empty());
+  CHECK(f.change("d", {}, {}, true)->device_scope == edge->device_scope);
 }

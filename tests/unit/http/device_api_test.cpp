@@ -244,7 +244,7 @@ TEST_CASE("H-36 telemetry: headers in any case become properties; the hub stamps
                                    {"iothub-to", "/devices/d1/messages/events"},
                                    {"iothub-contenttype", "application/json"},
                                    {"iothub-contentencoding", "utf-8"},
-                                   {"iothub-creation-time-utc", "2025-11-24T06:00:00Z"},
+                                   {"iothub-creation-time-utc", "2025-11-24T06:00:00.1234567Z"},
                                    {"iothub-interface-id", "urn:azureiot:Security:SecurityAgent:1"},
                                    {"dt-subject", "thermostat"},
                                    {"iothub-messageschema", "v1"},
@@ -264,27 +264,38 @@ TEST_CASE("H-36 telemetry: headers in any case become properties; the hub stamps
   CHECK(event.content.user_id == "u1");
   CHECK(event.content.content_type == "application/json");
   CHECK(event.content.content_encoding == "utf-8");
-  CHECK(event.content.creation_time_utc == "2025-11-24T06:00:00Z");
   CHECK(event.interface_id == "urn:azureiot:Security:SecurityAgent:1");
   CHECK(event.subject == "thermostat");
   CHECK(event.content.properties ==
-        std::vector<hub::Property>{{"iothub-message-schema", "v1"}, {"Temp", "caf\xC3\xA9"}});
+        std::vector<hub::Property>{{"iothub-creation-time-utc", "2025-11-24T06:00:00.1234567Z"},
+                                   {"iothub-message-schema", "v1"},
+                                   {"Temp", "caf\xC3\xA9"},
+                                   {"iothub-ack", "sure"},
+                                   {"iothub-expiry", "whenever"}});
   CHECK(event.origin->device.text == "d1");
   CHECK(event.origin->auth_method ==
         R"({"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})");
   CHECK_FALSE(event.origin->auth_generation_id.empty());
 }
 
-TEST_CASE("H-36 Content-Type is the message's unless it only describes the transport") {
+TEST_CASE("H-36 Content-Type and Content-Encoding are the transport's, not the message's") {
   Device device;
-  const auto sent_as = [&](const std::string& type) {
-    CHECK(device.call("POST", "events" + version, {{"Content-Type", type}}, "x").status == 204);
-    return device.hub.events().back()->content.content_type;
-  };
-  CHECK(sent_as("application/octet-stream") == "");
-  CHECK(sent_as("binary/octet-stream") == "");
-  CHECK(sent_as("application/x-www-form-urlencoded") == "");
-  CHECK(sent_as("application/json") == "application/json");
+  for (const char* type : {"application/octet-stream", "application/json", "text/plain"}) {
+    CHECK(device
+              .call("POST", "events" + version,
+                    {{"Content-Type", type}, {"Content-Encoding", "utf-8"}}, "x")
+              .status == 204);
+    CHECK(device.hub.events().back()->content.content_type.empty());
+    CHECK(device.hub.events().back()->content.content_encoding.empty());
+  }
+}
+
+TEST_CASE("H-81 iothub-expiry of telemetry is its expiry when it is a time") {
+  Device device;
+  const std::string at = hub::to_iso8601(device.hub.now + 1min);
+  CHECK(device.call("POST", "events" + version, {{"iothub-expiry", at}}, "x").status == 204);
+  CHECK(device.hub.events().back()->content.absolute_expiry == device.hub.now + 1min);
+  CHECK(device.hub.events().back()->content.properties.empty());
 }
 
 TEST_CASE("H-41 a batch is stored whole or not at all") {

@@ -103,7 +103,7 @@ TEST_CASE_FIXTURE(Connected, "MOD-13 telemetry on the module's topic is stamped 
   CHECK(event->content.message_id.text == "7");
   CHECK(event->content.body == "hi");
   CHECK(std::count(event->content.properties.begin(), event->content.properties.end(),
-                   hub::Property{"$.on", "out"}) == 1);
+                   hub::Property{"iothub-outputname", "out"}) == 1);
 }
 
 TEST_CASE("MOD-13 a topic of the device, a sister or another device's module closes") {

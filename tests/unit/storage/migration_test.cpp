@@ -41,7 +41,7 @@ std::string as_text_of_schema_1() {
   device.status_updated_time = hub::from_unix_ms(5);
   device.authentication = {hub::AuthenticationType::self_signed, "pk", "sk", "pt", "st"};
   device.iot_edge = true;
-  device.device_scope = "scope";
+  device.device_scope = "ms-azure-iot-edge://dev1-637";  // each edge device has one since schema 3
   device.created_time = hub::from_unix_ms(6);
   snapshot.counters = {{{}, 4}, {{{"dev1"}}, 8}};
   hub::Message message;
@@ -117,6 +117,28 @@ TEST_CASE("ST-03 a database of schema 1 is read by this emulator") {
   }
   CHECK(model_test::to_text(SqliteStore::open(folder.path())->load()) == as_text_of_schema_1());
   CHECK(model_test::to_text(SqliteStore::open(folder.path())->load()) == as_text_of_schema_1());
+}
+
+TEST_CASE("ST-03 H-81 a creation time of schema 2 is an application property, the last one") {
+  TempFolder folder;
+  {
+    Database old{folder.path() / "hub.db"};
+    old.check();
+    storage::migrate(old, storage::embedded_migrations().first(2));
+    old.run(
+        "INSERT INTO message VALUES ('d', 1, 0, 1, 2, 0, 0, 0, x'', 0, x'', x'', x'', x'', x'',"
+        " CAST('2026-02-11T10:00:00.1234567Z' AS BLOB), NULL, x'01000000610200000000FF', x'');"
+        "INSERT INTO event VALUES (0, 0, 0, 1, 'd', '', '1', '{}', 'Telemetry', x'', x'', x'', 0,"
+        " x'', 0, x'', x'', x'', x'', x'', CAST('now' AS BLOB), NULL, x'', x'');");
+  }
+  const auto snapshot = SqliteStore::open(folder.path())->load();
+  REQUIRE(snapshot.messages.size() == 1);
+  CHECK(snapshot.messages[0].message->content.properties ==
+        std::vector<hub::Property>{{"a", "\0\xff"s},
+                                   {"iothub-creation-time-utc", "2026-02-11T10:00:00.1234567Z"}});
+  REQUIRE(snapshot.events.size() == 1);
+  CHECK(snapshot.events[0].event->content.properties ==
+        std::vector<hub::Property>{{"iothub-creation-time-utc", "now"}});
 }
 
 TEST_CASE("ST-03 only the steps that are missing run, and the rows stay") {

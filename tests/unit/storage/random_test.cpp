@@ -80,10 +80,11 @@ class RandomChanges {
   }
   hub::MessageContent some_content() {
     hub::MessageContent content{some_id(),    some_id(),    some_bytes(), some_bytes(),
-                                some_bytes(), some_bytes(), some_bytes(), maybe_time(),
-                                {},           some_bytes(), "not stored"};
+                                some_bytes(), some_bytes(), maybe_time(), {},
+                                some_bytes(), "not stored"};
     for (auto left = below(4); left > 0; --left) {
-      content.properties.emplace_back(some_bytes(), some_bytes());
+      auto& property = content.properties.emplace_back(some_bytes(), std::nullopt);
+      if (below(4) != 0) property.second = some_bytes();
     }
     return content;
   }
@@ -97,6 +98,8 @@ class RandomChanges {
     identity.status = static_cast<hub::DeviceStatus>(below(2));
     identity.status_updated_time = maybe_time();
     identity.authentication.type = static_cast<hub::AuthenticationType>(below(4));
+    identity.device_scope = std::to_string(below(3));
+    identity.parent_scope = std::to_string(below(3));
     identity.created_time = some_time();
     return hub::change::DevicePut{identity};
   }

@@ -218,12 +218,13 @@ TEST_CASE("ST-01 of a batch that fails nothing is stored") {
 }
 
 TEST_CASE("ST-02 properties: what cannot be decoded is refused") {
-  const std::vector<hub::Property> properties{{"name", "value"}, {"", ""}, {"\0"s, "\xff"s}};
+  const std::vector<hub::Property> properties{
+      {"name", "value"}, {"", ""}, {"\0"s, "\xff"s}, {"n", std::nullopt}};
   const auto bytes = storage::encode_properties(properties);
   CHECK(storage::decode_properties(bytes) == properties);
   CHECK(storage::decode_properties("") == std::vector<hub::Property>{});
   for (std::size_t cut = 1; cut < bytes.size(); ++cut) {
-    const bool whole = cut == 17 || cut == 25;  // the end of a property
+    const bool whole = cut == 17 || cut == 25 || cut == 35;  // the end of a property
     CHECK(storage::decode_properties(bytes.substr(0, cut)).has_value() == whole);
   }
   CHECK_FALSE(storage::decode_properties("\xff\xff\xff\xffname").has_value());

@@ -83,9 +83,10 @@ inline hub::MessageContent full_content() {
   content.to = "/devices/gerät/messages/devicebound";
   content.content_type = "application/json";
   content.content_encoding = "utf-8";
-  content.creation_time_utc = "2026-02-11T10:00:00.1234567Z";
   content.absolute_expiry = hub::from_unix_ms(1'800'000'000'123);
-  content.properties = {{"b", "2"}, {"a", ""}, {"", "v"}, {"ключ\0"s, "знач\0\n"s}, {"b", "again"}};
+  content.properties = {{"b", "2"},     {"a", ""},
+                        {"", "v"},      {"ключ\0"s, "знач\0\n"s},
+                        {"b", "again"}, {"null", std::nullopt}};
   content.body = "\0\x01\x02\xff\xfe body \xc3\x28"s;
   return content;
 }
@@ -114,6 +115,7 @@ inline hub::change::DevicePut device(std::string id) {
                              "AABB", "CCDD"};
   identity.iot_edge = true;
   identity.device_scope = "ms-azure-iot-edge://edge-1";
+  identity.parent_scope = "ms-azure-iot-edge://above-2";
   identity.created_time = hub::from_unix_ms(1'700'000'000'000);
   return {identity};
 }

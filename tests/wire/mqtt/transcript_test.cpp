@@ -140,7 +140,7 @@ std::string newest_event(World& world) {
   REQUIRE_FALSE(events.empty());
   std::string text = events.back()->content.body;
   for (const auto& property : events.back()->content.properties) {
-    text += " " + property.first + "=" + property.second;
+    text += " " + property.first + "=" + property.second.value_or("");
   }
   return text;
 }
