@@ -83,14 +83,17 @@ std::optional<BulkError> apply(Exchange& exchange, const json::object& entry,
                                const hub::DeviceId& id) {
   const std::string mode_text = text_of(entry, "importMode");
   const auto mode = mode_text.empty() ? ImportMode::create_or_update : parse_import_mode(mode_text);
-  if (!mode) return BulkError{"ArgumentInvalid", "unknown importMode " + mode_text};
+  if (!mode)
+    return BulkError{"ArgumentInvalid",
+                     "importMode '" + mode_text + "' is none: create, update, " +
+                         "createOrUpdate, delete, or one of these with IfMatchETag"};
   auto spec = to_device_spec(entry);
   if (!spec) return to_bulk_error(spec.error());
   spec->id = id;
   // NS copies `etag` where the others write `eTag`.
   std::string etag = text_of(entry, "eTag");
   if (etag.empty()) etag = text_of(entry, "etag");
-  const hub::IfMatch if_match = normalise_if_match(etag);
+  const hub::IfMatch if_match = to_if_match(etag);
   const hub::IfMatch always;
 
   switch (*mode) {
@@ -121,11 +124,15 @@ hub::Result<void> bulk_devices(Exchange& exchange) {
   const auto parsed = parse_json(exchange.body);
   if (!parsed) return parsed.error();
   if (!parsed->is_array() || parsed->get_array().empty()) {
-    return hub::fail(HubErrc::argument_invalid, "the body must be a JSON array of devices");
+    return hub::fail(HubErrc::argument_invalid,
+                     "the body must be a JSON array of devices, with at least one");
   }
   const json::array& entries = parsed->get_array();
   if (entries.size() > exchange.hub.limits().bulk_devices_max) {
-    return hub::fail(HubErrc::too_many_devices, "at most 100 devices in one call");
+    return hub::fail(HubErrc::too_many_devices,
+                     std::to_string(entries.size()) + " devices in one call: send at most " +
+                         std::to_string(exchange.hub.limits().bulk_devices_max) +
+                         ", and the others in the next");
   }
   if (auto admitted = exchange.hub.admit(hub::Operation::registry, entries.size() - 1, exchange.now);
       !admitted) {

@@ -37,12 +37,13 @@ class HubService final : public Service {
   std::optional<WireError> admit(const RequestHead& head, const Target& target, Response& response,
                                  hub::TimePoint now) override {
     auto found = match(all_routes(), effective_method(head), target.segments);
-    if (found.route == nullptr) return no_route(found.path_known, std::move(found.allow));
+    if (found.route == nullptr) return no_route(head, target, std::move(found.allow));
     route_ = found.route;
     const auto version = target.find("api-version");
     if (route_->wants_api_version && !(version && is_api_version(*version))) {
       return to_wire_error(hub::fail(hub::HubErrc::invalid_protocol_version,
-                                     "api-version is missing or malformed, e.g. 2021-04-12"));
+                                     "the query key api-version is missing or malformed: add "
+                                     "?api-version=2021-04-12"));
     }
     exchange_.emplace(Exchange{
         hub_, peer, head, target, {}, now, response, std::move(found.ids), {}, {}});
@@ -56,9 +57,22 @@ class HubService final : public Service {
   }
 
  private:
-  static WireError no_route(bool path_known, std::string allow) {
-    if (!path_known) return generic_error(404, "this hub has no such route");
-    WireError error = generic_error(405, "this route takes " + allow);
+  // `allow`: the methods of the path, if it is one.
+  static WireError no_route(const RequestHead& head, const Target& target, std::string allow) {
+    const std::string path(head.path());
+    if (allow.empty()) {
+      return generic_error(404, "this hub has no route " + path +
+                                    ": compare it with the REST API, such as /devices/{id}");
+    }
+    std::string text = path + " takes " + allow + ", not " + std::string(head.method_text);
+    std::vector<std::string_view> ids;
+    if (fits("/devices/{id}/messages/deviceBound", target.segments, ids)) {
+      text +=
+          ": here a device receives; a back end sends to it over AMQP, or by POST "
+          "/messages/deviceBound with the header iothub-to: " +
+          path;
+    }
+    WireError error = generic_error(405, std::move(text));
     error.allow = std::move(allow);
     return error;
   }

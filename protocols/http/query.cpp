@@ -41,12 +41,17 @@ hub::Result<void> check_query(std::string_view body) {
   const json::value* query =
       parsed->is_object() ? parsed->get_object().if_contains("query") : nullptr;
   if (query == nullptr || !query->is_string()) {
-    return hub::fail(HubErrc::argument_invalid, "the body must be an object with a query");
+    return hub::fail(
+        HubErrc::argument_invalid,
+        "the body must be a JSON object with a query, such as {\"query\":\"SELECT * FROM "
+        "devices\"}");
   }
   const json::string& text = query->get_string();
   if (!hub::iequals(words_of({text.data(), text.size()}), "select * from devices")) {
-    return hub::fail(HubErrc::feature_not_supported,
-                     "this emulator knows one query so far: SELECT * FROM devices");
+    return hub::fail(
+        HubErrc::feature_not_supported,
+        "this emulator knows one query so far: send SELECT * FROM devices, and choose among "
+        "what comes");
   }
   return {};
 }
@@ -68,7 +73,10 @@ hub::Result<void> query_devices(Exchange& exchange) {
   // The token is the last id of the page before, which may be gone meanwhile: nothing is skipped.
   const auto after = hub::base64_decode(exchange.head.find("x-ms-continuation").value_or(""));
   if (!after)
-    return hub::fail(HubErrc::argument_invalid, "x-ms-continuation is none of this hub's");
+    return hub::fail(
+        HubErrc::argument_invalid,
+        "x-ms-continuation is none of this hub's: send what the page before had, or none for "
+        "the first page");
   const std::size_t size = page_size(exchange.head.find("x-ms-max-item-count").value_or(""),
                                      exchange.hub.limits().list_devices_max);
 

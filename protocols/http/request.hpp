@@ -43,5 +43,6 @@ struct Target {
 };
 // Origin or absolute form; nullopt if it is neither.
 std::optional<Target> parse_target(std::string_view text);
+std::string target_problem(std::string_view text);  // of one that is not: why, and what to do
 
 }  // namespace http

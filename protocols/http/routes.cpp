@@ -35,7 +35,8 @@ hub::Result<void> coming_later(Exchange& exchange) {
 
 hub::Result<void> wants_websocket(Exchange&) {
   return hub::fail(hub::HubErrc::invalid_operation,
-                   "this path takes WebSocket upgrades with subprotocol mqtt or AMQPWSB10 only");
+                   "this path takes WebSocket upgrades only: send Upgrade: websocket and the "
+                   "subprotocol mqtt or AMQPWSB10");
 }
 
 constexpr Method GET = Method::get, PUT = Method::put, POST = Method::post, DEL = Method::delete_;
@@ -64,10 +65,10 @@ constexpr std::array routes = {
     Route{GET, "/devices/{id}", Access::registry_read, true, get_device},
     Route{PUT, "/devices/{id}", Access::registry_write, true, put_device},
     Route{DEL, "/devices/{id}", Access::registry_write, true, delete_device},
-    Route{GET, "/devices/{id}/modules", Access::registry_read, true, list_modules},
-    Route{GET, "/devices/{id}/modules/{mid}", Access::registry_read, true, get_device},
-    Route{PUT, "/devices/{id}/modules/{mid}", Access::registry_write, true, put_device},
-    Route{DEL, "/devices/{id}/modules/{mid}", Access::registry_write, true, delete_device},
+    Route{GET, "/devices/{id}/modules", Access::modules_read, true, list_modules},
+    Route{GET, "/devices/{id}/modules/{mid}", Access::modules_read, true, get_device},
+    Route{PUT, "/devices/{id}/modules/{mid}", Access::modules_write, true, put_device},
+    Route{DEL, "/devices/{id}/modules/{mid}", Access::modules_write, true, delete_device},
     Route{DEL, "/devices/{id}/commands", Access::service, true, purge_device_bound},
     Route{GET, "/statistics/devices", Access::registry_read, true, device_statistics},
     Route{GET, "/statistics/service", Access::service, true, service_statistics},

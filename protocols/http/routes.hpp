@@ -10,8 +10,18 @@
 
 namespace http {
 
-// Who may come in (spec/https.md 1.3, H-49).
-enum class Access : std::uint8_t { open, device, module, registry_read, registry_write, service };
+// Who may come in (spec/https.md 1.3, H-49). `modules_…`: who has that right in the registry, and
+// the device whose modules they are (H-70).
+enum class Access : std::uint8_t {
+  open,
+  device,
+  module,
+  modules_read,
+  modules_write,
+  registry_read,
+  registry_write,
+  service,
+};
 
 struct Route {
   std::optional<Method> method;  // nullopt: any

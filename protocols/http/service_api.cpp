@@ -20,9 +20,11 @@ hub::Result<hub::DeviceId> device_of(const Exchange& exchange) {
   hub::DeviceId id;
   for (std::size_t i = 0; i < exchange.ids.size(); ++i) {
     if (!hub::is_valid_device_id(exchange.ids[i])) {
-      return hub::fail(HubErrc::argument_invalid,
-                       "the id of a device or module has 1 to 128 ASCII letters, digits and some "
-                       "punctuation, but no slash and no space");
+      return hub::fail(
+          HubErrc::argument_invalid,
+          "'" + std::string(exchange.ids[i]) +
+              "' is no id of a device or module: it "
+              "has 1 to 128 ASCII letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '");
     }
     (i == 0 ? id.text : id.module) = exchange.ids[i];
   }
@@ -34,7 +36,9 @@ hub::Result<void> check_id(const json::object& body, std::string_view name, std:
   const json::value* given = body.if_contains(json::string_view(name.data(), name.size()));
   if (given == nullptr || given->is_null()) return {};
   if (given->is_string() && std::string_view(given->get_string()) == id) return {};
-  return hub::fail(HubErrc::argument_invalid, std::string(name) + " differs from the path");
+  return hub::fail(HubErrc::argument_invalid,
+                   std::string(name) + " of the body is not that of the path, " + std::string(id) +
+                       ": leave it out, or write the same");
 }
 
 // What a PUT sets.
@@ -42,7 +46,8 @@ hub::Result<hub::DeviceSpec> read_device(const Exchange& exchange, const hub::De
   const auto parsed = parse_json(exchange.body);
   if (!parsed) return parsed.error();
   if (!parsed->is_object()) {
-    return hub::fail(HubErrc::iot_hub_format_error, "the body must be a JSON object");
+    return hub::fail(HubErrc::iot_hub_format_error,
+                     "the body must be a JSON object, the identity of " + described(id));
   }
   const json::object& body = parsed->get_object();
   if (auto same = check_id(body, "deviceId", id.text); !same) return same.error();
@@ -66,9 +71,10 @@ hub::Result<void> put_device(Exchange& exchange) {
   const auto spec = read_device(exchange, *id);
   if (!spec) return spec.error();
   // Without If-Match it is a create, whatever is there already (H-29).
-  const hub::IfMatch if_match = normalise_if_match(exchange.head.find("if-match"));
-  const auto device = if_match ? exchange.hub.update_device(*spec, if_match, exchange.now)
-                               : exchange.hub.create_device(*spec, exchange.now);
+  const auto if_match = read_if_match(exchange.head);
+  if (!if_match) return if_match.error();
+  const auto device = *if_match ? exchange.hub.update_device(*spec, *if_match, exchange.now)
+                                : exchange.hub.create_device(*spec, exchange.now);
   if (!device) return device.error();
   answer(exchange, to_json(*device));
   return {};
@@ -86,8 +92,9 @@ hub::Result<void> get_device(Exchange& exchange) {
 hub::Result<void> delete_device(Exchange& exchange) {
   const auto id = device_of(exchange);
   if (!id) return id.error();
-  const hub::IfMatch if_match = normalise_if_match(exchange.head.find("if-match"));
-  auto deleted = exchange.hub.delete_device(*id, if_match, exchange.now);
+  const auto if_match = read_if_match(exchange.head);
+  if (!if_match) return if_match.error();
+  auto deleted = exchange.hub.delete_device(*id, *if_match, exchange.now);
   if (deleted) exchange.response.status = 204;
   return deleted;
 }

@@ -67,8 +67,8 @@ void Session::on_head(std::string_view behind, TimePoint now) {
   since_ = now;
   const RequestHead& head = parser_.head();
   target_ = parse_target(head.target);
-  if (!target_) return refuse({400, "malformed request: the target is no path"}, now);
-  if (wants_upgrade(head, *target_)) {
+  if (!target_) return refuse({400, target_problem(head.target)}, now);
+  if (wants_upgrade(head)) {
     auto decision = decide_upgrade(head, *target_, parser_.raw_head());
     if (const auto* refusal = std::get_if<Refusal>(&decision)) return refuse(*refusal, now);
     upgrade_ = std::get<protocols::Upgrade>(std::move(decision));
@@ -129,7 +129,7 @@ void Session::write(bool keep_alive, TimePoint now) {
 
 void Session::log_refused(const WireError& error) const {
   const RequestHead& head = parser_.head();
-  service_->log.info("http request refused", {{"peer", service_->peer.address},
+  service_->log.warn("http request refused", {{"peer", service_->peer.address},
                                               {"method", head.method_text},
                                               {"path", head.path()},
                                               {"status", std::to_string(error.status)},

@@ -10,7 +10,10 @@ namespace {
 // The path is the authority; If-Match, which clients write in four ways, is ignored (H-39).
 hub::Result<hub::LockToken> parse_lock_token(std::string_view text) {
   if (auto token = hub::LockToken::from_text(bare_etag(text))) return *token;
-  return hub::fail(hub::HubErrc::argument_invalid, "the lock token is no GUID");
+  return hub::fail(hub::HubErrc::argument_invalid,
+                   "'" + std::string(text) +
+                       "' is no lock token: take the GUID from the ETag of the "
+                       "message that was received");
 }
 
 // Three spellings are in the field: `reject`, `reject=...` and Java's `?reject=true` (H-40).

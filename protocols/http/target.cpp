@@ -17,17 +17,16 @@ bool is_hex(char c) {
 }
 
 // Java's service client does not encode device ids at all (T-06): what no URL may hold is escaped
-// first, a `%` that starts no escape included.
+// first. Not a `#` or a `%`: there the real hub says 400, and who forgot to encode an id learns it
+// here (H-72).
 std::string escape_strays(std::string_view text) {
-  constexpr std::string_view never = "\"#<>[\\]^`{|}";
+  constexpr std::string_view never = "\"<>[\\]^`{|}";
   std::string out;
   out.reserve(text.size() + 16);
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    const bool escape =
-        c == '%' && i + 2 < text.size() && is_hex(text[i + 1]) && is_hex(text[i + 2]);
-    const bool stray = (c == '%' && !escape) || static_cast<unsigned char>(c) >= 0x80 ||
-                       never.find(c) != std::string_view::npos;
+    const bool stray =
+        static_cast<unsigned char>(c) >= 0x80 || never.find(c) != std::string_view::npos;
     out += stray ? hub::percent_encode(text.substr(i, 1)) : std::string(1, c);
   }
   return out;
@@ -60,6 +59,19 @@ std::optional<Target> parse_strict(std::string_view text) {
 std::optional<Target> parse_target(std::string_view text) {
   if (auto target = parse_strict(text)) return target;
   return parse_strict(escape_strays(text));
+}
+
+std::string target_problem(std::string_view text) {
+  std::string_view stray;
+  if (text.find('#') != std::string_view::npos) stray = "a '#'";
+  for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1)) {
+    if (at + 2 >= text.size() || !is_hex(text[at + 1]) || !is_hex(text[at + 2]))
+      stray = "a bare '%'";
+  }
+  if (stray.empty()) return "the target is no path: it starts with a slash";
+  return "the path has " + std::string(stray) +
+         ", as ids may: percent-encode each id in a path (encodeURIComponent; '#' is %23, '%' is "
+         "%25)";
 }
 
 std::optional<std::string_view> Target::find(std::string_view key) const {

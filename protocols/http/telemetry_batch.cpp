@@ -58,11 +58,14 @@ hub::Result<std::vector<SentHeaders>> parse_telemetry_batch(std::string_view bod
   const auto parsed = parse_json(body);
   if (!parsed) return parsed.error();
   if (!parsed->is_array()) {
-    return hub::fail(HubErrc::iot_hub_format_error, "a batch is a JSON array of messages");
+    return hub::fail(HubErrc::iot_hub_format_error,
+                     "a batch is a JSON array of messages, such as [{\"body\":\"eA==\"}]");
   }
   const json::array& array = parsed->get_array();
   if (array.size() > batch_messages_max) {
-    return hub::fail(HubErrc::message_too_large, "a batch has at most 500 messages");
+    return hub::fail(HubErrc::message_too_large,
+                     std::to_string(array.size()) + " messages in a batch: send at most " +
+                         std::to_string(batch_messages_max) + ", and the others in the next");
   }
   std::vector<SentHeaders> messages;
   messages.reserve(array.size());

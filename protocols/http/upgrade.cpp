@@ -24,15 +24,21 @@ bool has_token(std::string_view list, std::string_view token) {
 
 }  // namespace
 
-bool wants_upgrade(const RequestHead& head, const Target& target) {
+bool wants_upgrade(const RequestHead& head) {
   return head.connection_upgrade &&
-         has_token(head.find("upgrade").value_or(std::string_view{}), "websocket") &&
-         (is_path(target, "$iothub") || is_path(target, "$servicebus"));
+         has_token(head.find("upgrade").value_or(std::string_view{}), "websocket");
 }
 
 std::variant<protocols::Upgrade, Refusal> decide_upgrade(const RequestHead& head,
                                                          const Target& target,
                                                          std::string_view raw_head) {
+  const bool amqp_only = is_path(target, "$servicebus");
+  if (!amqp_only && !is_path(target, "$iothub")) {
+    return Refusal{400,
+                   "there is no WebSocket at " + std::string(head.path()) +
+                       ": MQTT and AMQP are at /$iothub/websocket, with the subprotocol mqtt or "
+                       "AMQPWSB10"};
+  }
   if (head.method != Method::get || head.http_1_0 || head.has_body) {
     return Refusal{400, "a WebSocket upgrade is a GET of HTTP/1.1 without a body"};
   }
@@ -40,7 +46,6 @@ std::variant<protocols::Upgrade, Refusal> decide_upgrade(const RequestHead& head
       head.find("sec-websocket-key").value_or(std::string_view{}).empty()) {
     return Refusal{400, "a WebSocket upgrade needs Sec-WebSocket-Version: 13 and a key"};
   }
-  const bool amqp_only = is_path(target, "$servicebus");
   for (const Header& header : head.headers) {
     if (!hub::iequals(header.name, "sec-websocket-protocol")) continue;
     // The client's order decides; its spelling goes back to it (M-02).
@@ -53,8 +58,11 @@ std::variant<protocols::Upgrade, Refusal> decide_upgrade(const RequestHead& head
       }
     }
   }
-  return Refusal{400, amqp_only ? "this path offers the subprotocol AMQPWSB10"
-                                : "this path offers the subprotocols mqtt and AMQPWSB10"};
+  return Refusal{400, amqp_only
+                          ? "this path offers the subprotocol AMQPWSB10: name it in "
+                            "Sec-WebSocket-Protocol"
+                          : "this path offers the subprotocols mqtt and AMQPWSB10: name one in "
+                            "Sec-WebSocket-Protocol"};
 }
 
 }  // namespace http

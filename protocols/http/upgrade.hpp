@@ -9,8 +9,8 @@
 
 namespace http {
 
-// True if this request wants to leave HTTP for a WebSocket on one of the hub's paths.
-bool wants_upgrade(const RequestHead& head, const Target& target);
+// True if this request wants to leave HTTP for a WebSocket, wherever it thinks that one is.
+bool wants_upgrade(const RequestHead& head);
 
 // The upgrade (without `leftover`), or why it is refused.
 std::variant<protocols::Upgrade, Refusal> decide_upgrade(const RequestHead& head,

@@ -69,7 +69,9 @@ FUZZ_TARGET(http_parser) {
       if (const auto batch = http::parse_telemetry_batch(in.rest())) HUB_ASSERT(batch->size() <= 500);
       return;
     case 2: (void)http::parse_target(in.rest()); return;
-    case 3: (void)http::normalise_if_match(in.rest()); return;
+    case 3:
+      (void)http::to_if_match(in.rest());
+      return;
     default:
       HUB_ASSERT(requests_of(in.rest(), in.rest().size() + 1) == requests_of(in.rest(), 1 + kind / 8));
   }

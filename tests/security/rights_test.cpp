@@ -169,13 +169,17 @@ TEST_CASE("SEC-16 every operation wants its one right, whatever others a policy 
   }
 }
 
-TEST_CASE("SEC-16 a device's own key opens its own endpoints and no operation of the service") {
+TEST_CASE(
+    "SEC-16 H-70 a device's own key opens its own endpoints, its modules, and no operation of the "
+    "service") {
   for (const Operation& operation : all_operations()) {
     if (operation.name.starts_with("AMQP")) continue;  // there PLAIN has a policy's name; see below
     CAPTURE(operation.name);
     Bench bench;
-    const bool own = operation.needed == Right::device_connect &&
-                     operation.name.find("/modules/") == std::string::npos;
+    const bool of_modules = operation.name.find("/modules") != std::string::npos;
+    const bool in_registry =
+        operation.needed == Right::registry_read || operation.needed == Right::registry_write;
+    const bool own = of_modules ? in_registry : operation.needed == Right::device_connect;
     CHECK(operation.allowed(bench, bench.device_token("d1")) == own);
     CHECK_FALSE(operation.allowed(bench, bench.device_token("d2")));
   }

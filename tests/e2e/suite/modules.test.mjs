@@ -7,7 +7,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { Authority } from '../lib/certificates.mjs';
 import { Emulator, WORK } from '../lib/emulator.mjs';
 import { request } from '../lib/https.mjs';
-import { sas } from '../lib/sas.mjs';
+import { deviceToken, sas } from '../lib/sas.mjs';
 import { BackEnd, createDevice, createModule, Device, Message, refused, registry, until, within } from '../lib/sdk.mjs';
 import { CA, run } from '../lib/tools.mjs';
 
@@ -181,4 +181,21 @@ test('MOD-11 modules, their keys and MQTT sessions survive kill -9', options, as
   await module.telemetry('again');
   assert.match(emulator.log(), /device connected over MQTT.*durable-\d+\/m.*session present.{1,4}true/);
   await module.close();
+});
+
+test('H-70 a device manages its own modules with its own token, and no other device\'s', options, async () => {
+  const own = await createDevice('gateway');
+  const other = await createDevice('other');
+  await createModule(other.deviceId, 'm');
+  const call = (method, path, more = {}) => request(method, `/devices/${path}?api-version=2020-09-30`,
+    { token: deviceToken(own), ...more });
+  const made = await call('PUT', `${own.deviceId}/modules/m`, { body: '{"managedBy":"IotEdge"}' });
+  assert.equal(made.status, 200);
+  const { etag } = JSON.parse(made.body);
+  assert.equal(JSON.parse((await call('GET', `${own.deviceId}/modules`)).body).length, 1);
+  assert.equal((await call('GET', `${own.deviceId}/modules/m`)).status, 200);
+  assert.equal((await call('PUT', `${own.deviceId}/modules/m`, { body: '{}', headers: { 'If-Match': `"${etag}"` } })).status, 200);
+  assert.equal((await call('DELETE', `${own.deviceId}/modules/m`, { headers: { 'If-Match': '*' } })).status, 204);
+  for (const method of ['GET', 'DELETE']) assert.equal((await call(method, `${other.deviceId}/modules/m`)).status, 401);
+  assert.equal((await call('GET', own.deviceId)).status, 401);
 });

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { Emulator, HUB } from '../lib/emulator.mjs';
+import { request } from '../lib/https.mjs';
+import { ownerToken } from '../lib/sas.mjs';
 import { BackEnd, createDevice, deviceConnectionString, Device, refused, registry } from '../lib/sdk.mjs';
 
 let emulator;
@@ -120,8 +122,6 @@ test('purge removes what is queued and says how much', async () => {
   const backEnd = await BackEnd.open();
   for (let i = 0; i < 3; ++i) await backEnd.send(deviceId, 'x', { messageId: `p${i}`, ack: 'full' });
   assert.equal((await registry().get(deviceId)).responseBody.cloudToDeviceMessageCount, 3);
-  const { request } = await import('../lib/https.mjs');
-  const { ownerToken } = await import('../lib/sas.mjs');
   const answer = await request('DELETE', `/devices/${deviceId}/commands?api-version=2021-04-12`, { token: ownerToken() });
   assert.equal(answer.status, 200);
   assert.deepEqual(JSON.parse(answer.body), { totalMessagesPurged: 3, deviceId, moduleId: null });
@@ -144,4 +144,52 @@ test('a key regenerated in the registry lets the old one in no longer', async ()
 test('a wrong policy key: UnauthorizedError', async () => {
   const error = await refused(registry(HUB.replace(/SharedAccessKey=.*/, `SharedAccessKey=${KEY}`)).list());
   assert.equal(error.name, 'UnauthorizedError');
+});
+
+const bare = (path) => `${path}?api-version=2021-04-12`;
+
+test('REG-10 an edge device, a leaf below it, and no update to what is no scope', async () => {
+  const edge = await createDevice('edge', { capabilities: { iotEdge: true } });
+  assert.equal(edge.capabilities.iotEdge, true);
+  assert.equal(edge.deviceScope, `ms-azure-iot-edge://${edge.deviceId}-${edge.generationId}`);
+  assert.deepEqual(edge.parentScopes, []);
+  const { responseBody: modules } = await registry().getModulesOnDevice(edge.deviceId);
+  assert.deepEqual(modules.map(({ moduleId }) => moduleId), ['$edgeAgent', '$edgeHub']);
+
+  const leaf = await createDevice('leaf', { deviceScope: edge.deviceScope });
+  assert.equal(leaf.deviceScope, edge.deviceScope);
+  assert.deepEqual(leaf.parentScopes, [edge.deviceScope]);
+  const error = await refused(registry().update({ ...leaf, deviceScope: '3f1c6f0e-4f0f-4b6b-8f52-0c4f63c4e6a1' }));
+  assert.equal(error.name, 'ArgumentError');
+
+  const below = await createDevice('below', { capabilities: { iotEdge: true }, parentScopes: [edge.deviceScope] });
+  assert.deepEqual(below.parentScopes, [edge.deviceScope]);
+  assert.notEqual(below.deviceScope, edge.deviceScope);
+  const twins = registry().createQuery('SELECT * FROM devices', 100);
+  const { result } = await twins.nextAsTwin();
+  const twin = result.find(({ deviceId }) => deviceId === leaf.deviceId);
+  assert.equal(twin.deviceScope, edge.deviceScope);
+
+  await registry().update({ ...leaf, deviceScope: '', parentScopes: [] });
+  assert.deepEqual((await registry().get(leaf.deviceId)).responseBody.parentScopes, []);
+});
+
+test('H-71 an etag goes in quotes, as the SDK writes it; without them it is refused', async () => {
+  const { deviceId, etag } = await createDevice('etags');
+  const put = (condition) => request('PUT', bare(`/devices/${deviceId}`),
+    { token: ownerToken(), headers: { 'If-Match': condition }, body: JSON.stringify({ deviceId }) });
+  assert.equal((await put(etag)).status, 412);
+  assert.equal((await put(`"${etag}"`)).status, 200);
+  assert.equal((await put('*')).status, 200);
+  await registry().delete(deviceId);
+});
+
+test('H-72 an id that nobody encoded is refused, with a hint', async () => {
+  for (const id of ['a#b', 'a%3']) {
+    const answer = await request('PUT', bare(`/devices/${id}`), { token: ownerToken(), body: '{}' });
+    assert.equal(answer.status, 400);
+    assert.match(answer.body.toString(), /encodeURIComponent/);
+  }
+  const { deviceId } = await createDevice('a#b%');
+  assert.equal((await registry().get(deviceId)).responseBody.deviceId, deviceId);
 });

@@ -143,7 +143,7 @@ TEST_CASE("MOD-14 the 51st module of a device is 413003") {
   CHECK(answer.error() == "TooManyModulesOnDevice");
 }
 
-TEST_CASE("MOD-14 reading needs RegistryRead, writing RegistryWrite, and a device may do neither") {
+TEST_CASE("MOD-14 reading needs RegistryRead, writing RegistryWrite, and a module may do neither") {
   Modules modules;
   modules.hub.create_module("d1", "m");
   const std::string path = "/devices/d1/modules/m";
@@ -153,9 +153,8 @@ TEST_CASE("MOD-14 reading needs RegistryRead, writing RegistryWrite, and a devic
   CHECK(modules.as("registryRead", "PUT", path).status == 401);
   CHECK(modules.as("service", "GET", path).status == 401);
   CHECK(modules.as("device", "GET", "/devices/d1/modules").status == 401);
-  for (const auto& token : {modules.module_token(), modules.hub.device_token("d1")}) {
-    CHECK(modules.hub.call({"GET", path + version, token, {}, {}}).status == 401);
-    CHECK(modules.hub.call({"DELETE", path + version, token, {}, {}}).status == 401);
+  for (const std::string method : {"GET", "DELETE"}) {
+    CHECK(modules.hub.call({method, path + version, modules.module_token(), {}, {}}).status == 401);
   }
   CHECK(modules.as("registryReadWrite", "DELETE", path).status == 204);
 }
@@ -272,6 +271,74 @@ TEST_CASE("MOD-17 others' words do not count, and a module reaches nothing of it
   CHECK(none.status == 404);  // MOD-08
   CHECK(modules.hub.events().empty());
   CHECK(modules.hub.depth("d1") == 1);
+}
+
+TEST_CASE("H-70 a device makes, reads, lists, changes and deletes its modules with its own token") {
+  Modules modules;
+  const std::string token = modules.hub.device_token("d1");
+  const auto call = [&](const std::string& method, const std::string& path, std::string body = {},
+                        std::vector<std::pair<std::string, std::string>> headers = {}) {
+    return modules.hub.call({method, path + version, token, std::move(headers), std::move(body)});
+  };
+  const auto made = call("PUT", "/devices/d1/modules/m", R"({"managedBy":"me"})");
+  CHECK(made.status == 200);
+  const auto module = json::parse(made.body);
+  CHECK(json::parse(call("GET", "/devices/d1/modules/m").body) == module);
+  CHECK(json::parse(call("GET", "/devices/d1/modules").body).as_array().size() == 1);
+  const std::string etag = "\"" + text(module, "etag") + "\"";
+  CHECK(
+      call("PUT", "/devices/d1/modules/m", R"({"managedBy":"you"})", {{"If-Match", etag}}).status ==
+      200);
+  CHECK(call("DELETE", "/devices/d1/modules/m", {}, {{"If-Match", etag}}).status == 412);
+  CHECK(call("DELETE", "/devices/d1/modules/m").status == 204);
+  CHECK(call("GET", "/devices/d1/modules/m").error() == "ModuleNotFound");
+}
+
+TEST_CASE("H-70 a device reaches no module of another, and nothing else of the registry") {
+  Modules modules;
+  modules.hub.create("d2");
+  modules.hub.create("D1");
+  for (const std::string device : {"d1", "d2", "D1"}) modules.hub.create_module(device, "m");
+  const auto status = [&](const std::string& token, const std::string& method,
+                          const std::string& path) {
+    return modules.hub.call({method, path + version, token, {}, method == "PUT" ? "{}" : ""})
+        .status;
+  };
+  const std::string own = modules.hub.device_token("d1");
+  for (const std::string method : {"GET", "PUT", "DELETE"}) {
+    CAPTURE(method);
+    for (const std::string device : {"d2", "D1", "nobody"}) {
+      CHECK(status(own, method, "/devices/" + device + "/modules/m") == 401);
+    }
+    CHECK(status(own, method, "/devices/d1") == 401);
+    // A module is not its device, and DeviceConnect no right in the registry.
+    CHECK(status(modules.module_token(), method, "/devices/d1/modules/m") == 401);
+    CHECK(status(modules.hub.policy_token("device"), method, "/devices/d1/modules/m") == 401);
+    CHECK(status("", method, "/devices/d1/modules/m") == 401);
+  }
+  CHECK(status(own, "GET", "/devices/d2/modules") == 401);
+  CHECK(status(own, "GET", "/devices") == 401);
+  CHECK(status(own, "GET", "/twins/d1/modules/m") == 401);
+  hub::DeviceSpec disabled;
+  disabled.id = {"d1"};
+  disabled.status = hub::DeviceStatus::disabled;
+  REQUIRE(modules.hub.hub.update_device(disabled, {}, modules.hub.now));
+  CHECK(status(own, "GET", "/devices/d1/modules/m") == 401);
+}
+
+TEST_CASE("H-70 a device with a certificate manages its modules by it") {
+  Modules modules;
+  hub::DeviceSpec spec;
+  spec.id = {"x"};
+  spec.primary_thumbprint = std::string(40, 'A');
+  REQUIRE(modules.hub.hub.create_device(spec, modules.hub.now));
+  hub::ClientCertificate certificate;
+  certificate.sha1_hex = spec.primary_thumbprint;
+  const auto status = [&](const std::string& path) {
+    return modules.hub.call({"PUT", path + version, {}, {}, "{}"}, certificate).status;
+  };
+  CHECK(status("/devices/x/modules/m") == 200);
+  CHECK(status("/devices/d1/modules/m") == 401);
 }
 
 }  // namespace http::test

@@ -64,7 +64,7 @@ TEST_CASE("T-09 H-50 create, get, update, delete a device; the status codes are 
   CHECK(service.call("DELETE", "/devices/d1").error() == "DeviceNotFound");
 }
 
-TEST_CASE("H-29 If-Match: another etag is 412001, on update and on delete, quoted or not") {
+TEST_CASE("H-29 H-71 If-Match: another etag is 412001 on update and delete, and so is a bare one") {
   Service service;
   service.hub.create("d1");
   const auto etag = [&] {
@@ -75,14 +75,16 @@ TEST_CASE("H-29 If-Match: another etag is 412001, on update and on delete, quote
   };
   const auto stale = etag();
   CHECK(put('"' + etag() + '"').status == 200);
-  CHECK(put(etag()).status == 200);
   CHECK(put("W/\"" + etag() + '"').status == 200);
-  for (const std::string& wrong : {stale, '"' + stale + '"', "\"x\""s}) {
+  const std::string right = etag();
+  for (const std::string& wrong : {right, "W/" + right, stale, '"' + stale + '"', "\"x\""s}) {
+    CAPTURE(wrong);
     const auto answer = put(wrong);
     CHECK(answer.status == 412);
     CHECK(answer.error() == "PreconditionFailed");
     CHECK(service.call("DELETE", "/devices/d1", {}, {{"If-Match", wrong}}).status == 412);
   }
+  CHECK(etag() == right);
   CHECK(put("*").status == 200);
   // Missing on PUT is a create; missing on DELETE is unconditional (U9).
   CHECK(service.call("PUT", "/devices/d1", "{}").status == 409);
@@ -431,6 +433,44 @@ TEST_CASE("THR-01 registry calls of a tier are 429001 in Form A, a bulk call cou
   CHECK(query() == 429);
   CHECK(t.call({"GET", "/devices/d1/messages/devicebound?api-version=2021-04-12", token, {}, {}})
             .status == 204);
+}
+
+TEST_CASE(
+    "REG-10 edge devices over REST: scopes in identity, twin and bulk; a plain text is refused") {
+  Service service;
+  const auto edge =
+      Service::parsed(service.call("PUT", "/devices/edge", R"({"capabilities":{"iotEdge":true}})"));
+  const std::string scope = Service::text(edge, "deviceScope");
+  CHECK(scope == "ms-azure-iot-edge://edge-" + Service::text(edge, "generationId"));
+  CHECK(boost::json::serialize(edge.at("parentScopes")) == "[]");
+  const std::string below = R"({"deviceScope":")" + scope + "\"}";
+  const auto leaf = Service::parsed(service.call("PUT", "/devices/leaf", below));
+  CHECK(Service::text(leaf, "deviceScope") == scope);
+  CHECK(boost::json::serialize(leaf.at("parentScopes")) == "[\"" + scope + "\"]");
+  const auto twin = Service::parsed(service.call("GET", "/twins/leaf"));
+  CHECK(twin.at("parentScopes") == leaf.at("parentScopes"));
+  CHECK(twin.at("deviceScope") == leaf.at("deviceScope"));
+
+  const auto moved =
+      service.call("PUT", "/devices/leaf", R"({"deviceScope":"5f0e-4f0f"})", {{"If-Match", "*"}});
+  CHECK(moved.status == 400);
+  CHECK(moved.error() == "InvalidDeviceScope");
+  CHECK(service
+            .call("PUT", "/devices/leaf", R"({"deviceScope":"","parentScopes":[]})",
+                  {{"If-Match", "*"}})
+            .status == 200);
+
+  CHECK(service
+            .call("POST", "/devices",
+                  R"([{"id":"leaf","importMode":"update","deviceScope":")" + scope +
+                      R"("},{"id":"child","importMode":"create","capabilities":{"iotEdge":true},)"
+                      R"("parentScopes":[")" +
+                      scope + "\"]}]")
+            .status == 200);
+  for (const char* id : {"leaf", "child"}) {
+    const auto device = Service::parsed(service.call("GET", "/devices/"s + id));
+    CHECK(boost::json::serialize(device.at("parentScopes")) == "[\"" + scope + "\"]");
+  }
 }
 
 }  // namespace http::test

@@ -204,16 +204,37 @@ TEST_CASE("H-46 an upgrade without a known subprotocol, key or version is a 400"
     CHECK_FALSE(session->take_upgrade());
     CHECK(parse_answers(take_output(*session)).at(0).status == 400);
   }
-  // Another path is no WebSocket; the path without an upgrade says what it wants.
+  // The path without an upgrade says what it wants.
   auto session = hub.connect();
-  session->on_bytes(
-      upgrade_request("/elsewhere", "mqtt") + "GET /$iothub/websocket HTTP/1.1\r\nHost: x\r\n\r\n",
-      hub.now);
-  const auto answers = parse_answers(take_output(*session));
-  REQUIRE(answers.size() == 2);
-  CHECK(answers[0].status == 404);
-  CHECK(answers[1].status == 400);
-  CHECK(answers[1].body.find("WebSocket") != std::string::npos);
+  session->on_bytes("GET /$iothub/websocket HTTP/1.1\r\nHost: x\r\n\r\n", hub.now);
+  const auto answer = parse_answers(take_output(*session)).at(0);
+  CHECK(answer.status == 400);
+  CHECK(answer.body.find("WebSocket") != std::string::npos);
+}
+
+TEST_CASE("H-73 an upgrade at a path without a WebSocket is a 400 that names the right one") {
+  HttpHub hub;
+  for (const std::string path : {"/", "/mqtt", "/$iothub", "/$iothub/websockets", "/devices/d1",
+                                 "/ws/mqtt", "/$iothub/websocket/x"}) {
+    CAPTURE(path);
+    hub.log.lines.clear();
+    auto session = hub.connect();
+    session->on_bytes(upgrade_request(path, "mqtt"), hub.now);
+    CHECK_FALSE(session->take_upgrade());
+    const auto answer = parse_answers(take_output(*session)).at(0);
+    CHECK(answer.status == 400);
+    CHECK(answer.body.find("/$iothub/websocket") != std::string::npos);
+    CHECK(session->wants_close());
+    CHECK(hub.log.contains("path=" + path));
+    CHECK(hub.log.contains("there is no WebSocket at " + path +
+                           ": MQTT and AMQP are at "
+                           "/$iothub/websocket"));
+  }
+  // An upgrade to anything else is not ours to take: the request is answered.
+  auto session = hub.connect();
+  session->on_bytes("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+                    hub.now);
+  CHECK(parse_answers(take_output(*session)).at(0).status == 200);
 }
 
 TEST_CASE("H-55 shutdown: an idle connection just closes, a half request gets 503") {

@@ -88,7 +88,9 @@ Answer HttpHub::call(Call call, std::optional<hub::ClientCertificate> certificat
   auto answers = parse_answers(take_output(*session));
   REQUIRE(answers.size() == 1);
   CHECK(session->wants_close());
-  CHECK_FALSE(log.contains("sig="));
+  for (const auto& line : log.lines) {  // the form of a token may be shown, with dots for its secret
+    CHECK(::test::count(line, "sig=") == ::test::count(line, "sig=…"));
+  }
   return std::move(answers[0]);
 }
 
