@@ -60,7 +60,7 @@ struct Settings {
   MqttOutOfOrderAck mqtt_out_of_order_ack = MqttOutOfOrderAck::hold;  // mqttOutOfOrderAck
   std::uint32_t mqtt_in_flight_max = 50;                 // mqttInFlightMax (c2d.md section 3)
   bool strict_property_chars = false;                    // strictPropertyChars, U16
-  std::uint32_t partition_count = 4;                     // partitionCount, 2..32
+  std::uint32_t partition_count = 4;                     // partitionCount, 1..32
   std::uint64_t events_per_partition_max = 10'000;       // eventsPerPartitionMax; ours, bounded
   Sku sku = Sku::none;                                   // sku.name, THR-01
   std::uint32_t sku_units = 1;                           // sku.capacity

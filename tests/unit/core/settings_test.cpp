@@ -1,10 +1,13 @@
 // Every setting: its name, its default, its range or choices (spec/c2d.md 1.2 and 9, contract.md
 // 6).
 #include "emulator/core/limits.hpp"
+#include "emulator/core/setting_list.hpp"
 #include "tests/support/print_result.hpp"
+#include "tests/support/test_hub.hpp"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <vector>
@@ -136,8 +139,8 @@ std::vector<Row> rows() {
       {"partitionCount",
        number(&S::partition_count),
        "4",
-       {"2", "32"},
-       no_number + std::vector<std::string>{"1", "33"}},
+       {"1", "32"},
+       no_number + std::vector<std::string>{"0", "33"}},
       {"eventsPerPartitionMax",
        number(&S::events_per_partition_max),
        "10000",
@@ -155,6 +158,7 @@ std::vector<Row> rows() {
        {"0", "1000000000000"},
        no_number + std::vector<std::string>{"1000000000001"}},
       {"disableDeviceSAS", boolean(&S::disable_device_sas), "false", booleans, no_boolean},
+      {"disableModuleSAS", boolean(&S::disable_module_sas), "false", booleans, no_boolean},
   };
 }
 
@@ -225,4 +229,44 @@ TEST_CASE("C2D-18 one duration has many spellings") {
     CAPTURE(bad);
     CHECK_FALSE(Settings{}.set("cloudToDevice.defaultTtlAsIso8601", bad));
   }
+}
+
+TEST_CASE("APP-15 the list for people has every setting with its default and its range") {
+  const auto listed = all_settings();
+  const auto expected = rows();
+  REQUIRE(listed.size() == expected.size());
+  for (const Row& row : expected) {
+    CAPTURE(row.name);
+    const auto info = std::find_if(listed.begin(), listed.end(),
+                                   [&](const SettingInfo& item) { return item.name == row.name; });
+    REQUIRE(info != listed.end());
+    CHECK(info->standard == row.standard);
+    CHECK_FALSE(info->meaning.empty());
+    const auto refused = Settings{}.set(row.name, row.refused.back());
+    CHECK(refused.error().detail.ends_with("is not " + info->range));
+  }
+}
+
+TEST_CASE("APP-14 an unknown setting is told the nearest names") {
+  const auto told = [](const char* name) { return Settings{}.set(name, "1").error().detail; };
+  CHECK(told("cloudToDevice.maxDeliveryCoutn").find("did you mean cloudToDevice.maxDeliveryCount") !=
+        std::string::npos);
+  CHECK(told("maxDeliveryCount").find("did you mean cloudToDevice.maxDeliveryCount or "
+                                      "cloudToDevice.feedback.maxDeliveryCount?") != std::string::npos);
+  CHECK(told("feedbackwindow").find("feedback.window") != std::string::npos);
+  CHECK(told("feedbackwindow").find("--help settings") != std::string::npos);
+  CHECK(told("zzz.unheard").find("did you mean") == std::string::npos);
+  CHECK(told("").find("did you mean") == std::string::npos);
+  CHECK(told(std::string(100'000, 'a').c_str()).find("did you mean") == std::string::npos);
+}
+
+TEST_CASE("APP-25 a hub with one partition puts all telemetry there") {
+  Settings settings;
+  REQUIRE(settings.set("partitionCount", "1"));
+  test::TestHub t(settings);
+  t.create("d1");
+  t.create("d2");
+  for (const char* device : {"d1", "d2"}) REQUIRE(t.telemetry({device}));
+  CHECK(t.hub.partition_count() == 1);
+  CHECK(t.hub.read_events(0, 0, 10).size() == 2);
 }
