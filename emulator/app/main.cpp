@@ -3,7 +3,10 @@
 #include "emulator/app/config.hpp"
 #include "emulator/app/file_io.hpp"
 #include "emulator/app/health.hpp"
+#include "emulator/app/last_words.hpp"
+#include "emulator/app/line_writer.hpp"
 #include "emulator/app/log_spdlog.hpp"
+#include "emulator/app/printable.hpp"
 #include "emulator/app/server.hpp"
 #include "emulator/app/start_report.hpp"
 #include "emulator/app/system_clock.hpp"
@@ -12,6 +15,7 @@
 #include <chrono>
 #include <csignal>
 #include <iostream>
+#include <new>
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -26,6 +30,11 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Whole, before anything else happens; if nobody reads, it is there for whoever does later.
+void say_on_stdout(const std::string& lines) {
+  app::LineWriter(STDOUT_FILENO, [](std::size_t) { return std::string(); }).write(lines);
+}
+
 int serve(const app::Invocation& invocation, std::chrono::steady_clock::time_point begin) {
   const app::Config& config = invocation.config;
   std::signal(SIGPIPE, SIG_IGN);
@@ -33,6 +42,7 @@ int serve(const app::Invocation& invocation, std::chrono::steady_clock::time_poi
   raise_descriptor_limit();
   app::raise_bind_capability();
   app::SpdlogLog log(config.log_level, config.log_format);
+  const app::LastWords last_words(log);
   for (const auto& warning : invocation.warnings) log.warn(warning);
   app::SystemClock clock;
   app::Server server(config, log, clock);
@@ -45,8 +55,8 @@ int serve(const app::Invocation& invocation, std::chrono::steady_clock::time_poi
     }
   }
   const auto took = std::chrono::steady_clock::now() - begin;
-  std::cout << app::start_block(server.report()) << "ready in "
-            << std::chrono::ceil<std::chrono::milliseconds>(took).count() << " ms" << std::endl;
+  say_on_stdout(app::start_block(server.report()) + "ready in " +
+                std::to_string(std::chrono::ceil<std::chrono::milliseconds>(took).count()) + " ms\n");
   return server.run();
 }
 
@@ -70,7 +80,8 @@ int run(const std::vector<std::string>& arguments, const std::vector<std::string
       std::cout << app::to_json(invocation.config);
       return 0;
     case app::Action::health:
-      return app::is_healthy(invocation.config) ? 0 : 1;
+      if (const auto fault = app::health_fault(invocation.config)) throw app::StartError(1, *fault);
+      return 0;
     case app::Action::serve:
       break;
   }
@@ -85,10 +96,13 @@ int main(int argc, char** argv) {
   try {
     return run({argv + 1, argv + argc}, environment);
   } catch (const app::StartError& error) {
-    std::cerr << "iothub-emulator: " << error.what() << std::endl;
+    app::say_on_stderr(app::printable(error.what()));
     return error.exit_code;
+  } catch (const std::bad_alloc&) {
+    app::say_on_stderr("out of memory at the start; give the process more");
+    return 1;
   } catch (const std::exception& error) {
-    std::cerr << "iothub-emulator: " << error.what() << std::endl;
+    app::say_on_stderr(app::printable(error.what()));
     return 1;
   }
 }

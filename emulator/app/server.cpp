@@ -4,6 +4,7 @@
 #include "emulator/app/control_api.hpp"
 #include "emulator/app/dev_ca.hpp"
 #include "emulator/app/file_io.hpp"
+#include "emulator/app/health.hpp"
 #include "emulator/app/hub_timer.hpp"
 #include "emulator/app/seed.hpp"
 #include "emulator/app/sessions.hpp"
@@ -189,26 +190,37 @@ struct Server::Impl {
       fronts.push_back({name, with_tls, std::make_unique<net::Listener>(
                                             *threads, net::ListenerOptions{address, number, service})});
     };
-    const auto fail = [&](std::uint16_t number, const std::string& reason) {
-      throw StartError(1, "port " + std::to_string(number) + " on " + address + ": " + reason +
-                              " (--" + name + "-port)");
+    const auto fail = [&](std::uint16_t number, const boost::system::error_code& error,
+                          const char* why_this_one = "") {
+      throw StartError(1, "port " + std::to_string(number) + " on " + address + ": " + why_this_one +
+                              error.message() + " (--" + name + "-port)" +
+                              (error == boost::asio::error::address_in_use ? neighbour() : ""));
     };
     try {
       return listen(*port);
     } catch (const boost::system::system_error& error) {
       if (!(name == "https" && *port == 443 && error.code() == boost::asio::error::access_denied)) {
-        fail(*port, error.code().message());
+        fail(*port, error.code());
       }
     }
     try {
       listen(https_fallback_port);
     } catch (const boost::system::system_error& error) {
-      fail(https_fallback_port, "taken instead of 443, which is not permitted: " + error.code().message());
+      fail(https_fallback_port, error.code(), "taken instead of 443, which is not permitted: ");
     }
     log.warn("not permitted to bind port 443: HTTPS and WebSocket are on 8443, which some SDKs cannot use",
              {{"remedy",
                "sysctl net.ipv4.ip_unprivileged_port_start=443, or setcap cap_net_bind_service=+p on "
                "the binary, or a container that publishes 443:8443"}});
+  }
+
+  // Who may have a port that we want. Our own control API does not listen yet.
+  std::string neighbour() const {
+    if (config.control_port.value_or(0) != 0 && is_emulator(config.control_listen, *config.control_port)) {
+      return "; an iothub-emulator runs already, with its control API on port " +
+             std::to_string(*config.control_port) + ": stop it, or give this one ports of its own";
+    }
+    return "; another program has it: stop that, or give another port (0: any that is free)";
   }
 
   void fill_report() {
@@ -281,7 +293,7 @@ const StartReport& Server::report() const { return impl_->report; }
 
 hub::Hub& Server::hub() { return *impl_->hub; }
 
-int Server::run() { return impl_->run(); }
+int Server::run() noexcept { return impl_->run(); }
 
 void Server::request_stop() { impl_->threads->stop(); }
 

@@ -33,8 +33,9 @@ class Server {
   hub::Hub& hub();
 
   // Serves until request_stop(), SIGTERM or SIGINT, then says goodbye to every connection, for at
-  // most a second and a half. The exit code: 0, or 1 if the store failed.
-  int run();
+  // most a second and a half. The exit code: 0, or 1 if the store failed. What is thrown in there is
+  // caught by nobody: half of a change must not be stored.
+  int run() noexcept;
   void request_stop();  // any thread
 
  private:

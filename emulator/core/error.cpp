@@ -1,5 +1,7 @@
 #include "emulator/core/error.hpp"
 
+#include "emulator/core/assertion.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -56,6 +58,10 @@ constexpr auto codes = [] {
   return all;
 }();
 
+void (*assertion_sink)(const char*) noexcept = [](const char* line) noexcept {
+  std::fprintf(stderr, "iothub-emulator: %s\n", line);
+};
+
 }  // namespace
 
 std::span<const HubErrc> all_errors() { return codes; }
@@ -72,8 +78,12 @@ void throw_exception_from_error(const HubError& error, const boost::source_locat
 }
 
 void assertion_failed(const char* expression, const char* file, int line) {
-  std::fprintf(stderr, "iothub-emulator: broken invariant: %s (%s:%d)\n", expression, file, line);
+  std::array<char, 512> text{};
+  std::snprintf(text.data(), text.size(), "broken invariant: %s (%s:%d)", expression, file, line);
+  assertion_sink(text.data());
   std::abort();
 }
+
+void set_assertion_sink(void (*sink)(const char* line) noexcept) { assertion_sink = sink; }
 
 }  // namespace hub

@@ -66,7 +66,9 @@ test('the ready file names pid and ports', options, async () => {
 
 test('--health is 0 while it serves, and not 0 where nothing does', options, async () => {
   assert.equal((await run(binary, ['--health'])).code, 0);
-  assert.notEqual((await run(binary, ['--health', '--control-port', '9401'])).code, 0);
+  const { code, output } = await run(binary, ['--health', '--control-port', '9401']);
+  assert.equal(code, 1);
+  assert.match(output, /^iothub-emulator: nothing listens on port 9401 .*\n$/);
 });
 
 test('a port that is taken: exit 1, and the line names port and flag', options, async () => {
@@ -74,12 +76,15 @@ test('a port that is taken: exit 1, and the line names port and flag', options, 
   assert.equal(code, 1);
   assert.match(output, /(8883|5671|443|9400)/);
   assert.match(output, /--(mqtts|amqps|https|control)-port/);
+  assert.match(output, /an iothub-emulator runs already/);
 });
 
 for (const [what, args, named] of [
   ['an unknown flag', ['--no-such-flag'], 'no-such-flag'],
   ['an unknown setting', ['--set', 'no.such.setting=1'], 'no.such.setting'],
   ['a bad value', ['--mqtts-port', 'many'], 'mqtts-port'],
+  ['a second value', ['--data', 'A', 'B'], 'not expected: B'],
+  ['a hub that is no host name', ['--hub', 'a;b=c'], '--hub: "a;b=c" is no host name'],
   ['a bad setting value', ['--set', 'cloudToDevice.maxDeliveryCount=1000'], 'maxDeliveryCount'],
 ]) {
   test(`${what}: exit 2 and a line that names it`, options, async () => {

@@ -160,9 +160,10 @@ TEST_CASE("N-18 the control API answers, ready once everything accepts; --health
   CHECK(http_get(port, "/ready").starts_with("HTTP/1.1 200 "));
   CHECK(http_get(port, "/ca.pem").find("BEGIN CERTIFICATE") != std::string::npos);
   config.control_port = port;
-  CHECK(app::is_healthy(config));
+  CHECK_FALSE(app::health_fault(config));
   server.stop();
-  CHECK_FALSE(app::is_healthy(config));
+  CHECK(app::health_fault(config).value_or("").find("nothing listens on port " + std::to_string(port)) !=
+        std::string::npos);
 }
 
 TEST_CASE("N-17 a stop with clients connected ends in time, with exit code 0, and can be repeated") {
@@ -225,6 +226,38 @@ TEST_CASE("N-14 a port that is taken: exit 1, and the line names port and flag")
   INFO(line);
   CHECK(line.find(std::to_string(*config.amqps_port)) != std::string::npos);
   CHECK(line.find("--amqps-port") != std::string::npos);
+}
+
+TEST_CASE("APP-17 a port that another emulator has is told so; anybody else's is told as that") {
+  const TemporaryFolder folder;
+  Running first(any_ports(folder));
+  app::Config config = any_ports(folder);
+  config.amqps_port = first->report().port("amqps");
+  CHECK(start_failure(config, 1).find("another program has it") != std::string::npos);
+  config.control_port = first->report().port("control");
+  CHECK(start_failure(config, 1).find("an iothub-emulator runs already, with its control API on port " +
+                                      std::to_string(*config.control_port)) != std::string::npos);
+  config.amqps_port = 0;
+  const auto line = start_failure(config, 1);
+  CHECK(line.find("--control-port") != std::string::npos);
+  CHECK(line.find("an iothub-emulator runs already") != std::string::npos);
+}
+
+TEST_CASE("APP-09 --health says what it asked and why that does not serve") {
+  const TemporaryFolder folder;
+  app::Config config = any_ports(folder);
+  config.http_port = 0;
+  Running server(config);
+  const auto fault = [&](app::Port port) {
+    config.control_port = port;
+    return app::health_fault(config).value_or("it serves");
+  };
+  CHECK(fault(std::nullopt).find("--control-port is off") != std::string::npos);
+  CHECK(fault(server->report().port("mqtts")).find("is no control API") != std::string::npos);
+  CHECK(fault(server->report().port("http")).find("GET /health with the status 4") != std::string::npos);
+  CHECK(fault(server->report().port("control")) == "it serves");
+  config.control_listen = "127.0.0.9";  // nobody there: the address is asked, and not another one
+  CHECK(fault(server->report().port("control")).find("127.0.0.9: no emulator runs") != std::string::npos);
 }
 
 TEST_CASE("N-15 beyond loopback the key is random unless given, and the log says why") {

@@ -1,0 +1,13 @@
+#pragma once
+// Whatever bytes a peer or a file has sent, as one line of UTF-8 that moves no terminal.
+#include <string>
+#include <string_view>
+
+namespace app {
+
+// Controls become \n or \u0085, a byte that is no UTF-8 becomes \xNN. `for_json`: quotes and backslashes
+// are escaped, too, so that it may stand in a JSON string.
+void append_printable(std::string& out, std::string_view text, bool for_json);
+std::string printable(std::string_view text);  // not for JSON
+
+}  // namespace app

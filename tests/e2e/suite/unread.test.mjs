@@ -1,0 +1,119 @@
+// The emulator as a child whose output nobody reads, as spawn() and Popen(stderr=PIPE) leave it; and in
+// a process that is given little memory.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { after, test } from 'node:test';
+
+import { BINARIES, CONTROL_PORT, httpGet, PATIENCE, WORK } from '../lib/emulator.mjs';
+import { ownerToken } from '../lib/sas.mjs';
+import { until, within } from '../lib/wait.mjs';
+
+const binary = path.join(BINARIES, 'iothub-emulator');
+const HTTP_PORT = 8080;
+const running = new Set();
+after(() => running.forEach((child) => child.kill('SIGKILL')));
+
+async function start(name, flags, command = [binary]) {
+  const readyFile = path.join(WORK, `${name}.ready.json`);
+  fs.rmSync(readyFile, { force: true });
+  const child = spawn(command[0], [...command.slice(1), '--ready-file', readyFile, '--tls-dir', path.join(WORK, 'tls'),
+    '--http-port', String(HTTP_PORT), ...flags]);
+  running.add(child);
+  child.exited = new Promise((resolve) => child.on('exit', (code, signal) => {
+    running.delete(child);
+    resolve({ code, signal });
+  }));
+  await until(() => fs.existsSync(readyFile) || child.exitCode !== null, 'the ready file', 20_000);
+  return child;
+}
+
+function request(method, target, { token, body, agent, headers = {} } = {}) {
+  return new Promise((resolve, reject) => {
+    const outgoing = http.request({ method, path: target, port: HTTP_PORT, host: '127.0.0.1', agent,
+      headers: { ...(token ? { Authorization: token } : {}), ...headers } }, (response) => {
+      const parts = [];
+      response.on('data', (part) => parts.push(part));
+      response.on('error', reject);
+      response.on('end', () => resolve({ status: response.statusCode, body: Buffer.concat(parts).toString() }));
+    });
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+async function text(stream) {
+  const parts = [];
+  for await (const part of stream) parts.push(part);
+  return Buffer.concat(parts).toString();
+}
+
+for (const threads of [1, 8]) {
+  test(`APP-01 APP-02 nobody reads stdout and stderr: all goes on after thousands of refusals, --threads ${threads}`,
+    { timeout: 120_000 }, async () => {
+      const child = await start(`unread-${threads}`, ['--threads', String(threads)]);
+      const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
+      const target = '/devices/nobody/messages/events?api-version=2021-04-12';
+      for (let i = 0; i < 300; ++i) {
+        const answers = await within(Promise.all(Array.from({ length: 16 }, () =>
+          request('POST', target, { token: 'SharedAccessSignature sr=a&sig=b&se=1', body: 'x', agent }))), 'the refusals');
+        for (const { status } of answers) assert.equal(status, 401);
+      }
+      agent.destroy();
+      assert.equal((await within(httpGet(`http://127.0.0.1:${CONTROL_PORT}/health`), '/health')).status, 200);
+      child.kill('SIGTERM');
+      assert.deepEqual(await within(child.exited, 'the end'), { code: 0, signal: null });
+      const [out, log] = await Promise.all([text(child.stdout), text(child.stderr)]);
+      assert.match(out, /^iothub-emulator [^]*\n {2}connection string [^]*\nready in \d+ ms\n$/);
+      assert.match(log, /^\d{4}-\d\d-\d\dT/);
+    });
+}
+
+// A sanitizer needs terabytes of addresses.
+test('APP-20 out of memory: a line that says so, exit 1, and what was acknowledged is there afterwards',
+  { timeout: 120_000, skip: PATIENCE > 1 }, async () => {
+    const data = ['--data', path.join(WORK, 'little-memory')];
+    const child = await start('little-memory', data,
+      ['bash', '-c', 'ulimit -v 300000; exec "$0" "$@"', binary]);
+    let log = '';
+    child.stderr.on('data', (part) => { log += part; });
+    child.stdout.resume();
+    const token = ownerToken();
+    const api = 'api-version=2021-04-12';
+    const agent = new http.Agent({ keepAlive: true });
+    const acknowledged = new Map();
+    const body = Buffer.alloc(60_000, 'x');
+    try {
+      for (let d = 0; d < 500; ++d) {
+        const device = `/devices/d${d}`;
+        const made = await request('PUT', `${device}?${api}`, { token, body: JSON.stringify({ deviceId: `d${d}` }), agent });
+        assert.equal(made.status, 200, made.body);
+        acknowledged.set(d, 0);
+        for (let i = 0; i < 50; ++i) {
+          const headers = { 'iothub-to': `${device}/messages/devicebound` };
+          const sent = await request('POST', `/messages/deviceBound?${api}`, { token, body, agent, headers });
+          assert.ok(sent.status === 204 || sent.status === 201, sent.body);
+          acknowledged.set(d, i + 1);
+        }
+      }
+      assert.fail('there was memory enough');
+    } catch (error) {
+      assert.ok(error.code, error.stack);  // the connection broke
+    }
+    agent.destroy();
+    assert.deepEqual(await within(child.exited, 'the end'), { code: 1, signal: null });
+    await until(() => log.includes('out of memory'), `the reason in the log: ${log.slice(-500)}`);
+
+    const again = await start('memory-enough', data);
+    again.stdout.resume();
+    again.stderr.resume();
+    for (const [d, count] of acknowledged) {
+      const identity = JSON.parse((await request('GET', `/devices/d${d}?${api}`, { token })).body);
+      // The one that was on its way may be there, too.
+      assert.ok([count, count + 1].includes(identity.cloudToDeviceMessageCount), `d${d}: ${count} of ${identity.cloudToDeviceMessageCount}`);
+    }
+    again.kill('SIGTERM');
+    assert.deepEqual(await within(again.exited, 'the end'), { code: 0, signal: null });
+  });
