@@ -1,7 +1,10 @@
 #include "emulator/app/config.hpp"
 
 #include "emulator/app/json_text.hpp"
+#include "emulator/app/printable.hpp"
 #include "emulator/core/encoding.hpp"
+#include "emulator/core/setting_list.hpp"
+#include "emulator/core/spelling.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
@@ -56,6 +59,27 @@ std::size_t parse_threads(std::string_view text) {
 
 std::string parse_not_empty(std::string_view text) {
   if (text.empty()) throw BadValue("must not be empty");
+  return std::string(text);
+}
+
+// RFC 1123: it is written into connection strings, certificates and SASL user names.
+std::string parse_host_name(std::string_view text) {
+  const auto is_label = [](std::string_view label) {
+    return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
+           std::all_of(label.begin(), label.end(), [](unsigned char c) {
+             return c < 0x80 && (std::isalnum(c) != 0 || c == '-');
+           });
+  };
+  bool valid = text.size() <= 253;
+  for (auto rest = text; valid;) {
+    const auto dot = rest.find('.');
+    valid = is_label(rest.substr(0, dot));
+    if (dot == rest.npos) break;
+    rest.remove_prefix(dot + 1);
+  }
+  if (!valid) {
+    throw BadValue("is no host name: letters, digits and - in parts of 1 to 63, with dots between them; no port");
+  }
   return std::string(text);
 }
 
@@ -132,7 +156,7 @@ void merge_settings(Config& config, const std::vector<std::string>& values) {
 
 constexpr std::array options{
     Option{"hub", "NAME", "The hub's host name; its first label is the hub's name [localhost]",
-           assign<&Config::hub, parse_not_empty>},
+           assign<&Config::hub, parse_host_name>},
     Option{"listen", "ADDR", "Address of the SDK listeners [127.0.0.1, and ::1]",
            assign<&Config::listen, parse_address>},
     Option{"mqtts-port", "N", "MQTT over TLS; 0: any free port, off: none [8883]",
@@ -154,15 +178,17 @@ constexpr std::array options{
            assign<&Config::data, parse_not_empty>},
     Option{"tls-dir", "DIR", "Development CA and server certificate, made on first start",
            assign<&Config::tls_dir, parse_not_empty>},
-    Option{"san", "NAME", "One more name or address in the server certificate; repeatable",
+    Option{"san", "NAME", "One more name or address in the server certificate; repeatable. As a variable: "
+                          "IOTHUB_EMULATOR_SAN=a,b",
            assign_list<&Config::sans>, true},
     Option{"device-ca", "FILE", "PEM: CAs whose certificates open their devices; repeatable",
            assign_list<&Config::device_cas>, true},
     Option{"key", "BASE64", "Key of the shared access policies [the well-known key]",
            assign<&Config::key, parse_key>, false, true},
-    Option{"seed", "FILE", "JSON: devices, policies, settings to start with",
+    Option{"seed", "FILE", "JSON: devices, policies, settings to start with; or the JSON itself, if it starts with {",
            assign<&Config::seed, parse_not_empty>},
-    Option{"set", "NAME=VALUE", "A setting of the hub, as cloudToDevice.maxDeliveryCount=3",
+    Option{"set", "NAME=VALUE", "A setting of the hub, as cloudToDevice.maxDeliveryCount=3; repeatable. --help settings lists "
+                                "them. As a variable: IOTHUB_EMULATOR_SET=a=1,b=2",
            merge_settings, true},
     Option{"ready-file", "FILE", "Written when every listener accepts: ports, CA, connection strings",
            assign<&Config::ready_file, parse_not_empty>},
@@ -202,8 +228,32 @@ void apply(const Option& option, Config& config, const std::vector<std::string>&
 std::vector<std::string> split_by_comma(std::string_view text) {
   std::vector<std::string> parts;
   std::stringstream stream{std::string(text)};
-  for (std::string part; std::getline(stream, part, ',');) parts.push_back(part);
+  for (std::string part; std::getline(stream, part, ',');) {
+    part.erase(0, part.find_first_not_of(' '));  // "a=1, b=2"
+    parts.push_back(part);
+  }
   return parts;
+}
+
+// What may have been meant by an option's name, in whichever of its spellings.
+std::string did_you_mean_option(std::string_view wrong, std::string (*spelling)(std::string_view)) {
+  std::vector<std::string> names;
+  for (const auto& option : options) names.push_back(spelling(option.name));
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  return hub::did_you_mean(wrong, known);
+}
+
+std::string as_key(std::string_view option) { return std::string(option); }
+std::string as_flag(std::string_view option) { return "--" + std::string(option); }
+
+std::string settings_help() {
+  std::string out = "Settings, for --set NAME=VALUE, IOTHUB_EMULATOR_SET=NAME=VALUE,NAME=VALUE, \"set\" of the "
+                    "config file and\n\"settings\" of a seed; case does not count:\n";
+  for (const auto& [name, standard, range, meaning] : hub::all_settings()) {
+    out.append("  ").append(name).append("\n      ").append(meaning).append("\n      ").append(range);
+    out.append("; default ").append(standard).append("\n");
+  }
+  return out;
 }
 
 const Option* find_option(std::string_view name) {
@@ -241,7 +291,13 @@ void apply_file(Config& config, const std::string& path) {
   for (const auto& [key, value] : *object) {
     const std::string source = path + ": " + std::string(key);
     const Option* option = find_option(key);
-    if (option == nullptr) throw Fail(path + ": unknown key \"" + std::string(key) + "\"");
+    if (option == nullptr) {
+      throw Fail(path + ": unknown key \"" + std::string(key) + "\"" + did_you_mean_option(key, as_key));
+    }
+    if (key == "seed" && value.is_object()) {  // the seed itself
+      apply(*option, config, {json::serialize(value)}, source);
+      continue;
+    }
     const bool many = value.is_array() || value.is_object();
     if (value.is_null() || (many && !option->list)) throw Fail(source + ": is no text or number");
     std::vector<std::string> values;
@@ -267,7 +323,8 @@ void apply_environment(Config& config, const std::vector<std::string>& environme
     });
     // Not an error: Kubernetes makes such names for a service that is called iothub-emulator.
     if (it == options.end()) {
-      warnings.push_back("environment variable " + name + " means nothing here");
+      warnings.push_back("environment variable " + name + " means nothing here" +
+                         did_you_mean_option(name, environment_name));
     } else {
       apply(*it, config, it->list ? split_by_comma(value) : std::vector{value}, name);
     }
@@ -287,7 +344,8 @@ Invocation parse(const std::vector<std::string>& arguments,
                  const std::vector<std::string>& environment) {
   CLI::App command{"A whole Azure IoT Hub on this machine, for tests.\n"
                    "Each flag is also an environment variable (--hub: IOTHUB_EMULATOR_HUB) and a key "
-                   "of the config file."};
+                   "of the config file. Of a flag that is given again the last value holds, unless it is "
+                   "repeatable."};
   command.name("iothub-emulator");
   command.get_formatter()->column_width(34);
   std::array<std::vector<std::string>, options.size()> given;
@@ -295,6 +353,7 @@ Invocation parse(const std::vector<std::string>& arguments,
     command.add_option("--" + std::string(options[i].name), given[i], std::string(options[i].help))
         ->type_name(std::string(options[i].placeholder))
         ->expected(1)
+        ->allow_extra_args(false)  // one value each time
         ->multi_option_policy(options[i].list ? CLI::MultiOptionPolicy::TakeAll
                                               : CLI::MultiOptionPolicy::TakeLast);
   }
@@ -311,8 +370,10 @@ Invocation parse(const std::vector<std::string>& arguments,
     command.parse(std::vector<std::string>{arguments.rbegin(), arguments.rend()});  // last one first
   } catch (const CLI::CallForHelp&) {
     invocation.action = Action::help;
-    invocation.help = command.help();
+    invocation.help = command.remaining() == std::vector<std::string>{"settings"} ? settings_help() : command.help();
     return invocation;
+  } catch (const CLI::ExtrasError& error) {
+    throw Fail(error.what() + did_you_mean_option(command.remaining().front(), as_flag));
   } catch (const CLI::ParseError& error) {
     throw Fail(error.what());
   }
@@ -334,7 +395,7 @@ std::variant<Invocation, ConfigError> parse_invocation(const std::vector<std::st
   try {
     return parse(arguments, environment);
   } catch (const Fail& fail) {
-    return ConfigError{fail.what()};
+    return ConfigError{printable(fail.what())};
   }
 }
 
@@ -369,7 +430,7 @@ std::string to_json(const Config& config) {
   list("san", config.sans);
   list("device-ca", config.device_cas);
   if (!config.key.empty()) out["key"] = config.key == well_known_key ? config.key : "(not shown)";
-  text("seed", config.seed);
+  text("seed", is_json_object(config.seed) ? "(not shown)" : config.seed);  // it may hold keys
   json::object settings;
   for (const auto& [name, value] : config.settings) settings[name] = value;
   if (!settings.empty()) out["set"] = std::move(settings);

@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -17,13 +18,29 @@ json::value parse_json_file(const std::string& path) {
   if (!file) throw std::runtime_error(path + ": " + std::strerror(errno));
   std::stringstream text;
   text << file.rdbuf();
+  return parse_json_text(text.str(), path);
+}
+
+json::value parse_json_text(std::string_view text, const std::string& place) {
+  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";  // editors of Windows write it
+  if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
   json::parse_options options;
   options.allow_comments = true;
   options.allow_trailing_commas = true;
+  json::stream_parser parser({}, options);
   boost::system::error_code error;
-  auto value = json::parse(text.str(), error, {}, options);
-  if (error) throw std::runtime_error(path + ": is no JSON: " + error.message());
-  return value;
+  const std::size_t read = parser.write(text.data(), text.size(), error);
+  if (!error) parser.finish(error);
+  if (error) {
+    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(read), '\n');
+    throw std::runtime_error(place + ": line " + std::to_string(line) + ": is no JSON: " + error.message());
+  }
+  return parser.release();
+}
+
+bool is_json_object(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\r\n");
+  return first != text.npos && text[first] == '{';
 }
 
 std::string scalar_text(const json::value& value) {

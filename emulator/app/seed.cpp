@@ -2,11 +2,14 @@
 
 #include "emulator/app/json_text.hpp"
 #include "emulator/core/encoding.hpp"
+#include "emulator/core/spelling.hpp"
 
 #include <boost/json.hpp>
 
+#include <map>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 namespace app {
 namespace {
@@ -27,6 +30,7 @@ class Reader {
   }
 
   std::optional<json::value> take(std::string_view key) {
+    known_.push_back(key);
     const auto it = left_.find(key);
     if (it == left_.end()) return std::nullopt;
     json::value value = it->value();
@@ -55,17 +59,32 @@ class Reader {
   }
 
   void expect_end() const {
-    if (!left_.empty()) fail("unknown key \"" + std::string(left_.begin()->key()) + "\"");
+    if (left_.empty()) return;
+    const std::string_view key = left_.begin()->key();
+    std::string hint = hub::did_you_mean(key, known_);
+    if (hint.empty()) {
+      for (const auto known : known_) hint.append(hint.empty() ? "; known are " : ", ").append(known);
+    }
+    fail("unknown key \"" + std::string(key) + "\"" + hint);
   }
 
  private:
   std::string place_;
   json::object left_;
+  std::vector<std::string_view> known_;  // what was asked for
 };
+
+// The SDKs call it deviceId, the registry's table and we id.
+std::string device_id_from(Reader& reader) {
+  auto id = reader.text("id");
+  auto by_sdk = reader.text("deviceId");
+  if (!id.empty() && !by_sdk.empty()) reader.fail("id and deviceId are the same thing: one of them");
+  return id.empty() ? by_sdk : id;
+}
 
 hub::DeviceSpec device_from(Reader reader) {
   hub::DeviceSpec device;
-  device.id = {reader.required("id"), reader.text("moduleId")};
+  device.id = {device_id_from(reader), reader.text("moduleId")};
   device.primary_key = reader.text("primaryKey");
   device.secondary_key = reader.text("secondaryKey");
   device.primary_thumbprint = reader.text("primaryThumbprint");
@@ -87,6 +106,7 @@ hub::DeviceSpec device_from(Reader reader) {
   device.authentication_type = by_certificate ? hub::AuthenticationType::self_signed
                                               : hub::AuthenticationType::sas;
   reader.expect_end();
+  if (device.id.text.empty()) reader.fail("id is missing");
   return device;
 }
 
@@ -120,6 +140,18 @@ hub::SharedAccessPolicy policy_from(Reader reader) {
   return policy;
 }
 
+// Where each thing stands that may stand there once.
+class Places {
+ public:
+  void note(const std::string& what, const std::string& file, const std::string& place) {
+    const auto [it, is_new] = places_.emplace(what, place);
+    if (!is_new) throw std::runtime_error(file + ": " + place + ": " + what + " is already " + it->second);
+  }
+
+ private:
+  std::map<std::string, std::string> places_;
+};
+
 bool is_as(const hub::DeviceIdentity& identity, const hub::DeviceSpec& spec) {
   const auto& authentication = identity.authentication;
   const auto same = [](const std::string& wanted, const std::string& is) {
@@ -139,18 +171,21 @@ bool is_as(const hub::DeviceIdentity& identity, const hub::DeviceSpec& spec) {
 
 }  // namespace
 
-Seed load_seed(const std::string& path, const hub::Settings& settings) {
+Seed load_seed(const std::string& text, const hub::Settings& settings) {
+  const bool is_inline = is_json_object(text);
+  const std::string file = is_inline ? "the JSON given" : text;
   Seed seed{.devices = {}, .policies = {}, .settings = settings};
-  Reader reader(parse_json_file(path), path);
-  std::size_t count = 0;
+  Reader reader(is_inline ? parse_json_text(text, file) : parse_json_file(text), file);
+  Places places;
   for (const auto& item : reader.list("devices")) {
-    seed.devices.push_back(
-        device_from({item, path + ": devices[" + std::to_string(count++) + "]"}));
+    const std::string place = "devices[" + std::to_string(seed.devices.size()) + "]";
+    seed.devices.push_back(device_from({item, file + ": " + place}));
+    places.note(hub::described(seed.devices.back().id), file, place);
   }
-  count = 0;
   for (const auto& item : reader.list("policies")) {
-    seed.policies.push_back(
-        policy_from({item, path + ": policies[" + std::to_string(count++) + "]"}));
+    const std::string place = "policies[" + std::to_string(seed.policies.size()) + "]";
+    seed.policies.push_back(policy_from({item, file + ": " + place}));
+    places.note("policy " + seed.policies.back().name, file, place);
   }
   if (const auto given = reader.take("settings")) {
     if (!given->is_object()) reader.fail("settings is no object");

@@ -1,8 +1,9 @@
 #pragma once
-// The file of --seed: JSON, comments allowed, every part optional. An unknown key stops the start.
+// The file of --seed, or its text in place of a path: JSON, comments allowed, every part optional. An
+// unknown key stops the start, and so does a device or policy that stands there twice.
 //   {
 //     "devices": [
-//       {"id": "d1"},                                     keys are made
+//       {"id": "d1"},                                     keys are made; deviceId means id
 //       {"id": "d2", "primaryKey": "BASE64", "secondaryKey": "BASE64",
 //        "status": "disabled", "statusReason": "why"},
 //       {"id": "d3", "primaryThumbprint": "HEX", "secondaryThumbprint": "HEX"},  self-signed X.509
@@ -29,8 +30,9 @@ struct Seed {
   hub::Settings settings;
 };
 
-// `settings`: those to start from. Throws std::runtime_error that names file, place and fault.
-Seed load_seed(const std::string& path, const hub::Settings& settings);
+// `text`: a path, or JSON if it starts with {. `settings`: those to start from. Throws
+// std::runtime_error that names file, place and fault.
+Seed load_seed(const std::string& text, const hub::Settings& settings);
 
 void merge_policies(std::vector<hub::SharedAccessPolicy>& into,
                     const std::vector<hub::SharedAccessPolicy>& from);

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "emulator/app/file_io.hpp"
+#include "emulator/core/setting_list.hpp"
 #include "tests/unit/net/net_test_support.hpp"
 
 using app::Action;
@@ -101,6 +102,88 @@ TEST_CASE("N-13 what is unknown or wrong is refused in one line that names it") 
   names(refusal({"--config", wrong.path()}), "mqtts-port");
   const ConfigFile broken("{");
   names(refusal({"--config", broken.path()}), broken.path());
+}
+
+TEST_CASE("APP-05 a flag takes one value; what follows it is refused") {
+  for (const char* flag : {"--data", "--mqtts-port", "--hub", "--san", "--set", "--key", "--config"}) {
+    INFO(flag);
+    const auto line = refusal({flag, "1", "stray"});
+    CHECK(line.find("not expected: stray") != std::string::npos);
+    CHECK(line.find('\n') == std::string::npos);
+  }
+  // Given again the last one holds: an image's entry point has flags that its user may replace.
+  CHECK(parse({"--data", "A", "--data", "B"}).config.data == "B");
+  CHECK(parse({"--help"}).help.find("last value holds") != std::string::npos);
+  CHECK(parse({"--san", "a", "--san", "b"}).config.sans == std::vector<std::string>{"a", "b"});
+}
+
+TEST_CASE("APP-06 the hub's name is a host name and nothing else") {
+  const std::string longest(63, 'a');
+  for (const auto& name : {std::string("localhost"), std::string("my-hub.azure-devices.net"), std::string("127.0.0.1"),
+                           std::string("H1"), longest + "." + longest}) {
+    INFO(name);
+    CHECK(parse({"--hub", name}).config.hub == name);
+  }
+  for (const auto& name :
+       {std::string("a;b=c"), std::string("a\nb"), std::string("a:8883"), std::string("a b"), std::string(" a"),
+        std::string("."), std::string("a."), std::string(".a"), std::string("a..b"),
+        std::string("-a"), std::string("a-"), std::string("a_b"), std::string("h\xc3\xbc" "b"), std::string("[::1]"),
+        longest + "a", longest + "." + longest + "." + longest + "." + longest}) {
+    INFO(name);
+    const auto line = refusal({"--hub=" + name});
+    CHECK(line.starts_with("--hub: "));
+    CHECK(line.find("is no host name") != std::string::npos);
+    CHECK(line.find('\n') == std::string::npos);
+    CHECK_FALSE(refusal({}, {"IOTHUB_EMULATOR_HUB=" + name}).empty());
+  }
+  CHECK(refusal({}, {"IOTHUB_EMULATOR_HUB="}).find("is no host name") != std::string::npos);
+}
+
+TEST_CASE("APP-08 a config file may begin with the mark that editors of Windows write") {
+  const ConfigFile file("\xef\xbb\xbf{\"hub\": \"from-file\"}");
+  CHECK(parse({"--config", file.path()}).config.hub == "from-file");
+}
+
+TEST_CASE("APP-14 an unknown flag, key or variable is told the nearest name") {
+  CHECK(refusal({"--mqtt-prot", "1"}).find("did you mean --mqtt-port") != std::string::npos);
+  CHECK(refusal({"--set", "feedback.windw=PT1S"}).find("did you mean feedback.window") != std::string::npos);
+  const ConfigFile file(R"({"mqtt-prot": 1})");
+  CHECK(refusal({"--config", file.path()}).find("did you mean mqtt-port") != std::string::npos);
+  CHECK(parse({}, {"IOTHUB_EMULATOR_MQTT_PROT=1"}).warnings.at(0).find("did you mean IOTHUB_EMULATOR_MQTT_PORT") !=
+        std::string::npos);
+}
+
+TEST_CASE("APP-15 --help settings lists every setting with its range and default") {
+  const auto help = parse({"--help", "settings"});
+  CHECK(help.action == Action::help);
+  for (const auto& [name, standard, range, meaning] : hub::all_settings()) {
+    INFO(name);
+    const auto at = help.help.find("  " + std::string(name) + "\n");
+    REQUIRE(at != std::string::npos);
+    CHECK(help.help.find(range + "; default " + standard + "\n", at) != std::string::npos);
+  }
+  CHECK(parse({"--help"}).help.find("--help settings") != std::string::npos);
+}
+
+TEST_CASE("APP-11 lists as variables: separated by commas, with or without a blank; --help shows how") {
+  const auto config = parse({}, {"IOTHUB_EMULATOR_SET=feedback.window=PT1S, cloudToDevice.maxDeliveryCount=3",
+                                 "IOTHUB_EMULATOR_SAN=a, 10.0.0.1"})
+                          .config;
+  CHECK(config.settings.size() == 2);
+  CHECK(config.sans == std::vector<std::string>{"a", "10.0.0.1"});
+  const auto help = parse({"--help"}).help;
+  CHECK(help.find("IOTHUB_EMULATOR_SAN=a,b") != std::string::npos);
+  CHECK(help.find("IOTHUB_EMULATOR_SET=a=1,b=2") != std::string::npos);
+}
+
+TEST_CASE("APP-12 a seed given inline is not shown: it may hold keys") {
+  const auto json = R"({"devices": [{"id": "d1", "primaryKey": "c2VjcmV0"}, {"id": "d2"}]})";
+  CHECK(parse({"--seed", json}).config.seed == json);
+  const auto config = parse({}, {std::string("IOTHUB_EMULATOR_SEED=") + json}).config;
+  CHECK(config.seed == json);
+  CHECK(app::to_json(config).find("c2VjcmV0") == std::string::npos);
+  const ConfigFile file(std::string(R"({"seed": )") + json + "}");
+  CHECK(parse({"--config", file.path()}).config.seed.starts_with(R"({"devices":)"));
 }
 
 TEST_CASE("N-31 --threads is 1 to 64, by flag, environment or file") {

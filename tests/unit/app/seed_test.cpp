@@ -23,6 +23,7 @@ std::string refusal(const std::string& text) {
     app::load_seed(file.path(), {});
   } catch (const std::runtime_error& error) {
     CHECK(std::string(error.what()).starts_with(file.path()));
+    CHECK(std::string(error.what()).find('\n') == std::string::npos);
     return std::string(error.what()).substr(file.path().size());
   }
   return "it was accepted";
@@ -103,7 +104,8 @@ TEST_CASE("MOD-18 a seed has modules behind their devices, by key or thumbprint"
   app::seed_devices(hub, seed.devices, now);  // again: nothing changes
   CHECK(hub.get_device({"d1", "m"}, now)->identity.etag == module->identity.etag);
   CHECK(refusal(R"({"devices": [{"id": "a", "moduleId": "m", "status": "disabled"}]})") ==
-        ": devices[0]: unknown key \"status\"");
+        ": devices[0]: unknown key \"status\"; known are id, deviceId, moduleId, primaryKey, secondaryKey, "
+        "primaryThumbprint, secondaryThumbprint");
   hub::DeviceSpec orphan;
   orphan.id = {"nobody", "m"};
   CHECK_THROWS_WITH(app::seed_devices(hub, {orphan}, now),
@@ -112,10 +114,10 @@ TEST_CASE("MOD-18 a seed has modules behind their devices, by key or thumbprint"
 
 TEST_CASE("N-19 what is wrong in a seed is named with its place") {
   CHECK(refusal("[]") == ": is no object");
-  CHECK(refusal(R"({"device": []})") == ": unknown key \"device\"");
+  CHECK(refusal(R"({"device": []})") == ": unknown key \"device\"; did you mean devices?");
   CHECK(refusal(R"({"devices": {}})") == ": devices is no array");
   CHECK(refusal(R"({"devices": [{"id": "a"}, {"primaryKey": "x"}]})") == ": devices[1]: id is missing");
-  CHECK(refusal(R"({"devices": [{"id": "a", "color": "red"}]})") == ": devices[0]: unknown key \"color\"");
+  CHECK(refusal(R"({"devices": [{"id": "a", "color": "red"}]})").starts_with(": devices[0]: unknown key \"color\""));
   CHECK(refusal(R"({"devices": [{"id": "a", "status": "on"}]})") ==
         ": devices[0]: status is enabled or disabled");
   CHECK(refusal(R"({"devices": [{"id": "a", "primaryKey": "x", "primaryThumbprint": "y"}]})") ==
@@ -126,6 +128,8 @@ TEST_CASE("N-19 what is wrong in a seed is named with its place") {
         ": policies[0]: rights are missing");
   CHECK(refusal(R"({"settings": {"no.such": 1}})").find("no.such") != std::string::npos);
   CHECK(refusal("{").find("is no JSON") != std::string::npos);
+  CHECK(refusal("{\n  \"devices\": [\n    {\"id\": \"a\" \"b\"}\n]}").starts_with(": line 3: is no JSON"));
+  CHECK(refusal("{\n\n").starts_with(": line 3: is no JSON"));
 
   hub::SeededIdSource ids(1);
   hub::NullLog log;
@@ -133,4 +137,47 @@ TEST_CASE("N-19 what is wrong in a seed is named with its place") {
   hub::DeviceSpec bad;
   bad.id.text = "a b";
   CHECK_THROWS_WITH(app::seed_devices(hub, {bad}, now), doctest::Contains("a b"));
+}
+
+TEST_CASE("APP-07 what stands in a seed twice is refused, and both places are named") {
+  CHECK(refusal(R"({"devices": [{"id": "a"}, {"id": "b"}, {"deviceId": "a"}]})") ==
+        ": devices[2]: device a is already devices[0]");
+  CHECK(refusal(R"({"devices": [{"id": "a"}, {"id": "a", "moduleId": "m"}, {"id": "a", "moduleId": "m"}]})") ==
+        ": devices[2]: module m of device a is already devices[1]");
+  CHECK(refusal(R"({"policies": [{"name": "p", "primaryKey": "eA==", "rights": ["RegistryRead"]},
+                                 {"name": "p", "primaryKey": "eA==", "rights": ["RegistryRead"]}]})") ==
+        ": policies[1]: policy p is already policies[0]");
+  const SeedFile other(R"({"devices": [{"id": "a"}, {"id": "A"}]})");  // ids know upper and lower case
+  CHECK(app::load_seed(other.path(), {}).devices.size() == 2);
+}
+
+TEST_CASE("APP-08 a seed may begin with the mark that editors of Windows write") {
+  const SeedFile file("\xef\xbb\xbf{\"devices\": [{\"id\": \"d1\"}]}");
+  CHECK(app::load_seed(file.path(), {}).devices.size() == 1);
+}
+
+TEST_CASE("APP-12 a seed may be given itself in place of its file") {
+  const auto seed = app::load_seed(" \n{\"devices\": [{\"id\": \"d1\"}], \"settings\": {\"feedback.window\": \"PT1S\"}}", {});
+  CHECK(seed.devices.size() == 1);
+  CHECK(seed.settings.feedback_window == std::chrono::seconds{1});
+  CHECK_THROWS_WITH(app::load_seed("{\n\"devices\": 1,,}", {}), doctest::Contains("the JSON given: line 2: is no JSON"));
+  CHECK_THROWS_WITH(app::load_seed(R"({"devices": [{"name": "d1"}]})", {}),
+                    doctest::Contains("the JSON given: devices[0]: "));
+}
+
+TEST_CASE("APP-13 a seed takes the SDKs' deviceId; what is unknown is told the nearest name") {
+  const SeedFile file(R"({"devices": [{"deviceId": "d1"}, {"deviceId": "d1", "moduleId": "m"}]})");
+  const auto seed = app::load_seed(file.path(), {});
+  REQUIRE(seed.devices.size() == 2);
+  CHECK(seed.devices[0].id.text == "d1");
+  CHECK(seed.devices[1].id.is_module());
+  CHECK(refusal(R"({"devices": [{"id": "a", "deviceId": "a"}]})") ==
+        ": devices[0]: id and deviceId are the same thing: one of them");
+  CHECK(refusal(R"({"devices": [{"deviceID": "a"}]})") ==
+        ": devices[0]: unknown key \"deviceID\"; did you mean deviceId?");
+  CHECK(refusal(R"({"devices": [{"id": "a", "primarykey": "eA=="}]})") ==
+        ": devices[0]: unknown key \"primarykey\"; did you mean primaryKey?");
+  CHECK(refusal(R"({"devices": [{"id": "a", "primary": {}}]})").find("known are id, deviceId") != std::string::npos);
+  CHECK(refusal(R"({"settings": {"feedback.windw": "PT1S"}})").find("did you mean feedback.window") !=
+        std::string::npos);
 }
