@@ -63,11 +63,10 @@ for (const threads of [1, 8]) {
       }
       agent.destroy();
       assert.equal((await within(httpGet(`http://127.0.0.1:${CONTROL_PORT}/health`), '/health')).status, 200);
+      const out = text(child.stdout);  // stderr stays unread
       child.kill('SIGTERM');
       assert.deepEqual(await within(child.exited, 'the end'), { code: 0, signal: null });
-      const [out, log] = await Promise.all([text(child.stdout), text(child.stderr)]);
-      assert.match(out, /^iothub-emulator [^]*\n {2}connection string [^]*\nready in \d+ ms\n$/);
-      assert.match(log, /^\d{4}-\d\d-\d\dT/);
+      assert.match(await out, /^iothub-emulator [^]*\n {2}connection string [^]*\nready in \d+ ms\n$/);
     });
 }
 
