@@ -7,7 +7,8 @@
 //   then output() .. consume_output() until empty, then wants_close() and next_deadline().
 //   take_upgrade() comes right behind each on_bytes().
 // A Session never reads a clock, never blocks and never throws. What it writes leaves only when all
-// that the hub had staged by then is committed; a Session need not know.
+// that the hub had staged by then is committed; a Session need not know, but may say that an answer
+// promises nothing.
 #include "emulator/core/auth.hpp"
 #include "emulator/core/time.hpp"
 
@@ -48,9 +49,12 @@ class Session {
 
   virtual std::string_view output() const = 0;     // valid until the next call
   virtual void consume_output(std::size_t size) = 0;
+  // Not again a time that has passed, if on_time() finds nothing to do then (N-47).
   virtual std::optional<TimePoint> next_deadline() const = 0;
   virtual bool wants_close() const = 0;            // once output() is empty
 
+  // False: nothing in output() depends on what the hub holds, so it does not wait for the store (N-46).
+  virtual bool output_promises() const { return true; }
   // False: stop reading until it is true again after a later call (back-pressure, M-23).
   virtual bool wants_input() const { return true; }
   virtual std::optional<Upgrade> take_upgrade() { return std::nullopt; }

@@ -117,6 +117,21 @@ hub::LogLevel parse_log_level(std::string_view text) {
   throw BadValue("is no level: trace, debug, info, warn, error");
 }
 
+std::string parse_control_token(std::string_view text) {
+  if (!is_control_token(text)) throw BadValue("is no token: printable ASCII without blanks, or file:PATH");
+  return std::string(text);
+}
+
+// Scheme, host and port, as a browser says it: http://localhost:5173
+std::string parse_origin(std::string_view text) {
+  const auto colon = text.find("://");
+  const auto host = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 3);
+  if (!is_control_token(text) || colon == 0 || host.empty() || host.find_first_of("/*?#@") != host.npos) {
+    throw BadValue("is no origin, as http://localhost:5173");
+  }
+  return std::string(text);
+}
+
 LogFormat parse_log_format(std::string_view text) {
   if (text == "text") return LogFormat::text;
   if (text == "json") return LogFormat::json;
@@ -172,6 +187,12 @@ constexpr std::array options{
            assign<&Config::control_port, parse_port>},
     Option{"control-listen", "ADDR", "Address of the control API [127.0.0.1, and ::1]",
            assign<&Config::control_listen, parse_address>},
+    Option{"control-token", "T", "Token that the control API wants, or file:PATH that holds it [none]",
+           assign<&Config::control_token, parse_control_token>, false, true},
+    Option{"control-host", "NAME", "One more host name that the control API is reached by; repeatable",
+           assign_list<&Config::control_hosts>, true},
+    Option{"control-cors", "ORIGIN", "Origin whose pages may use the control API [none]",
+           assign<&Config::control_cors, parse_origin>},
     Option{"threads", "N", "Threads that serve connections, 1 to 64 [1]",
            assign<&Config::threads, parse_threads>},
     Option{"data", "DIR", "Keep everything in DIR; what was acknowledged survives kill -9 [memory]",
@@ -421,12 +442,16 @@ std::string to_json(const Config& config) {
   port("http-port", config.http_port);
   port("control-port", config.control_port);
   text("control-listen", config.control_listen);
+  const bool token_is_file = config.control_token.starts_with("file:");
+  text("control-token", config.control_token.empty() || token_is_file ? config.control_token : "(not shown)");
   out["threads"] = config.threads;
   text("data", config.data);
   text("tls-dir", config.tls_dir);
   const auto list = [&](const char* name, const std::vector<std::string>& values) {
     if (!values.empty()) out[name] = json::array(values.begin(), values.end());
   };
+  list("control-host", config.control_hosts);
+  text("control-cors", config.control_cors);
   list("san", config.sans);
   list("device-ca", config.device_cas);
   if (!config.key.empty()) out["key"] = config.key == well_known_key ? config.key : "(not shown)";
@@ -444,6 +469,10 @@ std::string to_json(const Config& config) {
 
 bool is_loopback(std::string_view address) {
   return address == "localhost" || address == "::1" || address.starts_with("127.");
+}
+
+bool is_control_token(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
 }
 
 }  // namespace app

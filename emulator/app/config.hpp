@@ -34,6 +34,9 @@ struct Config {
   Port mqtt_port, amqp_port, http_port;
   Port control_port = 9400;
   std::string control_listen = "127.0.0.1";
+  std::string control_token;  // or file:PATH; empty: none is asked for
+  std::vector<std::string> control_hosts;
+  std::string control_cors;  // empty: no page of another origin
   std::size_t threads = 1;  // of connections, 1 to threads_max
   std::string data;         // empty: in memory
   std::string tls_dir;      // empty: DIR/tls of data, else the user's state folder
@@ -68,5 +71,6 @@ std::variant<Invocation, ConfigError> parse_invocation(const std::vector<std::st
 std::string to_json(const Config& config);
 
 bool is_loopback(std::string_view address);
+bool is_control_token(std::string_view text);  // may be sent in a header
 
 }  // namespace app

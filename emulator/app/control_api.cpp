@@ -2,14 +2,12 @@
 
 #include "emulator/app/start_report.hpp"
 #include "emulator/app/version.hpp"
+#include "protocols/http/router.hpp"
+#include "protocols/http/session.hpp"
 
-#include <boost/asio/buffer.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/write.hpp>
 #include <boost/json.hpp>
 
+#include <algorithm>
 #include <array>
 #include <sstream>
 #include <utility>
@@ -17,151 +15,181 @@
 namespace app {
 namespace {
 
-namespace http = boost::beast::http;
 namespace json = boost::json;
 
-constexpr std::size_t request_bytes_max = 16 * 1024;
-constexpr auto idle_timeout = std::chrono::seconds{60};
+// A handler answers, or says why not.
+struct Call {
+  const ControlSources& sources;
+  http::Response& response;
+  hub::TimePoint now;
 
-struct Answer {
-  http::status status = http::status::ok;
-  std::string type = "application/json; charset=utf-8";
-  std::string body;
+  void answer(const json::object& object) { response.json(json::serialize(object)); }
 };
+using Refused = std::optional<http::WireError>;
 
-Answer json_answer(const json::object& object, http::status status = http::status::ok) {
-  Answer answer;
-  answer.status = status;
-  answer.body = json::serialize(object);
-  return answer;
+Refused health(Call& call) {
+  call.answer({{"status", "ok"}});
+  return {};
 }
 
-Answer health(const ControlSources&, hub::TimePoint) { return json_answer(json::object{{"status", "ok"}}); }
-
-Answer ready(const ControlSources& sources, hub::TimePoint) {
-  const auto missing = sources.not_ready();
-  if (missing.empty()) return json_answer(json::object{{"status", "ready"}});
-  return json_answer(json::object{{"status", "not ready"}, {"missing", json::value_from(missing)}},
-                     http::status::service_unavailable);
+Refused ready(Call& call) {
+  const auto missing = call.sources.not_ready();
+  if (missing.empty()) {
+    call.answer({{"status", "ready"}});
+  } else {
+    call.response.status = 503;
+    call.answer({{"status", "not ready"}, {"missing", json::value_from(missing)}});
+  }
+  return {};
 }
 
-Answer metrics(const ControlSources& sources, hub::TimePoint) {
-  return {http::status::ok, "text/plain; version=0.0.4; charset=utf-8",
-          metrics_text(sources.hub.metrics())};
+Refused metrics(Call& call) {
+  call.response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  call.response.body = metrics_text(call.sources.hub.metrics());
+  return {};
 }
 
-Answer ca(const ControlSources& sources, hub::TimePoint) {
-  return {http::status::ok, "application/x-pem-file", sources.ca_pem};
+Refused ca(Call& call) {
+  call.response.content_type = "application/x-pem-file";
+  call.response.body = call.sources.ca_pem;
+  return {};
 }
 
-Answer strings(const ControlSources& sources, hub::TimePoint now) {
-  json::object out = connection_strings(sources.hub, sources.names, now);
+// Takes out the connection strings with a key that is not the well-known one; how many there were.
+std::size_t withhold_keys(json::object& strings) {
+  std::size_t withheld = 0;
+  for (auto it = strings.begin(); it != strings.end();) {
+    if (auto* inner = it->value().if_object()) withheld += withhold_keys(*inner);
+    const auto* text = it->value().if_string();
+    const bool secret = text != nullptr && text->find("SharedAccessKey=") != json::string::npos &&
+                        !text->ends_with("SharedAccessKey=" + std::string(well_known_key));
+    withheld += secret ? 1 : 0;
+    it = secret ? strings.erase(it) : std::next(it);
+  }
+  return withheld;
+}
+
+Refused strings(Call& call) {
+  const ControlSources& sources = call.sources;
+  json::object out = connection_strings(sources.hub, sources.names, call.now);
   out["caUrl"] = sources.ca_url;
-  return json_answer(out);
+  if (!sources.access.may_show_keys()) {
+    const std::size_t withheld = withhold_keys(out);
+    auto needed = ControlAccess::token_needed(
+        "this control API listens beyond loopback and shows no key but the well-known one without a token");
+    if (!out.contains("hub")) return needed;
+    if (withheld > 0) out["withheld"] = json::object{{"count", withheld}, {"hint", needed.hint}};
+  }
+  call.answer(out);
+  return {};
 }
 
-Answer version_answer(const ControlSources&, hub::TimePoint) {
-  return json_answer(json::object{{"name", "iothub-emulator"},
-                                  {"version", version().number},
-                                  {"commit", version().commit},
-                                  {"build", version().build}});
+Refused version_answer(Call& call) {
+  call.answer({{"name", "iothub-emulator"},
+               {"version", version().number},
+               {"commit", version().commit},
+               {"build", version().build}});
+  return {};
 }
 
 struct Route {
+  std::optional<http::Method> method;
   std::string_view path;
-  Answer (*answer)(const ControlSources&, hub::TimePoint);
+  bool open;  // without the token, too (CT-153)
+  Refused (*handler)(Call&);
 };
 constexpr std::array routes{
-    Route{"/health", health},   Route{"/ready", ready},
-    Route{"/metrics", metrics}, Route{"/ca.pem", ca},
-    Route{"/version", version_answer}, Route{"/connection-strings", strings},
+    Route{http::Method::get, "/health", true, health},
+    Route{http::Method::get, "/ready", true, ready},
+    Route{http::Method::get, "/ca.pem", true, ca},
+    Route{http::Method::get, "/metrics", false, metrics},
+    Route{http::Method::get, "/version", false, version_answer},
+    Route{http::Method::get, "/connection-strings", false, strings},
 };
 
-class ControlSession final : public protocols::Session {
+// What exists, the nearest spelling first: it has the most in common at both ends.
+std::string known_routes(std::string_view wanted) {
+  std::vector<std::string_view> paths;
+  for (const Route& route : routes) paths.push_back(route.path);
+  const auto in_common = [&](std::string_view path) {
+    const auto front = std::mismatch(path.begin(), path.end(), wanted.begin(), wanted.end()).first;
+    const auto back = std::mismatch(path.rbegin(), path.rend(), wanted.rbegin(), wanted.rend()).first;
+    return (front - path.begin()) + (back - path.rbegin());
+  };
+  std::ranges::stable_sort(paths, std::ranges::greater{}, in_common);
+  std::string text;
+  for (const auto path : paths) text.append(text.empty() ? "" : ", ").append(path);
+  return text;
+}
+
+class ControlService final : public http::Service {
  public:
-  ControlSession(const ControlSources& sources, hub::TimePoint now)
-      : sources_(sources), idle_since_(now) {}
+  ControlService(const ControlSources& sources, protocols::PeerInfo from)
+      : Service(sources.rules, sources.hub.log(), std::move(from)), sources_(sources) {}
 
-  void on_bytes(std::string_view bytes, hub::TimePoint now) override {
-    idle_since_ = now;
-    input_.append(bytes);
-    while (!closing_ && !input_.empty() && answer_one(now)) {
+  Refused admit(const http::RequestHead& head, const http::Target& target, http::Response& response,
+                hub::TimePoint) override {
+    const bool is_head = head.method == http::Method::head;
+    const auto found = http::match(std::span<const Route>(routes),
+                                   is_head ? http::Method::get : head.method, target.segments);
+    const bool open = found.route != nullptr && found.route->open;
+    if (auto refused = sources_.access.check(head, target, open)) return refused;
+    response_ = &response;
+    route_ = found.route;
+    if (found.route != nullptr || sources_.access.is_preflight(head)) return std::nullopt;
+    if (!found.path_known) {
+      const std::string path(head.path());
+      return http::WireError{404, 404000, "NotFound", "there is no route " + path, {},
+                             "there are: " + known_routes(path)};
     }
+    http::WireError error = http::generic_error(405, "this route takes GET and HEAD");
+    error.allow = "GET, HEAD";
+    return error;
   }
-  void on_wake(hub::TimePoint) override {}
-  void on_time(hub::TimePoint now) override {
-    if (now >= idle_since_ + idle_timeout) closing_ = true;
-  }
-  void on_peer_closed(hub::TimePoint) override { closing_ = true; }
-  void on_shutdown(hub::TimePoint) override { closing_ = true; }
 
-  std::string_view output() const override { return output_; }
-  void consume_output(std::size_t size) override { output_.erase(0, size); }
-  std::optional<hub::TimePoint> next_deadline() const override { return idle_since_ + idle_timeout; }
-  bool wants_close() const override { return closing_; }
+  Refused answer(std::string_view, hub::TimePoint now) override {
+    Call call{sources_, *response_, now};
+    if (route_ != nullptr) return route_->handler(call);
+    response_->status = 204;  // to a browser that asks whether a page may
+    return std::nullopt;
+  }
 
  private:
-  // False: the request is not there yet as a whole.
-  bool answer_one(hub::TimePoint now) {
-    http::request_parser<http::empty_body> parser;
-    parser.header_limit(request_bytes_max);
-    boost::system::error_code error;
-    const std::size_t used = parser.put(boost::asio::buffer(input_), error);
-    if (error == http::error::need_more && input_.size() < request_bytes_max) return false;
-    if (error || !parser.is_done()) {
-      closing_ = true;  // where the next request would begin is anyone's guess
-      write(refusal(http::status::bad_request, "not a request this API understands"), 11, false);
-      return true;
-    }
-    input_.erase(0, used);
-    const auto& request = parser.get();
-    closing_ = !request.keep_alive();
-    write(answer_to(request, now), request.version(), request.method() == http::verb::head);
-    return true;
-  }
-
-  Answer answer_to(const http::request<http::empty_body>& request, hub::TimePoint now) const {
-    if (request.method() != http::verb::get && request.method() != http::verb::head) {
-      return refusal(http::status::method_not_allowed, "GET only");
-    }
-    const std::string_view target(request.target().data(), request.target().size());
-    const auto path = target.substr(0, target.find('?'));
-    for (const auto& route : routes) {
-      if (route.path == path) return route.answer(sources_, now);
-    }
-    std::string known;
-    for (const auto& route : routes) known.append(known.empty() ? "" : " ").append(route.path);
-    return refusal(http::status::not_found, "no such route; there are: " + known);
-  }
-
-  static Answer refusal(http::status status, const std::string& reason) {
-    return json_answer(json::object{{"error", reason}}, status);
-  }
-
-  void write(Answer answer, unsigned version, bool head) {
-    http::response<http::string_body> response(answer.status, version);
-    response.set(http::field::content_type, answer.type);
-    response.set(http::field::cache_control, "no-store");
-    response.keep_alive(!closing_);
-    response.content_length(answer.body.size());
-    if (!head) response.body() = std::move(answer.body);
-    std::ostringstream text;
-    text << response;
-    output_ += text.str();
-  }
-
   const ControlSources& sources_;
-  hub::TimePoint idle_since_;
-  std::string input_;
-  std::string output_;
-  bool closing_ = false;
+  const Route* route_ = nullptr;
+  http::Response* response_ = nullptr;
 };
+
+http::Rules rules_of(const ControlAccess& access) {
+  http::Rules rules;
+  rules.head_timeout = std::chrono::seconds{20};  // of the whole request (CT-154)
+  rules.body_timeout = hub::Duration{0};
+  rules.body_bytes_max = 1024 * 1024;
+  rules.websockets = false;
+  rules.answers_promise = false;  // it looks, and changes nothing
+  rules.errors = http::ErrorStyle::control;
+  rules.headers = access.headers();
+  return rules;
+}
 
 }  // namespace
 
+ControlSources::ControlSources(hub::Hub& shown, std::string ca_text,
+                               std::function<std::vector<std::string>()> missing, HostNames host_names,
+                               std::string url, ControlAccess may)
+    : hub(shown),
+      ca_pem(std::move(ca_text)),
+      not_ready(std::move(missing)),
+      names(std::move(host_names)),
+      ca_url(std::move(url)),
+      access(std::move(may)),
+      rules(rules_of(access)) {}
+
 std::unique_ptr<protocols::Session> make_control_session(const ControlSources& sources,
+                                                         protocols::PeerInfo peer,
                                                          hub::TimePoint now) {
-  return std::make_unique<ControlSession>(sources, now);
+  return std::make_unique<http::Session>(
+      std::make_unique<ControlService>(sources, std::move(peer)), now);
 }
 
 std::string metrics_text(const hub::Metrics& metrics) {

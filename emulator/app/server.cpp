@@ -1,6 +1,5 @@
 #include "emulator/app/server.hpp"
 
-#include "emulator/app/clock_watch.hpp"
 #include "emulator/app/committer.hpp"
 #include "emulator/app/control_api.hpp"
 #include "emulator/app/dev_ca.hpp"
@@ -9,7 +8,6 @@
 #include "emulator/app/hub_timer.hpp"
 #include "emulator/app/seed.hpp"
 #include "emulator/app/sessions.hpp"
-#include "emulator/core/snapshot_check.hpp"
 #include "protocols/net/listener.hpp"
 #include "storage/sqlite_store.hpp"
 
@@ -83,7 +81,6 @@ struct Server::Impl {
     threads = std::make_unique<net::IoThreads>(config.threads, clock, log, hub->metrics(),
                                                committer.get());
     hub_timer = std::make_unique<HubTimer>(*hub, threads->first());
-    clock_watch.emplace(*hub, clock, log, threads->first());
     // Before anybody is told that we are ready: a signal that comes then is a polite end, too.
     signals.emplace(threads->first().context(), SIGINT, SIGTERM);
     signals->async_wait([this](boost::system::error_code error, int) {
@@ -102,7 +99,6 @@ struct Server::Impl {
     fronts.clear();
     if (threads) threads->close();  // the sessions end, and may stage their last changes
     committer.reset();              // which are stored here
-    clock_watch.reset();
     hub_timer.reset();
   }
 
@@ -120,24 +116,12 @@ struct Server::Impl {
     hub_config.policies = hub::default_policies(policy_key());
     merge_policies(hub_config.policies, seed.policies);
     if (!store && !config.data.empty()) {
-      store = starting(1, "--data", [this] {
-        auto opened = storage::SqliteStore::open(config.data);
-        if (const auto remark = opened->remark(); !remark.empty()) log.warn(remark);
-        return opened;
-      });
+      store = starting(1, "--data", [this] { return storage::SqliteStore::open(config.data); });
     }
     const hub::TimePoint now = clock.now();
     hub.emplace(std::move(hub_config), ids, log, now, store != nullptr);
     if (!store) return;
-    starting(1, "--data", [&] {
-      auto snapshot = store->load();
-      if (const auto damage = hub::find_damage(snapshot)) {
-        throw std::runtime_error(
-            (std::filesystem::path(config.data) / "hub.db").string() + " is damaged: " + *damage +
-            "; the file was left as it is: restore a copy of it, or move it away to start empty");
-      }
-      hub->restore(std::move(snapshot), now);
-    });
+    starting(1, "--data", [&] { hub->restore(store->load(), now); });
     committer = std::make_unique<Committer>(*hub, *store, [this](std::string reason) {
       log.write(hub::LogLevel::error,
                 "the store refused a commit; stopping, since no promise can be kept",
@@ -177,8 +161,20 @@ struct Server::Impl {
     if (const auto port = report.port("control"); port != 0) {
       report.ca_url = ca_url(config.control_listen, port);
     }
-    control.emplace(ControlSources{*hub, certificates.ca, [this] { return not_ready(); }, report.names,
-                                   report.ca_url});
+    control.emplace(*hub, certificates.ca, [this] { return not_ready(); }, report.names, report.ca_url,
+                    make_control_access());
+  }
+
+  ControlAccess make_control_access() {
+    Config resolved = config;
+    resolved.control_token =
+        starting(2, "--control-token", [&] { return read_control_token(config.control_token); });
+    if (config.control_port && !is_loopback(config.control_listen) && config.control_token.empty()) {
+      log.warn("the control API listens beyond loopback without a token: whoever reaches its port may use it, "
+               "but is shown no key except the well-known one",
+               {{"remedy", "give a token with --control-token, or publish the port on loopback only"}});
+    }
+    return ControlAccess(resolved, machine_names());
   }
 
   void open_listeners() {
@@ -198,7 +194,7 @@ struct Server::Impl {
         protocol,
         [this](std::string_view wanted, protocols::PeerInfo peer, hub::Waker waker,
                hub::TimePoint now) {
-          return wanted == "control" ? make_control_session(*control, now)
+          return wanted == "control" ? make_control_session(*control, std::move(peer), now)
                                      : make_session(wanted, *hub, std::move(peer), std::move(waker), now);
         },
         {}});
@@ -284,7 +280,6 @@ struct Server::Impl {
   std::optional<ControlSources> control;
   std::unique_ptr<net::IoThreads> threads;
   std::unique_ptr<HubTimer> hub_timer;
-  std::optional<ClockWatch> clock_watch;
   std::optional<boost::asio::signal_set> signals;
   struct Front {
     std::string name;

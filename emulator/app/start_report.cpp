@@ -5,6 +5,7 @@
 
 #include <boost/json.hpp>
 
+#include <algorithm>
 #include <array>
 
 #include <unistd.h>
@@ -23,6 +24,7 @@ std::uint16_t StartReport::port(std::string_view name) const {
 namespace {
 
 constexpr std::size_t devices_max = 1000;
+constexpr std::size_t slice_max = 256;  // of devices: the hub serves others in between (CT-154)
 
 std::string of_policy(const std::string& host, const hub::SharedAccessPolicy& policy) {
   return "HostName=" + host + ";SharedAccessKeyName=" + policy.name +
@@ -47,10 +49,16 @@ json::object connection_strings(hub::Hub& hub, const HostNames& names, hub::Time
     out["hub"] = out["byName"] = of_policy(names.by_name, policy);
     if (!names.by_address.empty()) out["byAddress"] = of_policy(names.by_address, policy);
   }
-  for (const auto& view : hub.list_devices({}, devices_max, now)) {
-    const auto& device = view.identity;
-    devices[device.id.text] = of_device(names.by_name, device);
-    if (!names.by_address.empty()) by_address[device.id.text] = of_device(names.by_address, device);
+  std::string last;
+  for (std::size_t slice = slice_max; slice > 0;) {
+    const auto views = hub.list_devices(last, slice, now);
+    for (const auto& view : views) {
+      const auto& device = view.identity;
+      devices[device.id.text] = of_device(names.by_name, device);
+      if (!names.by_address.empty()) by_address[device.id.text] = of_device(names.by_address, device);
+      last = device.id.text;
+    }
+    slice = views.size() < slice ? 0 : std::min(slice_max, devices_max - devices.size());
   }
   out["policies"] = std::move(policies);
   out["devices"] = std::move(devices);

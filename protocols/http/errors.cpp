@@ -14,29 +14,31 @@ WireError to_wire_error(const hub::HubError& error) {
           hub::number_of(error.code),
           hub::name_of(error.code),
           error.detail,
+          {},
           {}};
 }
 
 WireError generic_error(unsigned status, std::string detail) {
   switch (status) {
     case 404:
-      return {status, 404000, "GenericNotFound", std::move(detail), {}};
+      return {status, 404000, "GenericNotFound", std::move(detail), {}, {}};
     case 405:
-      return {status, 405000, "GenericMethodNotAllowed", std::move(detail), {}};
+      return {status, 405000, "GenericMethodNotAllowed", std::move(detail), {}, {}};
     case 413:
-      return {status, 413001, "MessageTooLarge", std::move(detail), {}};
+      return {status, 413001, "MessageTooLarge", std::move(detail), {}, {}};
     case 503:
-      return {status, 503001, "ServiceUnavailable", std::move(detail), {}};
+      return {status, 503001, "ServiceUnavailable", std::move(detail), {}, {}};
     default:
-      return {status, 400000, "GenericBadRequest", std::move(detail), {}};
+      return {status, 400000, "GenericBadRequest", std::move(detail), {}, {}};
   }
 }
 
 void write_error(Response& response, const WireError& error, std::string_view request_id,
-                 hub::TimePoint now) {
+                 hub::TimePoint now, ErrorStyle style) {
   using namespace std::chrono;
   // Who may not come in learns no more than that (spec/c2d.md 6.3); the log has the reason.
-  std::string text = error.status == 401 ? "Unauthorized" : error.detail;
+  const bool told = error.status != 401 || style == ErrorStyle::control;
+  std::string text = told ? error.detail : "Unauthorized";
   if (text.empty()) text = error.name;
   // The Node SDK takes what is between the first and the second semicolon for the message.
   std::replace(text.begin(), text.end(), ';', ',');
@@ -56,10 +58,15 @@ void write_error(Response& response, const WireError& error, std::string_view re
   response.reset();
   response.status = error.status;
   response.header("iothub-errorcode", error.name);
+  if (error.status == 401 && style == ErrorStyle::control) response.header("WWW-Authenticate", "Bearer");
   if (!error.allow.empty()) response.header("Allow", error.allow);
   boost::json::object body;
   body["Message"] = "ErrorCode:" + std::string(error.name) + ";" + text;
   body["ExceptionMessage"] = "Tracking ID:" + tracking_id + "-G:0-TimeStamp:" + time;
+  if (style == ErrorStyle::control) {
+    body["error"] = error.detail;
+    if (!error.hint.empty()) body["hint"] = error.hint;
+  }
   response.json(boost::json::serialize(body));
 }
 

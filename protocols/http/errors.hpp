@@ -17,7 +17,12 @@ struct WireError {
   std::string_view name;     // iothub-errorcode
   std::string detail;
   std::string allow;  // of 405: the methods that the route has
+  std::string hint;   // of the control API: what to do
 };
+
+// As the hub says it, or as the control API does: with `error` and `hint` beside it, and with the
+// reason of a 401 (CT-07).
+enum class ErrorStyle : std::uint8_t { hub, control };
 
 WireError to_wire_error(const hub::HubError& error);
 // No route, no such method on this route, or a request that HTTP itself refuses.
@@ -25,6 +30,6 @@ WireError generic_error(unsigned status, std::string detail);
 
 // `request_id` becomes the tracking id.
 void write_error(Response& response, const WireError& error, std::string_view request_id,
-                 hub::TimePoint now);
+                 hub::TimePoint now, ErrorStyle style = ErrorStyle::hub);
 
 }  // namespace http

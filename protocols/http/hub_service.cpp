@@ -29,10 +29,12 @@ Method effective_method(const RequestHead& head) {
   return head.method;
 }
 
+const Rules hub_rules;
+
 class HubService final : public Service {
  public:
   HubService(hub::Hub& hub, protocols::PeerInfo from)
-      : Service(hub.log(), std::move(from)), hub_(hub) {}
+      : Service(hub_rules, hub.log(), std::move(from)), hub_(hub) {}
 
   std::optional<WireError> admit(const RequestHead& head, const Target& target, Response& response,
                                  hub::TimePoint now) override {

@@ -48,6 +48,7 @@ class MessageParser final : public beast::http::basic_parser<true> {
     // Beast's own count goes down again each time that it meets the same incomplete chunk line.
     body_limit(boost::none);
   }
+  void limit_body(std::size_t bytes) { body_bytes_max_ = bytes; }
   bool body_too_large() const { return body_too_large_; }
   // A chunk's size line comes next, not its data.
   bool before_chunk() const { return chunk_left_ == 0; }
@@ -70,7 +71,7 @@ class MessageParser final : public beast::http::basic_parser<true> {
   }
   void on_body_init_impl(boost::optional<std::uint64_t> const&, error_code&) override {}
   std::size_t on_body_impl(beast::string_view bytes, error_code&) override {
-    if (body_.size() + bytes.size() > body_bytes_max) {
+    if (body_.size() + bytes.size() > body_bytes_max_) {
       body_too_large_ = true;
       body_.clear();
     }
@@ -98,6 +99,7 @@ class MessageParser final : public beast::http::basic_parser<true> {
 
   RequestHead& head_;
   std::string& body_;
+  std::size_t body_bytes_max_ = body_bytes_max;
   std::uint64_t announced_ = 0;  // bytes of the body, never more than drained_bytes_max
   std::uint64_t chunk_left_ = 0;
   bool head_done_ = false;
@@ -258,6 +260,7 @@ RequestParser::Status RequestParser::status() const { return impl_->status; }
 const RequestHead& RequestParser::head() const { return impl_->head; }
 std::string_view RequestParser::raw_head() const { return impl_->scanner.head(); }
 std::string_view RequestParser::body() const { return impl_->body; }
+void RequestParser::limit_body(std::size_t bytes) { impl_->parser->limit_body(bytes); }
 bool RequestParser::body_too_large() const { return impl_->parser->body_too_large(); }
 const Refusal& RequestParser::refusal() const { return impl_->refusal; }
 bool RequestParser::in_head() const { return !impl_->parser && !impl_->scanner.head().empty(); }

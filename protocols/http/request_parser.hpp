@@ -1,7 +1,7 @@
 #pragma once
 // Bytes -> requests, over Beast's parser, without a socket. Order of calls, for each request:
-//   put() until head_complete; look at head(); put() on (even with nothing) until complete; look at
-//   body(); next(). After `refused` nothing more can be read from this connection.
+//   put() until head_complete; look at head(); limit_body() if it is not the usual limit; put() on
+//   (even with nothing) until complete; look at body(); next(). After `refused` nothing more can be read from this connection.
 // The outcome does not depend on how the bytes were cut.
 #include "protocols/http/request.hpp"
 
@@ -32,7 +32,8 @@ class RequestParser {
   const RequestHead& head() const;    // from head_complete on
   std::string_view raw_head() const;  // as received, with the empty line
   std::string_view body() const;      // at complete
-  bool body_too_large() const;        // at complete: it was read, but dropped (H-21)
+  void limit_body(std::size_t bytes);  // what is larger is read and dropped
+  bool body_too_large() const;         // at complete: that has happened (H-21)
   const Refusal& refusal() const;
   bool in_head() const;  // some bytes of a head have come
   bool in_body() const;  // the head has come, the body not wholly

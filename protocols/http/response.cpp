@@ -110,7 +110,7 @@ void append_response(std::string& out, const Response& response, const ResponseC
       out.append("Content-Type: ").append(response.content_type).append("\r\n");
     }
   }
-  out.append(response.headers);
+  out.append(response.headers).append(context.headers);
   out.append("Server: iothub-emulator\r\nDate: ").append(to_http_date(context.now));
   out.append("\r\nx-ms-request-id: ").append(context.request_id).append("\r\n");
   if (!context.keep_alive) {

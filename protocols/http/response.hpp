@@ -35,7 +35,8 @@ struct ResponseContext {
   std::string_view request_id;
   bool keep_alive = true;
   bool http_1_0 = false;
-  bool head_only = false;  // the request was HEAD
+  bool head_only = false;    // the request was HEAD
+  std::string_view headers;  // whole lines, beside the response's own
 };
 
 void append_response(std::string& out, const Response& response, const ResponseContext& context);

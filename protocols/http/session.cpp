@@ -13,10 +13,14 @@ namespace {
 
 constexpr std::size_t kept_output_capacity = 64 * 1024;
 
+std::string in_seconds(hub::Duration time) {
+  return std::to_string(std::chrono::floor<std::chrono::seconds>(time).count()) + " seconds";
+}
+
 }  // namespace
 
 Session::Session(std::unique_ptr<Service> service, TimePoint now)
-    : service_(std::move(service)), opened_(now), since_(now) {}
+    : service_(std::move(service)), opened_(now), due_(now + idle_timeout) {}
 
 void Session::on_bytes(std::string_view bytes, TimePoint now) {
   switch (state_) {
@@ -44,7 +48,7 @@ void Session::read(std::string_view bytes, TimePoint now) {
     }
     const bool was_in_head = parser_.in_head();
     bytes.remove_prefix(parser_.put(bytes));
-    if (!was_in_head && parser_.in_head()) since_ = now;
+    if (!was_in_head && parser_.in_head()) due_ = now + service_->rules.head_timeout;
     switch (parser_.status()) {
       case RequestParser::Status::need_more:
         if (bytes.empty()) return;
@@ -64,11 +68,12 @@ void Session::read(std::string_view bytes, TimePoint now) {
 }
 
 void Session::on_head(std::string_view behind, TimePoint now) {
-  since_ = now;
+  const Rules& rules = service_->rules;
+  if (rules.body_timeout > hub::Duration{0}) due_ = now + rules.body_timeout;
   const RequestHead& head = parser_.head();
   target_ = parse_target(head.target);
   if (!target_) return refuse({400, target_problem(head.target)}, now);
-  if (wants_upgrade(head)) {
+  if (rules.websockets && wants_upgrade(head)) {
     auto decision = decide_upgrade(head, *target_, parser_.raw_head());
     if (const auto* refusal = std::get_if<Refusal>(&decision)) return refuse(*refusal, now);
     upgrade_ = std::get<protocols::Upgrade>(std::move(decision));
@@ -76,45 +81,55 @@ void Session::on_head(std::string_view behind, TimePoint now) {
     state_ = State::upgraded;
     return;
   }
-  if (head.expects_continue && head.has_body) append_continue(output_);
+  response_.reset();
+  refused_ = service_->admit(head, *target_, response_, now);
+  parser_.limit_body(refused_ ? 0 : rules.body_bytes_max);
+  if (!head.expects_continue || !head.has_body) return;
+  if (!refused_) return append_continue(output_);
+  write(*refused_, false, now);  // instead of the 100: the body must not come (H-60)
+  state_ = State::closed;
 }
 
 void Session::on_request(TimePoint now) {
   const RequestHead& head = parser_.head();
-  request_id_ = next_request_id();
-  response_.reset();
-  if (const auto error = serve(now)) {
-    log_refused(*error);
-    write_error(response_, *error, request_id_, now);
-  } else if (service_->log.enabled(hub::LogLevel::debug)) {
-    service_->log.debug("http request served", {{"peer", service_->peer.address},
-                                                {"method", head.method_text},
-                                                {"path", head.path()},
-                                                {"status", std::to_string(response_.status)}});
-  }
   // A body that was too large may have been sent by mistake as a whole stream: start anew.
-  const bool keep_alive = head.keep_alive && !parser_.body_too_large();
-  write(keep_alive, now);
+  const bool too_large = !refused_ && parser_.body_too_large();
+  if (too_large) {
+    refused_ = generic_error(413, "a request body has at most " +
+                                      std::to_string(service_->rules.body_bytes_max / 1024) + " KiB");
+  }
+  if (!refused_) {
+    output_promises_ |= service_->rules.answers_promise;
+    refused_ = service_->answer(parser_.body(), now);
+  }
+  const bool keep_alive = head.keep_alive && !too_large;
+  if (refused_) {
+    write(*refused_, keep_alive, now);
+  } else {
+    request_id_ = next_request_id();
+    if (service_->log.enabled(hub::LogLevel::debug)) {
+      service_->log.debug("http request served", {{"peer", service_->peer.address},
+                                                  {"method", head.method_text},
+                                                  {"path", head.path()},
+                                                  {"status", std::to_string(response_.status)}});
+    }
+    write(keep_alive, now);
+  }
   parser_.next();
-  since_ = now;
+  due_ = now + idle_timeout;
   if (!keep_alive) state_ = State::closed;
 }
 
-std::optional<WireError> Session::serve(TimePoint now) {
-  if (parser_.body_too_large()) {
-    return generic_error(413, "a request body has at most 512 KiB");  // H-21
-  }
-  if (auto refused = service_->admit(parser_.head(), *target_, response_, now)) return refused;
-  return service_->answer(parser_.body(), now);
+void Session::refuse(const Refusal& refusal, TimePoint now) {
+  write(generic_error(refusal.status, refusal.reason), false, now);
+  state_ = State::closed;
 }
 
-void Session::refuse(const Refusal& refusal, TimePoint now) {
-  const WireError error = generic_error(refusal.status, refusal.reason);
+void Session::write(const WireError& error, bool keep_alive, TimePoint now) {
   log_refused(error);
   request_id_ = next_request_id();
-  write_error(response_, error, request_id_, now);
-  write(false, now);
-  state_ = State::closed;
+  write_error(response_, error, request_id_, now, service_->rules.errors);
+  write(keep_alive, now);
 }
 
 void Session::write(bool keep_alive, TimePoint now) {
@@ -124,6 +139,7 @@ void Session::write(bool keep_alive, TimePoint now) {
   context.keep_alive = keep_alive;
   context.http_1_0 = parser_.head().http_1_0;
   context.head_only = parser_.head().method == Method::head;
+  context.headers = service_->rules.headers;
   append_response(output_, response_, context);
 }
 
@@ -160,11 +176,16 @@ void Session::on_time(TimePoint now) {
     read(held, now);
     return;
   }
-  if (parser_.in_head() && now >= since_ + head_timeout) {
-    refuse({408, "the request head took longer than 30 seconds"}, now);
-  } else if (parser_.in_body() && now >= since_ + body_timeout) {
-    refuse({408, "the request body took longer than 120 seconds"}, now);
-  } else if (!parser_.in_head() && !parser_.in_body() && now >= since_ + idle_timeout) {
+  if (now < due_) return;
+  const Rules& rules = service_->rules;
+  if (parser_.in_head()) {
+    refuse({408, "the request head took longer than " + in_seconds(rules.head_timeout)}, now);
+  } else if (parser_.in_body()) {
+    const bool own_time = rules.body_timeout > hub::Duration{0};
+    refuse({408, "the request body took longer than " +
+                     in_seconds(own_time ? rules.body_timeout : rules.head_timeout)},
+           now);
+  } else {
     state_ = State::closed;
   }
 }
@@ -186,16 +207,18 @@ void Session::consume_output(std::size_t size) {
   written_ += size;
   if (written_ < output_.size()) return;
   output_.clear();
+  output_promises_ = false;
   written_ = 0;
   if (output_.capacity() > kept_output_capacity) output_.shrink_to_fit();
 }
 
 std::optional<TimePoint> Session::next_deadline() const {
   if (state_ != State::open) return std::nullopt;
-  if (!held_.empty() && waiting_output() <= output_bytes_high) return since_;  // at once
-  if (parser_.in_head()) return since_ + head_timeout;
-  if (parser_.in_body()) return since_ + body_timeout;
-  return since_ + idle_timeout;
+  if (held_.empty()) return due_;
+  // What is held is read at once when there is room for its answers; until then nothing is due: it
+  // is for net to lose patience with a peer that does not read (H-61).
+  if (waiting_output() > output_bytes_high) return std::nullopt;
+  return opened_;
 }
 
 bool Session::wants_close() const { return state_ == State::closed; }

@@ -30,6 +30,7 @@ class Session final : public protocols::Session {
   void consume_output(std::size_t size) override;
   std::optional<protocols::TimePoint> next_deadline() const override;
   bool wants_close() const override;
+  bool output_promises() const override { return output_promises_; }
   bool wants_input() const override;
   std::optional<protocols::Upgrade> take_upgrade() override;
 
@@ -43,9 +44,9 @@ class Session final : public protocols::Session {
   void read(std::string_view bytes, protocols::TimePoint now);
   void on_head(std::string_view behind, protocols::TimePoint now);
   void on_request(protocols::TimePoint now);
-  std::optional<WireError> serve(protocols::TimePoint now);
   void refuse(const Refusal& refusal, protocols::TimePoint now);
-  void write(bool keep_alive, protocols::TimePoint now);
+  void write(const WireError& error, bool keep_alive, protocols::TimePoint now);
+  void write(bool keep_alive, protocols::TimePoint now);  // response_
   void log_refused(const WireError& error) const;
   std::string next_request_id();
   std::size_t waiting_output() const { return output_.size() - written_; }
@@ -54,14 +55,16 @@ class Session final : public protocols::Session {
   State state_ = State::open;
   RequestParser parser_;
   std::optional<Target> target_;
+  std::optional<WireError> refused_;  // the request that is being read, by its head
   Response response_;
   std::string request_id_;
   std::string output_;
   std::size_t written_ = 0;  // of output_, by net already
-  std::string held_;         // input that waits until the output is gone
+  bool output_promises_ = false;
+  std::string held_;  // input that waits until the output is gone
   std::optional<protocols::Upgrade> upgrade_;
   protocols::TimePoint opened_;
-  protocols::TimePoint since_;  // the idle time, the head or the body started then
+  protocols::TimePoint due_;  // the end of patience with an idle peer, a head or a body
   std::uint64_t request_count_ = 0;
 };
 

@@ -6,10 +6,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <tuple>
 #include <utility>
 
 namespace net {
 namespace {
+
+// N-47: so often in a row a session may be called at the time it has asked for, do nothing, and ask
+// for it again.
+constexpr std::uint8_t vain_calls_max = 8;
 
 enum WakeReason : std::uint8_t { woken_by_hub = 1, woken_by_commit = 2, woken_to_answer = 4 };
 
@@ -68,7 +73,8 @@ Connection::Connection(IoThread& thread, std::shared_ptr<Stream> stream,
                        std::shared_ptr<const Service> service)
     : thread_(thread),
       service_(std::move(service)),
-      stream_(std::move(stream)) {}
+      stream_(std::move(stream)),
+      patience_(service_->limits.linger_timeout) {}
 
 // ---- events ----------------------------------------------------------------------------------------
 
@@ -125,8 +131,21 @@ void Connection::on_deadline() {
     }
   }
   if (state_ != State::open) return arm(now);
+  const auto seen = [this] {
+    return std::tuple(session_->output().size(), session_->wants_input(), session_->wants_close());
+  };
+  const auto before = seen();
+  ++vain_calls_;  // until something is written
   session_->on_time(now);
   settle(now);
+  if (state_ != State::open) return;
+  const auto due = session_->next_deadline();
+  if (!due || *due > now || seen() != before) vain_calls_ = 0;
+  if (vain_calls_ < vain_calls_max) return;
+  thread_.log().write(hub::LogLevel::error,
+                      "a session asks again and again for a time that has passed; it is ended",
+                      {{"listener", service_->protocol}, {"peer", stream_->peer().address}});
+  lose(now, "its session was stuck");
 }
 
 void Connection::shut_down() {
@@ -137,8 +156,14 @@ void Connection::shut_down() {
       return lose(now, "shutting down");
     case State::open:
       session_->on_shutdown(now);
+      // N-48: who has nothing more to be told is not waited for. A WebSocket has its close frame.
+      patience_ = session_->output().empty() && !stream_->peer().websocket
+                      ? hub::Duration{0}
+                      : service_->limits.shutdown_linger_timeout;
       return settle(now);
     case State::closing:
+      own_deadline_ = std::min(own_deadline_, now + service_->limits.shutdown_linger_timeout);
+      return arm(now);
     case State::gone:
       return;
   }
@@ -225,7 +250,7 @@ bool Connection::may_leave() {
   CommitGate* gate = thread_.gate();
   if (gated_bytes_ == 0) {
     gated_bytes_ = session_->output().size();
-    gated_sequence_ = gate != nullptr ? gate->staged() : 0;
+    gated_sequence_ = gate != nullptr && session_->output_promises() ? gate->staged() : 0;
   }
   if (gate == nullptr || gate->committed() >= gated_sequence_) return true;
   if (!std::exchange(waiting_for_commit_, true)) {
@@ -247,6 +272,7 @@ void Connection::flush(hub::TimePoint now) {
     const WriteResult result = stream_->write(output.substr(0, std::min(gated_bytes_, budget)));
     if (result.size > 0) {
       session_->consume_output(result.size);
+      vain_calls_ = 0;
       gated_bytes_ -= result.size;
       budget -= result.size;
       own_deadline_ = never;
@@ -302,7 +328,7 @@ void Connection::begin_closing(hub::TimePoint now) {
   session_->on_peer_closed(now);
   session_.reset();
   state_ = State::closing;
-  own_deadline_ = now + service_->limits.linger_timeout;
+  own_deadline_ = now + patience_;
   stream_->say_goodbye(shared_from_this());
   // Closing with unread input would reset the connection, and the peer might never see our last
   // words; so its input is read and dropped until it closes too.

@@ -86,11 +86,13 @@ class Connection final : public StreamOwner,
   static constexpr hub::TimePoint never = hub::TimePoint::max();
   hub::TimePoint armed_for_ = never;
   hub::TimePoint own_deadline_ = never;  // of the handshake, of a stalled write, of closing
+  hub::Duration patience_;               // with a peer that has been told goodbye
   // The first gated_bytes_ of the output may leave when gated_sequence_ is committed. One mark at a
   // time: were it moved with each new output, a busy hub's commits would never catch up with it.
   std::size_t gated_bytes_ = 0;
   std::uint64_t gated_sequence_ = 0;
   State state_ = State::handshaking;
+  std::uint8_t vain_calls_ = 0;  // of on_time(), one after the other
   bool waiting_for_commit_ = false;
   bool waiting_for_input_ = false;
   bool waiting_for_room_ = false;

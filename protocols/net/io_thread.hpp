@@ -32,6 +32,7 @@ struct ConnectionLimits {
   hub::Duration handshake_timeout = std::chrono::seconds{10};  // TLS, and the 101 of a WebSocket
   hub::Duration stall_timeout = std::chrono::seconds{60};      // a peer that does not read
   hub::Duration linger_timeout = std::chrono::seconds{2};      // goodbye said, the peer's awaited
+  hub::Duration shutdown_linger_timeout = std::chrono::milliseconds{250};  // the same as we end
 };
 
 // The list that a Connection is in; kept apart so that the list needs no Connection header.

@@ -18,10 +18,10 @@ std::vector<std::string> lines_of(std::string_view text) {
   return lines;
 }
 
-// What is printed can be read, and says the same; but for a key, which is not printed.
+// What is printed can be read, and says the same; but for a key or a token, which are not printed.
 void check_printed(const app::Config& config) {
   const std::string printed = app::to_json(config);
-  if (!config.key.empty()) return;
+  if (!config.key.empty() || !config.control_token.empty()) return;
   const MemoryFile file(printed);
   const auto again = app::parse_invocation({"--config", file.path()}, {});
   const auto* invocation = std::get_if<app::Invocation>(&again);

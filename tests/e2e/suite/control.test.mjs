@@ -1,6 +1,7 @@
 // The process itself: the control API, its flags, how it starts, and how it stops.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
 import tls from 'node:tls';
@@ -14,6 +15,16 @@ import { until, within } from '../lib/wait.mjs';
 const options = { timeout: 60_000 };
 const binary = path.join(BINARIES, 'iothub-emulator');
 const get = (route) => httpGet(`http://127.0.0.1:${CONTROL_PORT}${route}`);
+
+// node's fetch does not let a caller choose the host.
+const ask = (route, headers) => new Promise((resolve, reject) => {
+  http.get({ host: '127.0.0.1', port: CONTROL_PORT, path: route, headers }, (response) => {
+    let body = '';
+    response.on('data', (data) => { body += data; });
+    response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, body }));
+  }).on('error', reject);
+});
+const rss = () => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${emulator.process.pid}/status`, 'utf8'))[1]);
 
 let emulator;
 before(async () => { emulator = await Emulator.start(); });
@@ -34,6 +45,31 @@ test('/connection-strings has the well-known one', options, async () => {
   const { body } = await get('/connection-strings');
   JSON.parse(body);
   assert.ok(body.toString().includes(HUB), body.toString());
+});
+
+test('CT-150 no page gets the keys: not by a name of its own, not from its own origin', options, async () => {
+  for (const headers of [{ Host: 'evil.example' }, { Origin: 'http://evil.example' }, { 'Sec-Fetch-Site': 'cross-site' }]) {
+    const answer = await ask('/connection-strings', headers);
+    assert.equal(answer.status, 403, JSON.stringify(headers));
+    assert.ok(!answer.body.includes('SharedAccessKey'));
+    assert.equal(answer.headers['access-control-allow-origin'], undefined);
+  }
+  assert.equal((await ask('/connection-strings', { Host: `localhost:${CONTROL_PORT}` })).status, 200);
+});
+
+test('CT-154 pipelined requests that nobody reads are held back, and others are served', options, async () => {
+  const before = rss();
+  const sockets = [];
+  for (let i = 0; i < 8; i += 1) {
+    const socket = net.connect(CONTROL_PORT, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.pause();
+    socket.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(20_000));
+    sockets.push(socket);
+  }
+  for (let i = 0; i < 20; i += 1) assert.equal((await get('/health')).status, 200);
+  assert.ok(rss() - before < 64 * 1024, `${before} KiB became ${rss()} KiB`);
+  for (const socket of sockets) socket.destroy();
 });
 
 test('/version names the program', options, async () => {
@@ -129,11 +165,19 @@ test('SIGTERM with clients connected: AMQP is closed with a condition, exit 0 wi
   amqp.on('error', () => {});
   amqp.write(AMQP_OPEN);
   await until(() => received.includes(Buffer.from('DeviceGateway_')), 'the open of the hub');
+  const idle = new http.Agent({ keepAlive: true });
+  await new Promise((resolve, reject) => {
+    http.get({ host: '127.0.0.1', port: CONTROL_PORT, path: '/health', agent: idle }, (response) => {
+      response.resume().on('end', resolve);
+    }).on('error', reject);
+  });
   const before = performance.now();
   const exit = await within(emulator.stop(), 'the end of the emulator', 10_000);
   assert.deepEqual(exit, { code: 0, signal: null });
   assert.ok(performance.now() - before < 2000 * PATIENCE, 'it took longer than 2 s');
   await until(() => received.includes(Buffer.from('amqp:connection:forced')), 'the close of the hub');
+  assert.doesNotMatch(emulator.log(), /not every connection closed in time/);
+  idle.destroy();
   amqp.destroy();
   await device.close();
 });

@@ -204,6 +204,23 @@ TEST_CASE("N-20 a key that is refused is not repeated") {
   CHECK(line.find("secret") == std::string::npos);
 }
 
+TEST_CASE("CT-153 the flags of the control API: a token is in no message and not printed, a file's name is") {
+  const auto config = parse({"--control-token", "sesame", "--control-host", "a", "--control-host", "b",
+                             "--control-cors", "http://localhost:5173"}).config;
+  CHECK(config.control_token == "sesame");
+  CHECK(config.control_hosts == std::vector<std::string>{"a", "b"});
+  CHECK(config.control_cors == "http://localhost:5173");
+  CHECK(app::to_json(config).find("sesame") == std::string::npos);
+  CHECK(app::to_json(parse({"--control-token", "file:/x"}).config).find("file:/x") != std::string::npos);
+  const auto line = refusal({"--control-token", "two words"});
+  CHECK(line.starts_with("--control-token: "));
+  CHECK(line.find("words") == std::string::npos);
+  for (const char* wrong : {"*", "localhost:5173", "http://", "http://x/page", "null", "http://x y"}) {
+    INFO(wrong);
+    CHECK(refusal({"--control-cors", wrong}).starts_with("--control-cors: "));
+  }
+}
+
 TEST_CASE("N-13 an unknown environment variable is a warning: Kubernetes makes such names") {
   const auto invocation = parse({}, {"IOTHUB_EMULATOR_SERVICE_HOST=10.0.0.1"});
   REQUIRE(invocation.warnings.size() == 1);
@@ -226,6 +243,7 @@ TEST_CASE("N-13 --help lists every flag; --version and --health are actions") {
   CHECK(help.action == Action::help);
   for (const char* flag : {"--hub", "--listen", "--mqtts-port", "--amqps-port", "--https-port", "--mqtt-port",
                            "--amqp-port", "--http-port", "--control-port", "--control-listen", "--threads",
+                           "--control-token", "--control-host", "--control-cors",
                            "--data", "--tls-dir", "--san", "--key", "--seed", "--set", "--ready-file", "--log-level",
                            "--log-format", "--print-config", "--version", "--config"}) {
     INFO(flag);

@@ -70,6 +70,17 @@ class FailingStore : public hub::Store {
   void apply(std::span<const hub::Change>) override { throw std::runtime_error("disk full"); }
 };
 
+// A disk that hangs in its first sync until it is let go.
+class HangingStore : public hub::Store {
+ public:
+  explicit HangingStore(std::shared_future<void> let_go) : let_go_(std::move(let_go)) {}
+  hub::Snapshot load() override { return {}; }
+  void apply(std::span<const hub::Change>) override { let_go_.wait(); }
+
+ private:
+  std::shared_future<void> let_go_;
+};
+
 std::string start_failure(const app::Config& config, int exit_code) {
   CollectingLog log;
   app::SystemClock clock;
@@ -164,6 +175,53 @@ TEST_CASE("N-18 the control API answers, ready once everything accepts; --health
   server.stop();
   CHECK(app::health_fault(config).value_or("").find("nothing listens on port " + std::to_string(port)) !=
         std::string::npos);
+}
+
+TEST_CASE("N-46 a disk that hangs does not keep /health from answering") {
+  const TemporaryFolder folder;
+  app::Config config = any_ports(folder);
+  config.threads = one_thread_or_four();
+  std::promise<void> let_go;
+  Running server(config, std::make_unique<HangingStore>(let_go.get_future().share()));
+  hub::DeviceSpec spec;
+  spec.id.text = "d1";
+  REQUIRE(server->hub().create_device(spec, server.now()));
+  config.control_port = server->report().port("control");
+  CHECK_FALSE(app::health_fault(config));
+  CHECK(http_get(*config.control_port, "/ready").starts_with("HTTP/1.1 200 "));
+  let_go.set_value();
+}
+
+TEST_CASE("CT-153 a control API beyond loopback without a token is warned of once, and one with a token is not") {
+  const TemporaryFolder folder;
+  app::Config config = any_ports(folder);
+  const auto warned = [&] { return Running(config).log().has("the control API listens beyond loopback"); };
+  CHECK_FALSE(warned());
+  config.control_listen = "0.0.0.0";
+  CHECK(warned());
+  config.control_token = "t";
+  CHECK_FALSE(warned());
+  config.control_token = "file:" + (folder.path() / "nothing").string();
+  CHECK(start_failure(config, 2).starts_with("--control-token: "));
+}
+
+TEST_CASE("N-48 idle clients do not keep a stop waiting, and are no reason for a warning") {
+  const TemporaryFolder folder;
+  app::Config config = any_ports(folder);
+  config.threads = one_thread_or_four();
+  config.mqtt_port = config.amqp_port = config.http_port = 0;
+  Running server(config);
+  std::vector<std::unique_ptr<TcpClient>> clients;
+  for (const char* name : {"http", "control"}) {
+    clients.push_back(std::make_unique<TcpClient>(server->report().port(name)));
+    clients.back()->send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    CHECK(clients.back()->receive(9) == "HTTP/1.1 ");
+  }
+  for (const char* name : {"mqtt", "amqp"}) {
+    clients.push_back(std::make_unique<TcpClient>(server->report().port(name)));
+  }
+  CHECK(server.stop() == 0);
+  CHECK_FALSE(server.log().has("not every connection closed in time"));
 }
 
 TEST_CASE("N-17 a stop with clients connected ends in time, with exit code 0, and can be repeated") {

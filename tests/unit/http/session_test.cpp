@@ -154,6 +154,73 @@ TEST_CASE("H-54 pipelined requests wait while answers wait to be written") {
   CHECK(parse_answers(all).size() == 2000);
 }
 
+TEST_CASE("H-60 who may not come in is told so without his body being kept, and the connection goes on") {
+  HttpHub hub;
+  hub.create("d1");
+  auto session = hub.connect();
+  const std::string head =
+      "POST /devices/d1/messages/events?api-version=2021-04-12 HTTP/1.1\r\nHost: x\r\n";
+  // Larger than any body that is kept: else it would be told that (H-21).
+  session->on_bytes(head + "Content-Length: 2000000\r\n\r\n", hub.now);
+  for (int i = 0; i < 200; ++i) {
+    CHECK(session->output().empty());
+    session->on_bytes(std::string(10'000, 'x'), hub.now);
+  }
+  session->on_bytes(head + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + get_root, hub.now);
+  const auto answers = parse_answers(take_output(*session));
+  REQUIRE(answers.size() == 3);
+  CHECK(answers[0].status == 401);
+  CHECK(answers[1].status == 401);
+  CHECK(answers[2].status == 200);
+  CHECK_FALSE(session->wants_close());
+}
+
+TEST_CASE("H-60 who may not come in gets his refusal in place of the 100 that he waits for") {
+  HttpHub hub;
+  for (const std::string& line : {"POST /devices/d1/messages/events?api-version=2021-04-12"s,
+                                  "POST /nowhere"s, "PATCH /devices"s}) {
+    CAPTURE(line);
+    auto session = hub.connect();
+    session->on_bytes(
+        line + " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", hub.now);
+    const auto answers = parse_answers(take_output(*session));
+    REQUIRE(answers.size() == 1);
+    CHECK(answers[0].status >= 401);
+    CHECK(answers[0].header("Connection") == "close");
+    CHECK(session->wants_close());
+  }
+}
+
+TEST_CASE("H-61 requests that wait for a peer that does not read ask for no time, however long it takes") {
+  HttpHub hub;
+  auto session = hub.connect();
+  std::string many;
+  for (int i = 0; i < 2000; ++i) many += get_root;
+  session->on_bytes(many, hub.now);
+  REQUIRE_FALSE(session->wants_input());
+  for (int i = 0; i < 3; ++i) {
+    CHECK(session->next_deadline().value_or(hub::TimePoint::max()) > hub.now);
+    session->on_time(hub.now);
+    CHECK_FALSE(session->wants_close());
+    hub.now += 121s;
+  }
+}
+
+TEST_CASE("N-46 an answer that depends on nothing stored says so") {
+  HttpHub hub;
+  hub.create("d1");
+  auto session = hub.connect();
+  session->on_bytes("GET /devices?api-version=2021-04-12 HTTP/1.1\r\nHost: x\r\n\r\n", hub.now);
+  CHECK(parse_answers(std::string(session->output())).at(0).status == 401);
+  CHECK_FALSE(session->output_promises());
+  session->on_bytes("GET /devices/d1?api-version=2021-04-12 HTTP/1.1\r\nHost: x\r\nAuthorization: " +
+                        hub.policy_token() + "\r\n\r\n",
+                    hub.now);
+  CHECK(session->output_promises());  // one of them does
+  CHECK(parse_answers(take_output(*session)).at(1).status == 200);
+  CHECK_FALSE(session->output_promises());
+}
+
 TEST_CASE("H-46 an upgrade hands over head, leftover and the client's spelling (M-02)") {
   HttpHub hub;
   struct {

@@ -60,6 +60,27 @@ TEST_CASE("N-03 output that depends on nothing new leaves at once") {
   CHECK(gate.waiting() == 0);
 }
 
+TEST_CASE("N-46 an answer that promises nothing does not wait for the store") {
+  ManualGate gate;
+  TestServer server(
+      [](HookSession& session) {
+        session.on_input = [](HookSession& self, std::string_view bytes) {
+          self.promises = bytes != "health";
+          self.out += bytes;
+        };
+      },
+      &gate);
+  gate.stage();  // by others, and the disk hangs
+  TcpClient client(server.listen());
+  client.send("health");
+  CHECK(client.receive(6) == "health");
+  client.send("saved!");
+  gate.wait_until_asked();
+  CHECK_FALSE(has_input(client));
+  gate.commit(1);
+  CHECK(client.receive(6) == "saved!");
+}
+
 TEST_CASE("N-04 a client that has closed its side gets its answer after the commit") {
   ManualGate gate;
   TestServer server(staging(gate), &gate);

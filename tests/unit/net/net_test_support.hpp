@@ -115,7 +115,7 @@ struct HookSession : protocols::Session {
   std::function<void(HookSession&)> on_due, on_woken, on_goodbye, on_end, on_turn_end, on_consumed;
   std::string out;
   std::optional<TimePoint> deadline;
-  bool close = false, input_wanted = true;
+  bool close = false, input_wanted = true, promises = true;
   std::optional<protocols::Upgrade> wanted_upgrade;
   protocols::PeerInfo peer;
   hub::Waker waker;
@@ -154,6 +154,7 @@ struct HookSession : protocols::Session {
   }
   std::optional<TimePoint> next_deadline() const override { return deadline; }
   bool wants_close() const override { return close; }
+  bool output_promises() const override { return promises; }
   bool wants_input() const override { return input_wanted; }
   std::optional<protocols::Upgrade> take_upgrade() override {
     return std::exchange(wanted_upgrade, std::nullopt);

@@ -284,3 +284,62 @@ TEST_CASE("N-17 connections that are left end with their thread, sessions told")
     CHECK(server.metrics().connections_open == 0);
   }
 }
+
+TEST_CASE("N-47 a session that asks for a time that has passed and does nothing then is ended") {
+  std::atomic<int> calls{0};
+  TestServer server([&](HookSession& session) {
+    session.on_input = [](HookSession& self, std::string_view) { self.deadline = self.now; };
+    session.on_due = [&](HookSession&) { ++calls; };
+  });
+  TcpClient client(server.listen());
+  client.send("x");
+  CHECK(client.receive_all().empty());  // for ever, if nobody ends it
+  CHECK(calls < 10);
+  CHECK(server.log().has("asks again and again for a time that has passed"));
+}
+
+TEST_CASE("N-47 a session that is called at once, time and again, and does something each time goes on") {
+  TestServer server([](HookSession& session) {
+    session.on_input = [](HookSession& self, std::string_view) { self.deadline = self.now; };
+    session.on_due = [calls = 0](HookSession& self) mutable {
+      self.out += "x";
+      if (++calls == 100) self.deadline.reset();
+    };
+  });
+  TcpClient client(server.listen());
+  client.send("x");
+  CHECK(client.receive(100) == std::string(100, 'x'));
+}
+
+TEST_CASE("N-48 a peer that has nothing more to be told is not waited for at the end") {
+  TestServer server;
+  server.limits.linger_timeout = 10min;  // and the watchdog has two
+  TcpClient idle(server.listen());
+  idle.send("x");
+  CHECK(idle.receive(1) == "x");
+  server.say_goodbye(600s);
+  CHECK(server.threads().connection_count() == 0);
+  error_code how;
+  CHECK(idle.receive_all(&how).empty());
+  CHECK(how == boost::asio::error::eof);
+}
+
+TEST_CASE("N-48 a peer that does not answer the last words is waited for shortly at the end") {
+  TestServer server([](HookSession& session) {
+    session.on_goodbye = [](HookSession& self) { self.out += "bye"; };
+    session.on_input = [](HookSession& self, std::string_view bytes) {
+      self.out += bytes;
+      self.close = bytes == "q";
+    };
+  });
+  server.limits.linger_timeout = 10min;
+  const auto port = server.listen();
+  TcpClient told(port), closing(port);
+  told.send("x");
+  CHECK(told.receive(1) == "x");
+  closing.send("q");  // and is lingered for already when the end comes
+  CHECK(closing.receive_all() == "q");
+  server.say_goodbye(600s);
+  CHECK(server.threads().connection_count() == 0);
+  CHECK(told.receive_all() == "bye");
+}
