@@ -31,6 +31,25 @@ std::string owner_of(int fd) {
 DataFolder::DataFolder(const std::filesystem::path& path) : path_(path) {
   make();
   lock();
+  hold("hub.lock");
+}
+
+void DataFolder::hold(const std::string& name) {
+  const auto file = path_ / name;
+  struct stat status {};
+  if (::stat(file.c_str(), &status) != 0) throw cannot("look at", file, errno);
+  held_.push_back({file, status.st_dev, status.st_ino});
+}
+
+void DataFolder::check_held() const {
+  for (const HeldFile& file : held_) {
+    struct stat status {};
+    const bool there = ::stat(file.path.c_str(), &status) == 0;
+    if (there && status.st_dev == file.device && status.st_ino == file.inode) continue;
+    throw std::runtime_error(file.path.string() + " was " + (there ? "replaced" : "deleted or moved") +
+                             " while the emulator used it; what it wrote since cannot be found there: "
+                             "leave the folder of --data alone while it runs, and start again");
+  }
 }
 
 DataFolder::~DataFolder() { ::close(lock_fd_); }

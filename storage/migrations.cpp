@@ -14,7 +14,9 @@ std::int64_t single_int(Database& database, std::string_view sql) {
 // 0: a new file.
 std::int64_t version_of(Database& database) {
   if (single_int(database, "SELECT count(*) FROM sqlite_schema WHERE name = 'migration'") == 1) {
-    return single_int(database, "SELECT max(version) FROM migration");
+    const auto version = single_int(database, "SELECT max(version) FROM migration");
+    if (version < 1) throw database.damaged("it has the schema " + std::to_string(version));
+    return version;
   }
   if (single_int(database, "SELECT count(*) FROM sqlite_schema") != 0) {
     throw std::runtime_error(database.path().string() +

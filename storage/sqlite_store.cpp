@@ -2,14 +2,14 @@
 
 #include "storage/change_writer.hpp"
 #include "storage/data_folder.hpp"
+#include "storage/log_check.hpp"
 #include "storage/migrations.hpp"
 #include "storage/snapshot_reader.hpp"
 #include "storage/sqlite.hpp"
 
-#include <array>
 #include <fstream>
+#include <iterator>
 #include <optional>
-#include <string_view>
 
 namespace storage {
 namespace {
@@ -29,17 +29,19 @@ void refuse_lost_database(const std::filesystem::path& file) {
                            "start empty");
 }
 
-// SQLite would take what is no log for an empty one, and write over it. Zeros are what a power cut
-// may leave of a new one.
-void refuse_damaged_log(const std::filesystem::path& log) {
-  std::array<char, 3> start{};  // of 0x377f0682 or 0x377f0683
-  std::ifstream{log, std::ios::binary}.read(start.data(), start.size());
-  const std::string_view found{start.data(), start.size()};
-  if (found == "\x37\x7f\x06" || found == std::string_view{"\0\0\0", 3}) return;
-  throw std::runtime_error(
-      log.string() +
-      " is damaged: it is no log of a database; restore a copy of it, or move it "
-      "away to go on without what was stored last");
+std::string bytes_of(const std::filesystem::path& file) {
+  std::ifstream in{file, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+// Before SQLite sees it: it would forget what follows a damaged frame, and write over it.
+LogFinding inspect_log(const std::filesystem::path& folder) {
+  const auto log = folder / "hub.db-wal";
+  const auto finding = check_log(bytes_of(log), bytes_of(folder / "hub.db-shm"));
+  if (finding.kind != LogFinding::Kind::damaged) return finding;
+  throw std::runtime_error(log.string() + " is damaged: " + finding.cause +
+                           "; it was left as it is: restore a copy of it, or move it away to go on "
+                           "without what was stored last");
 }
 
 }  // namespace
@@ -50,11 +52,12 @@ struct SqliteStore::Impl {
   Database open_database() {
     const auto file = folder.path() / "hub.db";
     refuse_lost_database(file);
-    refuse_damaged_log(folder.path() / "hub.db-wal");
+    log = inspect_log(folder.path());
     return Database{file};
   }
 
   DataFolder folder;
+  LogFinding log;
   Database database;
   std::optional<ChangeWriter> writer;  // once the tables are there
 };
@@ -70,13 +73,28 @@ SqliteStore::SqliteStore(const std::filesystem::path& dir) : impl_(std::make_uni
       // The log is written over from its start after a checkpoint (each 1000 pages by default);
       // one large burst does not keep its size for ever (ST-07).
       "PRAGMA journal_size_limit = 16777216;");
+  if (impl_->log.kind == LogFinding::Kind::lost_end) {
+    // What is left of it may not be taken for damage one day: a new log begins.
+    database.run("PRAGMA wal_checkpoint(TRUNCATE);");
+  }
   impl_->writer.emplace(database);
+  database.run("SELECT count(*) FROM migration;");  // the first reading makes the log
+  impl_->folder.hold("hub.db");
+  impl_->folder.hold("hub.db-wal");
 }
 
 SqliteStore::~SqliteStore() = default;
 
 std::unique_ptr<SqliteStore> SqliteStore::open(const std::filesystem::path& dir) {
   return std::unique_ptr<SqliteStore>{new SqliteStore{dir}};
+}
+
+std::string SqliteStore::remark() const {
+  if (impl_->log.kind != LogFinding::Kind::lost_end) return {};
+  return (impl_->folder.path() / "hub.db-wal").string() +
+         " ends with a transaction that is not whole (" + impl_->log.cause +
+         "), which was left out; after a power cut that is right, since nobody was told that it was "
+         "stored; without one the file was damaged: restore a copy, if there is one";
 }
 
 hub::Snapshot SqliteStore::load() { return read_snapshot(impl_->database); }
@@ -87,6 +105,7 @@ void SqliteStore::apply(std::span<const hub::Change> changes) {
   Transaction transaction{impl_->database};
   impl_->writer->write(changes);
   transaction.commit();
+  impl_->folder.check_held();
 }
 
 }  // namespace storage

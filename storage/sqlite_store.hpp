@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 
 namespace storage {
 
@@ -17,6 +18,8 @@ class SqliteStore : public hub::Store {
   static std::unique_ptr<SqliteStore> open(const std::filesystem::path& dir);
   ~SqliteStore() override;
 
+  // What its owner should know of how it was found; empty: nothing.
+  std::string remark() const;
   hub::Snapshot load() override;
   void apply(std::span<const hub::Change> changes) override;
 

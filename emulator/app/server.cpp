@@ -1,5 +1,6 @@
 #include "emulator/app/server.hpp"
 
+#include "emulator/app/clock_watch.hpp"
 #include "emulator/app/committer.hpp"
 #include "emulator/app/control_api.hpp"
 #include "emulator/app/dev_ca.hpp"
@@ -8,6 +9,7 @@
 #include "emulator/app/hub_timer.hpp"
 #include "emulator/app/seed.hpp"
 #include "emulator/app/sessions.hpp"
+#include "emulator/core/snapshot_check.hpp"
 #include "protocols/net/listener.hpp"
 #include "storage/sqlite_store.hpp"
 
@@ -81,6 +83,7 @@ struct Server::Impl {
     threads = std::make_unique<net::IoThreads>(config.threads, clock, log, hub->metrics(),
                                                committer.get());
     hub_timer = std::make_unique<HubTimer>(*hub, threads->first());
+    clock_watch.emplace(*hub, clock, log, threads->first());
     // Before anybody is told that we are ready: a signal that comes then is a polite end, too.
     signals.emplace(threads->first().context(), SIGINT, SIGTERM);
     signals->async_wait([this](boost::system::error_code error, int) {
@@ -99,6 +102,7 @@ struct Server::Impl {
     fronts.clear();
     if (threads) threads->close();  // the sessions end, and may stage their last changes
     committer.reset();              // which are stored here
+    clock_watch.reset();
     hub_timer.reset();
   }
 
@@ -116,12 +120,24 @@ struct Server::Impl {
     hub_config.policies = hub::default_policies(policy_key());
     merge_policies(hub_config.policies, seed.policies);
     if (!store && !config.data.empty()) {
-      store = starting(1, "--data", [this] { return storage::SqliteStore::open(config.data); });
+      store = starting(1, "--data", [this] {
+        auto opened = storage::SqliteStore::open(config.data);
+        if (const auto remark = opened->remark(); !remark.empty()) log.warn(remark);
+        return opened;
+      });
     }
     const hub::TimePoint now = clock.now();
     hub.emplace(std::move(hub_config), ids, log, now, store != nullptr);
     if (!store) return;
-    starting(1, "--data", [&] { hub->restore(store->load(), now); });
+    starting(1, "--data", [&] {
+      auto snapshot = store->load();
+      if (const auto damage = hub::find_damage(snapshot)) {
+        throw std::runtime_error(
+            (std::filesystem::path(config.data) / "hub.db").string() + " is damaged: " + *damage +
+            "; the file was left as it is: restore a copy of it, or move it away to start empty");
+      }
+      hub->restore(std::move(snapshot), now);
+    });
     committer = std::make_unique<Committer>(*hub, *store, [this](std::string reason) {
       log.write(hub::LogLevel::error,
                 "the store refused a commit; stopping, since no promise can be kept",
@@ -280,6 +296,7 @@ struct Server::Impl {
   std::optional<ControlSources> control;
   std::unique_ptr<net::IoThreads> threads;
   std::unique_ptr<HubTimer> hub_timer;
+  std::optional<ClockWatch> clock_watch;
   std::optional<boost::asio::signal_set> signals;
   struct Front {
     std::string name;

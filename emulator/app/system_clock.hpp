@@ -11,6 +11,7 @@ class SystemClock : public hub::Clock {
  public:
   SystemClock();
   hub::TimePoint now() override;  // any thread
+  hub::Duration drift() override;
   void advance(hub::Duration by) { offset_ms_.fetch_add(by.count(), std::memory_order_relaxed); }
 
  private:

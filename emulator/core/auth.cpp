@@ -11,9 +11,9 @@ namespace hub {
 namespace {
 
 constexpr std::string_view scheme = "SharedAccessSignature";
-constexpr std::string_view form = "SharedAccessSignature sr=…&sig=…&se=…";
 constexpr std::size_t token_chars_max = 4096;
 constexpr std::size_t policy_name_chars_max = 256;  // 6.3 limits
+constexpr std::int64_t seconds_at_year_9999 = 253'402'300'799;
 
 HubError unauthorized(std::string detail) {
   return fail(HubErrc::iot_hub_unauthorized_access, std::move(detail));
@@ -21,8 +21,8 @@ HubError unauthorized(std::string detail) {
 
 // One path segment of a scope against one of a resource.
 bool same_segment(std::string_view scope, std::string_view resource) {
-  // Fixed words in any case, ids as they are; some SDKs encode an id twice (SEC-09).
-  return scope == resource || percent_decode(scope) == resource ||
+  // Fixed words in any case, ids as they are.
+  return scope == resource ||
          (iequals(scope, resource) &&
           (iequals(resource, "devices") || iequals(resource, "modules") ||
            iequals(resource, "messages") || iequals(resource, "events") ||
@@ -45,22 +45,64 @@ std::vector<SharedAccessPolicy> default_policies(std::string_view key) {
           {"registryReadWrite", k, k, static_cast<Rights>(read | write)}};
 }
 
-Result<SasToken> parse_sas_token(std::string_view text) {
-  if (text.size() > token_chars_max) return unauthorized("the token is longer than 4096 characters");
-  if (!text.starts_with(scheme)) {
-    const bool connection_string = text.find("SharedAccessKey=") != std::string_view::npos;
-    return unauthorized(std::string(connection_string
-                                        ? "the token is a connection string; sign one with its key: "
-                                        : "the token is no SharedAccessSignature; its form is ") +
-                        std::string(form));
+namespace {
+
+constexpr std::string_view form = "SharedAccessSignature sr=…&sig=…&se=…";
+
+// What was given in a token's place, as far as it can be told without repeating it.
+HubError no_token(std::string_view text) {
+  const std::string expected = "; its form is " + std::string(form);
+  if (text.empty()) return unauthorized("the token is empty" + expected);
+  for (const std::string_view part : {"HostName=", "SharedAccessKey=", "DeviceId="}) {
+    if (text.find(part) != std::string_view::npos) {
+      return unauthorized("the token is a connection string; sign one with its key" + expected);
+    }
   }
+  if (iequals(text.substr(0, scheme.size()), scheme)) {
+    return unauthorized("the word SharedAccessSignature is written in another case" + expected);
+  }
+  if (text.find(scheme) != std::string_view::npos) {
+    return unauthorized("the token has something in front of SharedAccessSignature" + expected);
+  }
+  if (text.starts_with("sr=") || text.find("&sig=") != std::string_view::npos) {
+    return unauthorized("the token lacks the word SharedAccessSignature" + expected);
+  }
+  if (const auto key = base64_decode(text); key && key->size() >= 16 && key->size() <= 64) {
+    return unauthorized("a key was given in the place of a token; sign one with it" + expected);
+  }
+  return unauthorized("the token is no SharedAccessSignature" + expected);
+}
+
+Result<TimePoint> parse_expiry(std::string_view se) {
+  std::int64_t seconds = 0;
+  const auto [end, error] = std::from_chars(se.data(), se.data() + se.size(), seconds);
+  if (error != std::errc{} || end != se.data() + se.size() || seconds < 0) {
+    return unauthorized("se of the token is no time in Unix seconds; expected are digits only, such "
+                        "as 1900000000");
+  }
+  // No maximum lifetime is documented; the far future is as good as any.
+  return from_unix_seconds(std::min(seconds, seconds_at_year_9999));
+}
+
+}  // namespace
+
+Result<SasToken> parse_sas_token(std::string_view text) {
+  if (text.size() > token_chars_max) {
+    return unauthorized("the token has " + std::to_string(text.size()) +
+                        " characters, and 4096 are allowed");
+  }
+  if (!text.starts_with(scheme)) return no_token(text);
   text.remove_prefix(scheme.size());
   if (text.empty() || (text[0] != ' ' && text[0] != '\t')) {
-    return unauthorized("the token has no space behind SharedAccessSignature");
+    return unauthorized(text.starts_with('%')
+                            ? "the token is percent-encoded as a whole; only the values of sr and sig "
+                              "are to be"
+                            : "the token has no space behind SharedAccessSignature; its form is " +
+                                  std::string(form));
   }
   text.remove_prefix(1);
-  if (text.starts_with(' ')) {
-    return unauthorized("the token has more than one space behind SharedAccessSignature");
+  if (text.starts_with(' ') || text.starts_with('\t')) {
+    return unauthorized("the token has more than one space behind SharedAccessSignature; write one");
   }
 
   SasToken token;
@@ -71,7 +113,10 @@ Result<SasToken> parse_sas_token(std::string_view text) {
     text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
     if (pair.empty()) continue;
     const auto equals = pair.find('=');
-    if (equals == std::string_view::npos) return unauthorized("a field of the token has no '='");
+    if (equals == std::string_view::npos) {
+      return unauthorized("a field of the token has no '='; its form is " + std::string(form) +
+                          ", with & + / = inside a value percent-encoded");
+    }
     const std::string_view name = pair.substr(0, equals);
     const std::string_view value = pair.substr(equals + 1);
     if (iequals(name, "sr")) {
@@ -87,22 +132,16 @@ Result<SasToken> parse_sas_token(std::string_view text) {
       token.skn = percent_decode(value);
     }
   }
-  if (!has_sr || !has_sig || !has_se) {
-    const char* lacking = !has_sr ? "sr" : !has_sig ? "sig" : "se";
-    return unauthorized(std::string("the token lacks ") + lacking + "; its form is " +
-                        std::string(form));
+  for (const auto& [has, name] : {std::pair{has_sr, "sr"}, {has_sig, "sig"}, {has_se, "se"}}) {
+    if (has) continue;
+    return unauthorized("the token lacks " + std::string(name) + "; its form is " + std::string(form));
   }
-  if (token.skn.size() > policy_name_chars_max) return unauthorized("the policy name is too long");
-
-  std::int64_t seconds = 0;
-  const auto [end, error] =
-      std::from_chars(token.se.data(), token.se.data() + token.se.size(), seconds);
-  if (error != std::errc{} || end != token.se.data() + token.se.size() || seconds < 0) {
-    return unauthorized("se of the token is no time in Unix seconds");
+  if (token.skn.size() > policy_name_chars_max) {
+    return unauthorized("skn of the token, the name of a policy, is longer than 256 characters");
   }
-  // No maximum lifetime is documented; the far future is as good as any.
-  constexpr std::int64_t year_9999 = 253'402'300'799;
-  token.expires_at = from_unix_seconds(std::min(seconds, year_9999));
+  const auto expires_at = parse_expiry(token.se);
+  if (!expires_at) return expires_at.error();
+  token.expires_at = *expires_at;
   return token;
 }
 

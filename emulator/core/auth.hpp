@@ -38,7 +38,7 @@ struct SasToken {
   std::string_view se;
   std::string sig;       // decoded once: base64 text
   std::string skn;       // decoded; empty: a device's own key
-  TimePoint expires_at{};
+  TimePoint expires_at{};  // the year 9999 at most
 };
 // iot_hub_unauthorized_access with the reason. Views point into `text`.
 Result<SasToken> parse_sas_token(std::string_view text);
@@ -65,14 +65,15 @@ struct Principal {
   std::vector<std::string> scope;       // decoded path segments of sr behind the host; empty: all
   std::optional<TimePoint> expires_at;  // nullopt: X.509
   bool by_certificate = false;
+  bool by_device_key = false;  // a module whose token was signed with its device's key
 };
 
 // What the hub stamps on telemetry as iothub-connection-auth-method: JSON (spec/amqp.md 6.4).
 std::string_view auth_method_of(const Principal& principal);
 
 // True if `scope` is a whole-segment prefix of `resource` (`/a/b` covers `/a/b/c`, not `/a/bc`).
-// Fixed words compare case-insensitively; ids literally, also after one further decode. A deeper
-// scope `devices/{id}[/modules/{id}]/api-version=…` is accepted for that identity (M-13).
+// Fixed words compare case-insensitively, ids literally (SEC-21). A deeper scope
+// `devices/{id}[/modules/{id}]/api-version=…` is accepted for that identity (M-13).
 bool scope_covers(const std::vector<std::string>& scope, const std::vector<std::string>& resource);
 
 }  // namespace hub

@@ -27,29 +27,48 @@ EventStream::Appended EventStream::append(const std::shared_ptr<TelemetryMessage
   message->enqueued_time = now;
   message->sequence_number = partition.next_sequence;
   message->offset = partition.next_offset;
-  restore(out.partition, message);
+  push(partition, message);
   while (is_over(partition)) {
-    partition.events.pop_front();
+    pop(partition);
     out.trimmed_to = partition.events.front()->sequence_number;
   }
   return out;
 }
 
-// Offsets count bytes: what is kept lies between the first one's and the next one's.
 bool EventStream::is_over(const Partition& partition) const {
   const auto& events = partition.events;
   return events.size() > per_partition_max_ ||
-         (events.size() > 1 &&
-          partition.next_offset - events.front()->offset > bytes_per_partition_max_);
+         (events.size() > 1 && partition.held_bytes > bytes_per_partition_max_);
+}
+
+void EventStream::push(Partition& partition, TelemetryPtr event) {
+  auto& events = partition.events;
+  partition.next_sequence = std::max(partition.next_sequence, event->sequence_number + 1);
+  partition.next_offset =
+      std::max(partition.next_offset, event->offset + event->content.size() + 1);
+  partition.held_bytes += event->held_bytes();
+  if (events.empty() || events.back()->origin != event->origin) {
+    partition.held_bytes += event->origin->held_bytes();
+  }
+  events.push_back(std::move(event));
+}
+
+void EventStream::pop(Partition& partition) {
+  auto& events = partition.events;
+  const TelemetryPtr event = std::move(events.front());
+  events.pop_front();
+  partition.held_bytes -= event->held_bytes();
+  if (events.empty() || events.front()->origin != event->origin) {
+    partition.held_bytes -= event->origin->held_bytes();
+  }
 }
 
 void EventStream::restore(std::uint32_t partition_number, TelemetryPtr event) {
   // A hub whose partition count was lowered keeps reading what it has.
   Partition& partition = partitions_[partition_number % partitions_.size()];
-  partition.next_sequence = std::max(partition.next_sequence, event->sequence_number + 1);
-  partition.next_offset =
-      std::max(partition.next_offset, event->offset + event->content.size() + 1);
-  partition.events.push_back(std::move(event));
+  push(partition, std::move(event));
+  // The store forgets these with the next event that it is told to forget.
+  while (is_over(partition)) pop(partition);
 }
 
 std::vector<TelemetryPtr> EventStream::read(std::uint32_t partition, std::uint64_t from,

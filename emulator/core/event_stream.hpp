@@ -13,7 +13,8 @@ namespace hub {
 
 class EventStream {
  public:
-  // A partition keeps at most so many events and so many bytes, and the newest in any case.
+  // A partition keeps at most so many events and so many bytes of memory (D2C-02), and the newest
+  // event in any case.
   EventStream(std::uint32_t partition_count, std::uint64_t per_partition_max,
               std::uint64_t bytes_per_partition_max);
 
@@ -38,8 +39,12 @@ class EventStream {
     std::deque<TelemetryPtr> events;
     std::uint64_t next_sequence = 0;
     std::uint64_t next_offset = 0;
+    std::uint64_t held_bytes = 0;
   };
   bool is_over(const Partition& partition) const;
+  // An origin counts once for all events of it that follow each other.
+  static void push(Partition& partition, TelemetryPtr event);
+  static void pop(Partition& partition);
 
   std::vector<Partition> partitions_;
   std::uint64_t per_partition_max_;

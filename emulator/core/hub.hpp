@@ -241,6 +241,9 @@ class Hub {
   bool first_reported_properties(const DeviceId& device);
 
   // ---- time and storage ---------------------------------------------------------------------------
+  // How far the machine's clock is ahead of the hub's, which does not follow it (C2D-40): the answer
+  // to a token that has expired says so. Any thread.
+  void note_clock_drift(Duration ahead) { clock_drift_.store(ahead, std::memory_order_relaxed); }
   // To be called at next_deadline(), and again for as long as that is not after `now`.
   void on_time(TimePoint now);
   std::optional<TimePoint> next_deadline();
@@ -261,6 +264,9 @@ class Hub {
   friend class Presence;
   template <class Settle>
   Result<void> settle_once(const QueueId& queue, TimePoint now, Settle&& settle);
+  Result<void> check_expiry(TimePoint expires_at, Duration grace, TimePoint now) const;
+  Result<void> verify_own_token(Principal& principal, const SasToken& token, const DeviceId& id,
+                                TimePoint now);
 
   struct Impl;  // receivers, presences, queues, timers: the monitor's state
   class Guard;
@@ -271,6 +277,7 @@ class Hub {
   Log& log_;
   Metrics metrics_;
   std::atomic<std::uint64_t> staged_count_{0};
+  std::atomic<Duration> clock_drift_{Duration::zero()};
   std::unique_ptr<Impl> impl_;
 };
 

@@ -70,6 +70,10 @@ struct Hub::Impl {
 
   Impl(Hub& owner, TimePoint start, bool is_durable);
 
+  // ---- who is calling
+  // Is a device's or module's own proof still good for `whom`, whom the caller found usable?
+  Result<void> check_own(const Principal& principal, const DeviceId& whom) const;
+
   // ---- queues
   // Of a registered device or module; made when first used. A module's queue stays empty (MOD-08).
   DeviceState& device_state(const DeviceIdentity& identity);

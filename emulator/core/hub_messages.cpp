@@ -39,6 +39,16 @@ void tell_delivery(Log& log, const DeviceId& device, const Delivery& delivery) {
        std::to_string(delivery.message->sequence_number));
 }
 
+// Small ones hold many times their own bytes.
+Result<void> check_property_count(const MessageContent& content, const Limits& limits) {
+  const std::size_t count = content.properties.size();
+  if (count <= limits.property_count_max) return {};
+  return fail(HubErrc::argument_invalid, "the message has " + std::to_string(count) +
+                                             " application properties; " +
+                                             std::to_string(limits.property_count_max) +
+                                             " are allowed");
+}
+
 HubError no_such_queue(const QueueId& queue) {
   if (queue.device.is_module()) {
     return fail(HubErrc::module_not_found, "modules have no queue; address the device");  // MOD-08
@@ -55,9 +65,7 @@ Result<SequenceNumber> Hub::send(SendRequest&& request, TimePoint now) {
   if (content.message_id.text.size() > limits.message_id_chars_max) {
     return fail(HubErrc::argument_invalid, "a message id has at most 128 characters");
   }
-  if (content.properties.size() > limits.property_count_max) {
-    return fail(HubErrc::argument_invalid, "too many application properties");
-  }
+  if (auto few = check_property_count(content, limits); !few) return few.error();
   if (config_.settings.strict_property_chars) {
     for (const auto& [name, value] : content.properties) {
       if (!is_strict_property_text(name) || (value && !is_strict_property_text(*value))) {
@@ -269,6 +277,7 @@ Result<void> Hub::send_telemetry(std::span<const std::shared_ptr<TelemetryMessag
   std::size_t bytes = 0;
   std::uint64_t cost = 0;
   for (const auto& message : batch) {
+    if (auto few = check_property_count(message->content, config_.limits); !few) return few;
     const std::size_t size = message->content.size();
     bytes += size;
     cost += DailyQuota::cost(size, config_.settings.sku);

@@ -58,6 +58,7 @@ struct MessageContent {
 
   // body + values of system properties + names and values of application properties (C2D-12).
   std::size_t size() const;
+  std::size_t heap_bytes() const;  // what its fields hold beside themselves, about
 };
 
 struct Message {
@@ -89,6 +90,8 @@ struct TelemetryOrigin {
   std::string auth_generation_id;  // of the identity: another one was created anew
   std::string auth_method;         // JSON
   std::string data_schema;         // dt-dataschema, from model-id
+
+  std::size_t held_bytes() const;  // itself with all its fields
 };
 using TelemetryOriginPtr = std::shared_ptr<const TelemetryOrigin>;
 
@@ -102,6 +105,8 @@ struct TelemetryMessage {
   TimePoint enqueued_time{};
   std::uint64_t sequence_number = 0;  // per partition
   std::uint64_t offset = 0;           // bytes stored before it in its partition
+
+  std::size_t held_bytes() const;  // itself with all its fields, without its origin
 };
 using TelemetryPtr = std::shared_ptr<const TelemetryMessage>;
 

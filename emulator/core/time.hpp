@@ -16,11 +16,13 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual TimePoint now() = 0;
+  // How far the machine's clock has got ahead of this one by being set (C2D-50).
+  virtual Duration drift() { return Duration::zero(); }
 };
 
-inline std::int64_t to_unix_ms(TimePoint t) { return t.time_since_epoch().count(); }
-inline TimePoint from_unix_ms(std::int64_t ms) { return TimePoint{Duration{ms}}; }
-inline TimePoint from_unix_seconds(std::int64_t s) { return from_unix_ms(s * 1000); }
+constexpr std::int64_t to_unix_ms(TimePoint t) { return t.time_since_epoch().count(); }
+constexpr TimePoint from_unix_ms(std::int64_t ms) { return TimePoint{Duration{ms}}; }
+constexpr TimePoint from_unix_seconds(std::int64_t s) { return from_unix_ms(s * 1000); }
 
 // `2020-07-25T14:14:25.1720000Z`: .NET round-trip form, always seven fraction digits (C2D-26, M-35).
 std::string to_iso8601(TimePoint t);

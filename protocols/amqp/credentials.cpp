@@ -52,6 +52,11 @@ hub::Result<Credentials::DeviceGrant> Credentials::for_device(const hub::DeviceI
   if (const auto own = devices_.find(device.name()); own != devices_.end()) {
     if (auto grant = granted(own->second)) return *std::move(grant);
   }
+  if (device.is_module()) {  // its device's token is good for it, too (MOD-23)
+    if (const auto its = devices_.find(device.text); its != devices_.end()) {
+      if (auto grant = granted(its->second)) return *std::move(grant);
+    }
+  }
   for (const Shared& policy : policies_) {
     if (!hub::has(policy->principal.rights, hub::Right::device_connect) ||
         !hub::scope_covers(policy->principal.scope, device.resource())) {

@@ -179,7 +179,8 @@ TEST_CASE(
     const bool of_modules = operation.name.find("/modules") != std::string::npos;
     const bool in_registry =
         operation.needed == Right::registry_read || operation.needed == Right::registry_write;
-    const bool own = of_modules ? in_registry : operation.needed == Right::device_connect;
+    const bool own =
+        (of_modules && in_registry) || operation.needed == Right::device_connect;  // MOD-23
     CHECK(operation.allowed(bench, bench.device_token("d1")) == own);
     CHECK_FALSE(operation.allowed(bench, bench.device_token("d2")));
   }

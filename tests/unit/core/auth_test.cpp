@@ -101,7 +101,7 @@ TEST_CASE("SEC-06 scope is a prefix by segment") {  // S26
   CHECK_FALSE(scope_covers({"devices", "A"}, {"devices", "a"}));
   CHECK_FALSE(scope_covers({"devices", "a", "messages"}, {"devices", "a"}));
   CHECK(scope_covers({"devices", "a", "api-version=2016-11-14"}, {"devices", "a"}));  // M-13
-  CHECK(scope_covers({"devices", "a%3Ab"}, {"devices", "a:b"}));                      // SEC-09
+  CHECK_FALSE(scope_covers({"devices", "a%3Ab"}, {"devices", "a:b"}));                // SEC-21
 }
 
 TEST_CASE("SEC-07 policies carry their documented rights and no others") {
@@ -163,6 +163,54 @@ TEST_CASE("SEC-09 an id that was encoded twice is found") {
     REQUIRE_MESSAGE(principal, sr);
     CHECK(t.hub.authorize_device(*principal, {"a:b"}, t.now));
   }
+}
+
+TEST_CASE("SEC-21 a policy's token is narrowed to the id that its sr gives when it is decoded once") {
+  TestHub t;
+  t.create("d1");
+  t.create("d%31");
+  const auto opens = [&](std::string sr, const DeviceId& id) {
+    const auto principal =
+        t.hub.authenticate_sas(token_over(std::move(sr), well_known_key, t.now + 1h, "device"), t.now);
+    return t.hub.authorize_device(*principal, id, t.now).has_value();
+  };
+  CHECK(opens("h%2Fdevices%2Fd1", {"d1"}));
+  CHECK(opens("h/devices/d%31", {"d1"}));
+  CHECK_FALSE(opens("h%2Fdevices%2Fd%2531", {"d1"}));
+  CHECK(opens("h%2Fdevices%2Fd%2531", {"d%31"}));
+  CHECK_FALSE(opens("h/devices/d1", {"d%31"}));
+}
+
+TEST_CASE("SEC-21 where both readings of an id are registered, the key says which is meant") {
+  TestHub t;
+  const std::string other_key = base64_encode("another-key-of-32-bytes-.-.-.-.-");
+  t.create("a:b");
+  DeviceSpec spec;
+  spec.id = {"a%3Ab"};
+  spec.primary_key = spec.secondary_key = other_key;
+  REQUIRE(t.hub.create_device(spec, t.now));
+  const std::string sr = "h%2Fdevices%2Fa%253Ab";
+  const auto by = [&](std::string_view key) {
+    return *t.hub.authenticate_sas(token_over(sr, key, t.now + 1h), t.now);
+  };
+  CHECK(t.hub.authorize_device(by(device_key), {"a:b"}, t.now));
+  CHECK_FALSE(t.hub.authorize_device(by(device_key), {"a%3Ab"}, t.now));
+  CHECK(t.hub.authorize_device(by(other_key), {"a%3Ab"}, t.now));
+  CHECK_FALSE(t.hub.authorize_device(by(other_key), {"a:b"}, t.now));
+}
+
+TEST_CASE("C2D-50 who comes with an expired token hears the hub's time, and if the machine's clock was set") {
+  TestHub t;
+  t.create("d");
+  const auto token = token_over("h/devices/d", device_key, t.now - 1h);
+  const auto why = [&] { return t.hub.authenticate_sas(token, t.now).error().detail; };
+  const std::string times = "the token expired at " + to_iso8601(t.now - 1h) +
+                            ", and the hub's clock is at " + to_iso8601(t.now);
+  CHECK(why() == times + ": make a new one");
+  t.hub.note_clock_drift(-3h);
+  CHECK(why() == times +
+                     "; this machine's clock was set back by 180 minutes since the hub started, "
+                     "which keeps to its own: restart the hub");
 }
 
 TEST_CASE("SEC-10 a disabled device is refused") {
@@ -237,4 +285,119 @@ TEST_CASE("SEC-13 refusals never repeat the signature") {
   const auto refused = t.hub.authenticate_sas(token, t.now);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().detail.find(sig) == std::string::npos);
+}
+
+TEST_CASE("SEC-22 what is wrong with a token's form is said with the form that is expected") {
+  TestHub t;
+  t.create("d");
+  const std::string good = token_over("h/devices/d", device_key, t.now + 1h);
+  const std::string fields = good.substr(good.find(' ') + 1);
+  struct Row {
+    std::string token;
+    const char* why;
+    const char* remedy;
+  };
+  const Row rows[] = {
+      {"", "the token is empty", "its form is SharedAccessSignature sr="},
+      {"HostName=localhost;DeviceId=d;SharedAccessKey=" + std::string(device_key),
+       "the token is a connection string", "sign one with its key"},
+      {std::string(device_key), "a key was given in the place of a token", "sign one with it"},
+      {"secret", "the token is no SharedAccessSignature", "its form is SharedAccessSignature sr="},
+      {fields, "the token lacks the word SharedAccessSignature", "its form is"},
+      {"sharedaccesssignature " + fields, "written in another case", "its form is"},
+      {"\"" + good + "\"", "the token has something in front of SharedAccessSignature", "its form is"},
+      {"SharedAccessSignature%20" + fields, "percent-encoded as a whole", "only the values of sr and sig"},
+      {"SharedAccessSignature" + fields, "no space behind SharedAccessSignature", "its form is"},
+      {"SharedAccessSignature  " + fields, "more than one space behind SharedAccessSignature", "write one"},
+      {"SharedAccessSignature \t" + fields, "more than one space", "write one"},
+      {"SharedAccessSignature sig=x&se=1", "the token lacks sr", "its form is"},
+      {"SharedAccessSignature sr=x&se=1", "the token lacks sig", "its form is"},
+      {"SharedAccessSignature sr=x&sig=x", "the token lacks se", "its form is"},
+      {"SharedAccessSignature sr=x&sig&se=1", "a field of the token has no '='", "percent-encoded"},
+      {"SharedAccessSignature sr=x&sig=x&se=2030-01-01T00:00:00Z", "se of the token is no time",
+       "digits only, such as 1900000000"},
+      {good + std::string(5000, 'x'), "characters, and 4096 are allowed", "4096"},
+      {good + "&skn=" + std::string(300, 'p'), "skn of the token", "256"},
+  };
+  for (const auto& [token, why, remedy] : rows) {
+    CAPTURE(why);
+    const auto refused = t.hub.authenticate_sas(token, t.now);
+    REQUIRE_FALSE(refused);
+    const std::string& text = refused.error().detail;
+    CAPTURE(text);
+    CHECK(text.find(why) != std::string::npos);
+    CHECK(text.find(remedy) != std::string::npos);
+    for (const std::string_view secret : {std::string_view(device_key), std::string_view("secret")}) {
+      CHECK(text.find(secret) == std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("SEC-22 a refusal names who was refused, why, and what to do") {
+  TestHub t;
+  t.create("d");
+  t.create("e");
+  DeviceSpec by_certificate;
+  by_certificate.id = {"x"};
+  by_certificate.primary_thumbprint = std::string(40, 'a');
+  REQUIRE(t.hub.create_device(by_certificate, t.now));
+  const auto refusal = [&](const std::string& token, const DeviceId& device) {
+    const auto principal = t.hub.authenticate_sas(token, t.now);
+    if (!principal) return principal.error().detail;
+    const auto allowed = t.hub.authorize_device(*principal, device, t.now);
+    return allowed ? std::string("none") : allowed.error().detail;
+  };
+  const auto of_policy = [&](std::string sr, std::string_view key, std::string_view policy) {
+    return token_over(std::move(sr), key, t.now + 1h, policy);
+  };
+  const auto own = [&](std::string sr, std::string_view key = device_key) {
+    return token_over(std::move(sr), key, t.now + 1h);
+  };
+  struct Row {
+    std::string text, who, why, remedy;
+  };
+  const Row rows[] = {
+      {refusal(own("h/devices/d", well_known_key), {"d"}), "device d", "the signature fits neither key",
+       "take the key from the registry"},
+      {refusal(own("h/devices/x"), {"x"}), "device x", "uses selfSigned, not keys",
+       "change its authentication type to sas"},
+      {refusal(own("h/devices/e"), {"d"}), "device d", "the token's scope does not cover",
+       "its sr says {host}/devices/e"},
+      {refusal(own("h"), {"d"}), "sr={host}/devices/{id}", "must name a device", "skn={policy}"},
+      {refusal(of_policy("h", device_key, "device"), {"d"}), "policy device",
+       "the signature fits neither key", "the key that the hub printed"},
+      {refusal(of_policy("h", well_known_key, "devise"), {"d"}), "devise",
+       "there is no shared access policy", "this hub has iothubowner, service, device, registryRead"},
+      {refusal(of_policy("h", well_known_key, "service"), {"d"}), "policy service",
+       "lacks DeviceConnect", "a policy such as device"},
+  };
+  for (const auto& [text, who, why, remedy] : rows) {
+    CAPTURE(text);
+    for (const std::string& part : {who, why, remedy}) CHECK(text.find(part) != std::string::npos);
+  }
+  const auto service = [&](const std::string& token, Right right) {
+    return t.hub.authorize_service(*t.hub.authenticate_sas(token, t.now), right, {"devices"}, t.now)
+        .error().detail;
+  };
+  CHECK(service(own("h/devices/d"), Right::registry_read) ==
+        "d lacks RegistryRead; take the token of a policy that has it, such as iothubowner");
+  CHECK(service(of_policy("h", well_known_key, "device"), Right::service_connect) ==
+        "policy device lacks ServiceConnect; take the token of a policy that has it, such as "
+        "iothubowner");
+}
+
+TEST_CASE("SEC-23 a token whose end is given in milliseconds is good, and said to live for ever") {
+  TestHub t;
+  t.create("d");
+  const auto in = [&](std::int64_t se) {
+    t.log.lines.clear();
+    const auto end = from_unix_seconds(se);
+    CHECK(t.hub.authenticate_sas(token_over("h/devices/d", device_key, end), t.now));
+    return t.log.lines;
+  };
+  CHECK(in(253'402'300'799).empty());  // the end of the year 9999, as some give it on purpose
+  const std::string ms = std::to_string(to_unix_ms(t.now));
+  CHECK(in(to_unix_ms(t.now)) ==
+        std::vector<std::string>{"a token never expires: its se looks like milliseconds of=d se=" + ms +
+                                 " remedy=se is Unix time in seconds"});
 }

@@ -209,22 +209,91 @@ TEST_CASE("MOD-05 a module's token opens that module, not its device, its sister
   CHECK_FALSE(opens(t, module_token(t, "h/devices/d/modules/M"), m));
 }
 
-TEST_CASE("MOD-05 the device's key is not the module's, nor the module's the device's") {
+TEST_CASE("MOD-23 a module logs in with its device's key too, in a token for either of them") {
   TestHub t;
   t.create("d");
   t.create_module("d", "m");
+  t.create_module("d", "n");
   const auto by = [&](std::string_view sr, std::string_view key, const DeviceId& id) {
     return opens(t, make_sas_token(sr, key, t.now + 1h), id);
   };
-  CHECK(by("h/devices/d", device_key, d));
   CHECK(by("h/devices/d/modules/m", module_key, m));
-  CHECK_FALSE(by("h/devices/d", device_key, m));
-  const auto device = t.hub.authenticate_sas(make_sas_token("h/devices/d", device_key, t.now + 1h), t.now);
-  CHECK(t.hub.authorize_device(*device, m, t.now).error().detail == "the token is of d, not d/m");
-  CHECK_FALSE(by("h/devices/d/modules/m", device_key, m));
+  CHECK(by("h/devices/d/modules/m", device_key, m));
+  CHECK(by("h/devices/d", device_key, d));
+  CHECK(by("h/devices/d", device_key, m));
+  // A token opens nothing beyond its sr, whoever signed it, and the module's key only the module.
+  CHECK_FALSE(by("h/devices/d/modules/m", device_key, d));
+  CHECK_FALSE(by("h/devices/d/modules/m", device_key, {"d", "n"}));
+  CHECK_FALSE(by("h/devices/d/modules/m", module_key, d));
   CHECK_FALSE(by("h/devices/d", module_key, m));
   CHECK_FALSE(by("h/devices/d", module_key, d));
-  CHECK_FALSE(by("h/devices/d/modules/m", module_key, d));
+  const auto refused =
+      t.hub.authenticate_sas(make_sas_token("h/devices/d/modules/m", well_known_key, t.now + 1h), t.now);
+  CHECK(refused.error().detail.starts_with(
+      "the signature fits neither key of module m of device d, nor one of its device"));
+}
+
+TEST_CASE("MOD-23 another device's key, name or certificate opens no module") {
+  TestHub t;
+  t.create("d");
+  t.create_module("d", "m");
+  DeviceSpec e = spec_of({"e"});
+  e.primary_key = e.secondary_key = base64_encode("the key of e, of 32 bytes ------");
+  REQUIRE(t.hub.create_device(e, t.now));
+  t.create_module("e", "m");
+  CHECK_FALSE(opens(t, make_sas_token("h/devices/d/modules/m", e.primary_key, t.now + 1h), m));
+  CHECK_FALSE(opens(t, make_sas_token("h/devices/e", e.primary_key, t.now + 1h), m));
+  CHECK(opens(t, make_sas_token("h/devices/e", e.primary_key, t.now + 1h), {"e", "m"}));
+
+  auto x = spec_of({"x"});
+  x.primary_thumbprint = std::string(40, 'a');
+  REQUIRE(t.hub.create_device(x, t.now));
+  t.create_module("x", "m");
+  const auto by_certificate =
+      t.hub.authenticate_certificate({"x"}, {std::string(40, 'a'), "", "x"}, t.now);
+  CHECK_FALSE(t.hub.authorize_device(*by_certificate, {"x", "m"}, t.now));
+  CHECK_FALSE(opens(t, make_sas_token("h/devices/x/modules/m", device_key, t.now + 1h), {"x", "m"}));
+}
+
+TEST_CASE("MOD-23 the device's key is good for a module for as long as it is for the device") {
+  for (const char* sr : {"h/devices/d", "h/devices/d/modules/m"}) {
+    CAPTURE(sr);
+    TestHub t;
+    t.create("d");
+    t.create_module("d", "m");
+    const auto token = make_sas_token(sr, device_key, t.now + 1h);
+    const auto principal = t.hub.authenticate_sas(token, t.now);
+    CHECK(t.hub.authorize_device(*principal, m, t.now));
+    auto spec = spec_of(d);
+    spec.authentication_type = AuthenticationType::certificate_authority;
+    REQUIRE(t.hub.update_device(spec, {}, t.now));
+    CHECK(t.hub.authorize_device(*principal, m, t.now).error().detail ==
+          "device d uses certificateAuthority since");
+    CHECK_FALSE(opens(t, token, m));
+
+    REQUIRE(t.hub.delete_device(d, {}, t.now));
+    t.create("d");
+    t.create_module("d", "m");
+    CHECK_FALSE(t.hub.authorize_device(*principal, m, t.now));  // both were made anew
+    CHECK(opens(t, token, m));
+    spec = spec_of(m);
+    spec.authentication_type = AuthenticationType::certificate_authority;
+    REQUIRE(t.hub.update_device(spec, {}, t.now));
+    CHECK_FALSE(opens(t, token, m));  // the module has its one method, too
+  }
+}
+
+TEST_CASE("MOD-23 neither disableDeviceSAS nor disableModuleSAS lets a device's key open a module") {
+  for (const char* setting : {"disableModuleSAS", "disableDeviceSAS"}) {
+    CAPTURE(setting);
+    Settings settings;
+    REQUIRE(settings.set(setting, "true"));
+    TestHub t(settings);
+    t.create("d");
+    t.create_module("d", "m");
+    CHECK_FALSE(opens(t, make_sas_token("h/devices/d", device_key, t.now + 1h), m));
+    CHECK_FALSE(opens(t, make_sas_token("h/devices/d/modules/m", device_key, t.now + 1h), m));
+  }
 }
 
 TEST_CASE("MOD-05 a policy with DeviceConnect stands for every module within its scope") {

@@ -149,6 +149,70 @@ TEST_CASE("D2C-01 telemetry is bounded by its size, too, and the store is told w
   CHECK(std::get<change::EventsTrimmed>(changes[1]).first_kept == 1);
 }
 
+TEST_CASE("D2C-02 telemetry is bounded by what it holds in memory, not by its bytes on the wire") {
+  const auto message = [](TestHub& t, std::size_t properties) {
+    auto made = std::make_shared<TelemetryMessage>();
+    made->origin = *t.hub.telemetry_origin({"d"}, "{}", "", t.now);
+    for (std::size_t i = 0; i < properties; ++i) made->content.properties.emplace_back("a", "b");
+    return made;
+  };
+  TestHub t;
+  t.create("d");
+  const std::size_t most = t.hub.limits().event_bytes_per_partition_max;
+  const auto kept = [](TestHub& hub) {
+    std::size_t count = 0;
+    for (std::uint32_t p = 0; p < hub.hub.partition_count(); ++p) {
+      count += hub.hub.read_events(p, 0, 100'000).size();
+    }
+    return count;
+  };
+  // 2,000 bytes on the wire each, and at least 64,000 in memory.
+  for (int i = 0; i < 1200; ++i) REQUIRE(t.hub.send_telemetry(message(t, 1000), t.now));
+  CHECK(kept(t) * 1000 * sizeof(Property) <= most);
+  CHECK(kept(t) > 800);
+  // What comes next may use all of it again: nothing is counted that went.
+  for (int i = 0; i < 10'000; ++i) REQUIRE(t.hub.send_telemetry(message(t, 0), t.now));
+  CHECK(kept(t) == 10'000);
+}
+
+TEST_CASE("D2C-02 what was stored under a wider bound is cut to this one, oldest first") {
+  TestHub t;
+  t.create("d");
+  const std::size_t most = t.hub.limits().event_bytes_per_partition_max;
+  Snapshot stored;
+  stored.devices.push_back(t.hub.get_device({"d"}, t.now)->identity);
+  const auto origin = *t.hub.telemetry_origin({"d"}, "{}", "", t.now);
+  const std::size_t count = most / 250'000 + 10;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto event = std::make_shared<TelemetryMessage>();
+    event->origin = origin;
+    event->sequence_number = i;
+    event->content.body = std::string(250'000, 'b');
+    stored.events.push_back({0, std::move(event)});
+  }
+  TestHub anew;
+  anew.hub.restore(std::move(stored), anew.now);
+  const auto events = anew.hub.read_events(0, 0, count);
+  REQUIRE_FALSE(events.empty());
+  CHECK(events.size() * 250'000 <= most);
+  CHECK(events.back()->sequence_number == count - 1);
+}
+
+TEST_CASE("D2C-03 a telemetry message has at most 1,000 properties, whatever protocol brings it") {
+  TestHub t;
+  t.create("d");
+  const auto send = [&](std::size_t properties) {
+    const auto message = std::make_shared<TelemetryMessage>();
+    message->origin = *t.hub.telemetry_origin({"d"}, "{}", "", t.now);
+    message->content.properties.resize(properties);
+    return t.hub.send_telemetry(message, t.now);
+  };
+  CHECK(send(1000));
+  const auto refused = send(1001);
+  CHECK(refused.error().code == HubErrc::argument_invalid);
+  CHECK(refused.error().detail == "the message has 1001 application properties; 1000 are allowed");
+}
+
 TEST_CASE("the deadline waker fires when a deadline comes nearer, and only then") {
   TestHub t;
   int fired = 0;

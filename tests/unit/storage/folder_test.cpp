@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <functional>
 
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -87,4 +88,44 @@ TEST_CASE("ST-06 a folder that cannot be: the line names it, the cause and the r
 
   std::filesystem::create_directories(folder.path() / "taken" / "hub.db");
   CHECK(contains(refused(folder.path() / "taken"), "hub.db: Is a directory"));
+}
+
+TEST_CASE("ST-16 a folder that is deleted, moved or replaced under the hub ends it at the next commit") {
+  const auto commit_after = [](const std::function<void(const std::filesystem::path&)>& mischief) {
+    TempFolder parent;
+    const auto dir = parent.path() / "data";
+    const auto store = SqliteStore::open(dir);
+    store->apply(std::vector<hub::Change>{device("before")});
+    mischief(dir);
+    return refusal([&] { store->apply(std::vector<hub::Change>{device("after")}); });
+  };
+  CHECK(commit_after([](const auto&) {}).empty());
+  const auto why = commit_after([](const auto& dir) { std::filesystem::remove_all(dir); });
+  CHECK(contains(why, "hub.lock was deleted or moved while the emulator used it"));
+  CHECK(contains(why, "start again"));
+  CHECK(contains(commit_after([](const auto& dir) {
+                   std::filesystem::rename(dir, dir.string() + "-elsewhere");
+                 }),
+                 "deleted or moved"));
+  for (const std::string file : {"hub.lock", "hub.db", "hub.db-wal"}) {
+    CAPTURE(file);
+    CHECK(contains(commit_after([&](const auto& dir) { std::filesystem::remove(dir / file); }),
+                   file + " was deleted or moved"));
+    CHECK(contains(commit_after([&](const auto& dir) {
+                     std::filesystem::rename(dir / file, dir / "aside");
+                     std::filesystem::copy_file(dir / "aside", dir / file);
+                   }),
+                   file + " was replaced"));
+  }
+}
+
+TEST_CASE("ST-16 of two hubs on one name of a folder the one whose files are gone ends") {
+  TempFolder parent;
+  const auto dir = parent.path() / "data";
+  const auto first = SqliteStore::open(dir);
+  std::filesystem::remove_all(dir);
+  const auto second = SqliteStore::open(dir);
+  CHECK(contains(refusal([&] { first->apply(std::vector<hub::Change>{device("d")}); }), "replaced"));
+  second->apply(std::vector<hub::Change>{device("d")});
+  CHECK(second->load().devices.size() == 1);
 }

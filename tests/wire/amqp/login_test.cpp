@@ -121,7 +121,7 @@ TEST_CASE("A-22 PLAIN is refused with outcome 1 for every mismatch, and the conn
     CHECK(count(frames, Descriptor::open) == 0);
     CHECK(server.wants_close());
   }
-  CHECK_FALSE(hub.log.contains("sig="));  // no token in the log
+  CHECK_FALSE(hub.log.contains(device.substr(device.find("sig="), 20)));  // no token in the log
   CHECK(hub.log.contains("AMQP login refused"));
 }
 
@@ -315,7 +315,8 @@ TEST_CASE("A-29 put-token: 400 for what is no request, 401 for what is no good t
   CHECK(client.put_token("Bearer eyJhbGciOi") == 401);
   CHECK_FALSE(client.cbs_reply->message().property_text("status-description")->empty());
   CHECK(hub.log.contains("put-token refused"));
-  CHECK_FALSE(hub.log.contains("sig="));
+  const std::string token = device_token(hub, "nobody");
+  CHECK_FALSE(hub.log.contains(token.substr(token.find("sig="), 20)));
 
   pn_link_t* request = client.sender("again", "$cbs");
   CHECK(client.send(request, Message().id("1").value_body("x")).state == PN_ACCEPTED);

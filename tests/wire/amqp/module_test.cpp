@@ -92,7 +92,7 @@ TEST_CASE_FIXTURE(ModuleHub, "MOD-16 PLAIN with the module's user name and token
   Client by_policy(*this, plain("dev1/modules/m@sas.localhost", service_token(*this, "device")));
   CHECK(by_policy.is_open());
   for (const auto& [user, token] : std::vector<std::pair<std::string, std::string>>{
-           {"dev1/modules/m", device_token(*this, "dev1")},
+           {"dev1/modules/m", device_token(*this, "dev2")},
            {"dev1", module_token()},
            {"dev1/modules/n", module_token()},
            {"dev1/modules/", module_token()},
@@ -135,10 +135,11 @@ TEST_CASE_FIXTURE(Module, "MOD-16 a module's token is good for its links only") 
   CHECK(refusal(false, "/messages/serviceBound/feedback") == "amqp:unauthorized-access");
 }
 
-TEST_CASE_FIXTURE(ModuleHub, "MOD-16 a device's token is not good for its modules, a policy's is") {
+TEST_CASE_FIXTURE(ModuleHub, "MOD-16 MOD-23 its device's token is good for a module, and a policy's") {
   Client device(*this);
   REQUIRE(device.put_token(device_token(*this, "dev1")) == 200);
-  pn_link_t* link = device.sender("s", root + "messages/events");
+  CHECK(Client::is_attached(device.sender("s", root + "messages/events")));
+  pn_link_t* link = device.sender("x", "/devices/dev1/modules/none/messages/events");
   CHECK(Client::condition_of(link) == "amqp:unauthorized-access");
 
   Client policy(*this);
@@ -148,8 +149,8 @@ TEST_CASE_FIXTURE(ModuleHub, "MOD-16 a device's token is not good for its module
   CHECK(Client::condition_of(link) == "amqp:unauthorized-access");
 
   Client wrong(*this);
-  CHECK(wrong.put_token(hub::make_sas_token("localhost/devices/dev1/modules/m", test::device_key,
-                                            now + 1h)) == 401);
+  CHECK(wrong.put_token(hub::make_sas_token("localhost/devices/dev1/modules/m",
+                                            test::well_known_key, now + 1h)) == 401);
 }
 
 TEST_CASE_FIXTURE(Module, "MOD-08 what a module receives on stays silent, and takes nothing of its device") {
