@@ -199,6 +199,10 @@ constexpr std::array options{
            assign<&Config::data, parse_not_empty>},
     Option{"tls-dir", "DIR", "Development CA and server certificate, made on first start",
            assign<&Config::tls_dir, parse_not_empty>},
+    Option{"tls-cert", "FILE", "PEM: your own server certificate, its issuers behind it; needs --tls-key",
+           assign<&Config::tls_cert, parse_not_empty>},
+    Option{"tls-key", "FILE", "PEM: the private key of --tls-cert",
+           assign<&Config::tls_key, parse_not_empty>},
     Option{"san", "NAME", "One more name or address in the server certificate; repeatable. As a variable: "
                           "IOTHUB_EMULATOR_SAN=a,b",
            assign_list<&Config::sans>, true},
@@ -406,6 +410,11 @@ Invocation parse(const std::vector<std::string>& arguments,
     if (given[i].empty()) continue;
     apply(options[i], invocation.config, given[i], "--" + std::string(options[i].name));
   }
+  const std::string &cert = invocation.config.tls_cert, &key = invocation.config.tls_key;
+  if (cert.empty() != key.empty()) {
+    throw Fail(cert.empty() ? "--tls-key: needs --tls-cert, the certificate of that key"
+                            : "--tls-cert: needs --tls-key, the certificate's private key");
+  }
   return invocation;
 }
 
@@ -447,6 +456,8 @@ std::string to_json(const Config& config) {
   out["threads"] = config.threads;
   text("data", config.data);
   text("tls-dir", config.tls_dir);
+  text("tls-cert", config.tls_cert);
+  text("tls-key", config.tls_key);
   const auto list = [&](const char* name, const std::vector<std::string>& values) {
     if (!values.empty()) out[name] = json::array(values.begin(), values.end());
   };

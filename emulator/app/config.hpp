@@ -40,6 +40,7 @@ struct Config {
   std::size_t threads = 1;  // of connections, 1 to threads_max
   std::string data;         // empty: in memory
   std::string tls_dir;      // empty: DIR/tls of data, else the user's state folder
+  std::string tls_cert, tls_key;  // files; both or none
   std::vector<std::string> sans;
   std::vector<std::string> device_cas;  // files
   std::string key;  // empty: see effective_key in server.hpp

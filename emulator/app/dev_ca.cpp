@@ -2,21 +2,14 @@
 
 #include "emulator/app/file_io.hpp"
 #include "emulator/app/host_names.hpp"
+#include "emulator/app/x509.hpp"
 #include "emulator/core/encoding.hpp"
 
-#include <openssl/asn1.h>
-#include <openssl/bio.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/rand.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
 
 #include <array>
+#include <cerrno>
 #include <cstring>
-#include <ctime>
-#include <memory>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -30,164 +23,21 @@
 namespace app {
 namespace {
 
-template <auto Free>
-struct Freer {
-  template <class T>
-  void operator()(T* object) const { Free(object); }
-};
-using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
-using CertificatePtr = std::unique_ptr<X509, Freer<X509_free>>;
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>>;
-using NamesPtr = std::unique_ptr<GENERAL_NAMES, Freer<GENERAL_NAMES_free>>;
-using BioPtr = std::unique_ptr<BIO, Freer<BIO_free>>;
+namespace fs = std::filesystem;
+using std::runtime_error;
 
-constexpr auto ca_life = std::chrono::days{3650};
-constexpr auto leaf_life = std::chrono::days{397};  // what the strictest clients accept is 398
 constexpr auto renew_before = std::chrono::days{30};
-constexpr auto backdated = std::chrono::days{1};  // for clients whose clock is behind
+constexpr const char* start_anew =
+    "; put the right file there, or remove ca.pem and ca-key.pem: new ones are made, and each client has to "
+    "be given the new ca.pem";
 
-template <class T>
-T require(T result, const char* what) {
-  if (!result) {
-    std::array<char, 256> reason{};
-    ERR_error_string_n(ERR_get_error(), reason.data(), reason.size());
-    throw std::runtime_error(std::string("certificates: ") + what + ": " + reason.data());
-  }
-  return result;
-}
-
-std::string text_of(BIO* bio) {
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio, &data);
-  return {data, static_cast<std::size_t>(size)};
-}
-
-std::string to_pem(X509* certificate) {
-  const BioPtr bio(BIO_new(BIO_s_mem()));
-  require(PEM_write_bio_X509(bio.get(), certificate), "PEM");
-  return text_of(bio.get());
-}
-
-std::string to_pem(EVP_PKEY* key) {
-  const BioPtr bio(BIO_new(BIO_s_mem()));
-  require(PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr), "PEM");
-  return text_of(bio.get());
-}
-
-BioPtr reader(const std::string& text) {
-  return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
-
-CertificatePtr certificate_from(const std::optional<std::string>& pem) {
-  if (!pem) return nullptr;
-  return CertificatePtr(PEM_read_bio_X509(reader(*pem).get(), nullptr, nullptr, nullptr));
-}
-
-KeyPtr key_from(const std::optional<std::string>& pem) {
-  if (!pem) return nullptr;
-  return KeyPtr(PEM_read_bio_PrivateKey(reader(*pem).get(), nullptr, nullptr, nullptr));
-}
-
-void set_validity(X509* certificate, hub::TimePoint now, std::chrono::days life) {
-  const auto seconds = [](hub::TimePoint t) { return static_cast<std::time_t>(hub::to_unix_ms(t) / 1000); };
-  require(ASN1_TIME_set(X509_getm_notBefore(certificate), seconds(now - backdated)), "validity");
-  require(ASN1_TIME_set(X509_getm_notAfter(certificate), seconds(now - backdated + life)), "validity");
-}
-
-void set_random_serial(X509* certificate) {
-  std::array<unsigned char, 16> bytes{};
-  require(RAND_bytes(bytes.data(), bytes.size()) == 1, "serial number");
-  bytes[0] = (bytes[0] & 0x7f) | 0x40;  // positive, and always of the same length
-  BIGNUM* number = require(BN_bin2bn(bytes.data(), bytes.size(), nullptr), "serial number");
-  const bool good = BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) != nullptr;
-  BN_free(number);
-  require(good, "serial number");
-}
-
-void set_name(X509_NAME* name, const char* common_name) {
-  const auto add = [&](const char* field, const char* value) {
-    require(X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
-                                       reinterpret_cast<const unsigned char*>(value), -1, -1, 0),
-            "name");
-  };
-  add("O", "iothub-emulator");
-  add("CN", common_name);
-}
-
-void add_extension(X509* certificate, X509* issuer, int nid, const char* value) {
-  X509V3_CTX context;
-  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
-  const ExtensionPtr extension(X509V3_EXT_conf_nid(nullptr, &context, nid, value));
-  require(extension && X509_add_ext(certificate, extension.get(), -1) == 1, "extension");
-}
-
-void add_subject_alternative_names(X509* certificate, const std::vector<std::string>& names) {
-  const NamesPtr list(require(GENERAL_NAMES_new(), "names"));
-  for (const auto& name : names) {
-    GENERAL_NAME* entry = require(
-        a2i_GENERAL_NAME(nullptr, nullptr, nullptr, is_ip_address(name) ? GEN_IPADD : GEN_DNS,
-                         name.c_str(), 0),
-        name.c_str());
-    require(sk_GENERAL_NAME_push(list.get(), entry), "names");
-  }
-  require(X509_add1_ext_i2d(certificate, NID_subject_alt_name, list.get(), 0, 0) == 1, "names");
-}
-
-std::set<std::string> names_in(X509* certificate) {
-  std::set<std::string> names;
-  const NamesPtr list(static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
-  for (int i = 0; list && i < sk_GENERAL_NAME_num(list.get()); ++i) {
-    int type = 0;
-    const auto* value =
-        static_cast<ASN1_STRING*>(GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(list.get(), i), &type));
-    std::string bytes(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
-                      static_cast<std::size_t>(ASN1_STRING_length(value)));
-    names.insert(type == GEN_DNS ? hub::to_lower(bytes) : bytes);
-  }
-  return names;
-}
-
-bool lasts(X509* certificate, hub::TimePoint now) {
-  auto limit = static_cast<std::time_t>(hub::to_unix_ms(now + renew_before) / 1000);
-  auto start = static_cast<std::time_t>(hub::to_unix_ms(now) / 1000);
-  return X509_cmp_time(X509_get0_notAfter(certificate), &limit) > 0 &&
-         X509_cmp_time(X509_get0_notBefore(certificate), &start) < 0;
-}
-
-CertificatePtr sign(EVP_PKEY* key, X509* issuer, EVP_PKEY* issuer_key, const char* common_name,
-                    const std::vector<std::string>& names, hub::TimePoint now) {
-  CertificatePtr certificate(require(X509_new(), "certificate"));
-  X509* const self = certificate.get();
-  const bool is_ca = issuer == nullptr;
-  X509* const by = is_ca ? self : issuer;
-  require(X509_set_version(self, 2), "version");
-  set_random_serial(self);
-  set_validity(self, now, is_ca ? ca_life : leaf_life);
-  set_name(X509_get_subject_name(self), common_name);
-  require(X509_set_issuer_name(self, X509_get_subject_name(by)), "issuer");
-  require(X509_set_pubkey(self, key), "public key");
-  add_extension(self, by, NID_subject_key_identifier, "hash");
-  add_extension(self, by, NID_authority_key_identifier, "keyid:always");
-  add_extension(self, by, NID_basic_constraints, is_ca ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE");
-  const bool is_rsa = EVP_PKEY_is_a(key, "RSA") == 1;
-  add_extension(self, by, NID_key_usage,
-                is_ca    ? "critical,keyCertSign,cRLSign"
-                : is_rsa ? "critical,digitalSignature,keyEncipherment"
-                         : "critical,digitalSignature");
-  if (!is_ca) {
-    add_extension(self, by, NID_ext_key_usage, "serverAuth");
-    add_subject_alternative_names(self, names);
-  }
-  require(X509_sign(self, is_ca ? key : issuer_key, EVP_sha256()), "signature");
-  return certificate;
-}
+std::string day(hub::TimePoint time) { return hub::to_iso8601(time).substr(0, 10); }
 
 // Held while the folder is looked at and written: tests start several emulators at once. A folder
 // that is read-only needs none: what is missing in it cannot be written anyway.
 class FolderLock {
  public:
-  explicit FolderLock(const std::filesystem::path& folder)
+  explicit FolderLock(const fs::path& folder)
       : fd_(::open((folder / ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
     if (fd_ >= 0) ::flock(fd_, LOCK_EX);
   }
@@ -201,60 +51,237 @@ class FolderLock {
   int fd_;
 };
 
-struct Pair {
+// A file that may be missing; one that is there and cannot be read is an error.
+std::optional<std::string> read_if_there(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 && errno == ENOENT) return std::nullopt;
+  errno = 0;
+  auto text = read_file(path);
+  if (!text) {
+    throw runtime_error(path.string() + " cannot be read: " + std::strerror(errno) +
+                        "; let this user read it");
+  }
+  return text;
+}
+
+bool others_may_read(const fs::path& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)) != 0;
+}
+
+void warn_of_readers(const fs::path& key, std::vector<std::string>& warnings) {
+  if (!others_may_read(key)) return;
+  warnings.push_back("the private key " + key.string() + " can be read by every user of this machine: chmod 600 " +
+                     key.string());
+}
+
+void warn_of_dates(const fs::path& path, X509* certificate, hub::TimePoint now, const std::string& remedy,
+                   std::vector<std::string>& warnings) {
+  const hub::TimePoint begin = begin_of(certificate), end = end_of(certificate);
+  if (now < begin) {
+    warnings.push_back("the certificate " + path.string() + " is valid from " + day(begin) +
+                       ", and this machine's clock says " + day(now) + ": set the clock");
+  } else if (now >= end) {
+    warnings.push_back("the certificate " + path.string() + " has ended on " + day(end) + ", clients refuse it: " +
+                       remedy);
+  } else if (now + renew_before >= end) {
+    warnings.push_back("the certificate " + path.string() + " ends on " + day(end) + ": " + remedy);
+  }
+}
+
+struct Ca {
+  fs::path path;
   CertificatePtr certificate;
-  KeyPtr key;
-  bool written = false;
+  KeyPtr key;          // null: what needs a signature cannot be made,
+  std::string no_key;  // since
 };
 
-Pair load(const std::filesystem::path& folder, const std::string& name) {
-  Pair pair;
-  pair.certificate = certificate_from(read_file(folder / (name + ".pem")));
-  pair.key = key_from(read_file(folder / (name + "-key.pem")));
-  ERR_clear_error();
-  return pair;
-}
-
-void save(const std::filesystem::path& folder, const std::string& name, Pair& pair) {
-  write_file_atomically(folder / (name + "-key.pem"), to_pem(pair.key.get()), 0600);
-  write_file_atomically(folder / (name + ".pem"), to_pem(pair.certificate.get()), 0644);
-  pair.written = true;
-}
-
-Pair ensure_ca(const std::filesystem::path& folder, hub::TimePoint now) {
-  Pair ca = load(folder, "ca");
-  if (ca.certificate && ca.key && X509_check_private_key(ca.certificate.get(), ca.key.get()) == 1 &&
-      lasts(ca.certificate.get(), now)) {
-    return ca;
+// Null: neither is there.
+std::optional<Ca> load_ca(const fs::path& folder, hub::TimePoint now) {
+  const fs::path key_path = folder / "ca-key.pem";
+  Ca ca{folder / "ca.pem", nullptr, nullptr, {}};
+  const auto pem = read_if_there(ca.path);
+  if (!pem) {
+    if (!fs::exists(key_path)) return std::nullopt;
+    throw runtime_error(key_path.string() + " is there, and its ca.pem is not" + start_anew);
   }
-  ca.key.reset(require(EVP_EC_gen("P-256"), "key of the CA"));
-  ca.certificate = sign(ca.key.get(), nullptr, nullptr, "iothub-emulator development CA", {}, now);
-  save(folder, "ca", ca);
+  const std::string path = ca.path.string();
+  ca.certificate = read_certificate(*pem);
+  if (!ca.certificate) throw runtime_error(path + " holds no certificate in PEM" + start_anew);
+  if (!is_ca(ca.certificate.get())) throw runtime_error(path + " is not the certificate of a CA" + start_anew);
+  if (end_of(ca.certificate.get()) <= now) {
+    throw runtime_error(path + " has ended on " + day(end_of(ca.certificate.get())) +
+                        ": no client accepts what it has signed" + start_anew);
+  }
+  try {
+    const auto key_pem = read_if_there(key_path);
+    if (!key_pem) {
+      ca.no_key = key_path.string() + " is missing";
+    } else if (ca.key = read_key(*key_pem); !ca.key) {
+      ca.no_key = key_path.string() + " holds no private key in PEM that can be read without a passphrase";
+    }
+  } catch (const runtime_error& unreadable) {
+    ca.no_key = unreadable.what();
+  }
+  if (ca.key && !belongs_to(ca.key.get(), ca.certificate.get())) {
+    throw runtime_error(key_path.string() + " is not the key of ca.pem" + start_anew);
+  }
   return ca;
 }
 
-Pair ensure_leaf(const std::filesystem::path& folder, const std::string& name, const Pair& ca,
-                 const std::vector<std::string>& names, hub::TimePoint now) {
-  Pair leaf = load(folder, name);
-  std::set<std::string> wanted;
-  for (const auto& one : names) wanted.insert(canonical_name(one));
-  if (leaf.certificate && leaf.key && !ca.written && lasts(leaf.certificate.get(), now) &&
-      X509_check_private_key(leaf.certificate.get(), leaf.key.get()) == 1 &&
-      X509_verify(leaf.certificate.get(), ca.key.get()) == 1 &&
-      names_in(leaf.certificate.get()) == wanted) {
-    return leaf;
-  }
-  ERR_clear_error();
-  if (!leaf.key) {
-    leaf.key.reset(require(name == "server-rsa" ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"),
-                           "key of the server"));
-  }
-  leaf.certificate = sign(leaf.key.get(), ca.certificate.get(), ca.key.get(), "localhost", names, now);
-  save(folder, name, leaf);
-  return leaf;
+Ca make_ca(const fs::path& folder, hub::TimePoint now) {
+  Ca ca{folder / "ca.pem", nullptr, make_ec_key(), {}};
+  ca.certificate = make_ca_certificate(ca.key.get(), now);
+  write_file_atomically(folder / "ca-key.pem", to_pem(ca.key.get()), 0600);
+  write_file_atomically(ca.path, to_pem(ca.certificate.get()), 0644);
+  return ca;
 }
 
-DevCertificates read_all(const std::filesystem::path& folder) {
+// A server's certificate and key, as far as they are there.
+struct Pair {
+  fs::path path, key_path;
+  std::string pem, key_pem;
+  std::vector<CertificatePtr> chain;
+  KeyPtr key;
+
+  X509* leaf() const { return chain.empty() ? nullptr : chain.front().get(); }
+  bool is_own() const { return leaf() != nullptr && !made_here(leaf()); }
+};
+
+Pair load_pair(const fs::path& certificate, const fs::path& key) {
+  Pair pair{certificate, key, {}, {}, {}, nullptr};
+  const auto remedy = [&] {
+    return "; put a PEM file there, or remove " + certificate.string() + " and " + key.string();
+  };
+  if (auto pem = read_if_there(certificate)) {
+    pair.chain = read_certificates(*pem);
+    if (pair.chain.empty()) {
+      throw runtime_error(certificate.string() + " holds no certificate in PEM" + remedy());
+    }
+    pair.pem = std::move(*pem);
+  }
+  if (auto pem = read_if_there(key)) {
+    pair.key = read_key(*pem);
+    if (!pair.key) {
+      throw runtime_error(key.string() + " holds no private key in PEM that can be read without a passphrase" +
+                          remedy());
+    }
+    pair.key_pem = std::move(*pem);
+  }
+  return pair;
+}
+
+void check_own(const Pair& own, hub::TimePoint now, std::vector<std::string>& warnings) {
+  if (!own.leaf()) throw runtime_error(own.path.string() + " is not there");
+  if (!own.key) throw runtime_error(own.key_path.string() + ", the key of " + own.path.string() + ", is not there");
+  if (!belongs_to(own.key.get(), own.leaf())) {
+    throw runtime_error(own.key_path.string() + " is not the key of " + own.path.string() +
+                        ", whose first certificate has to be the server's");
+  }
+  warn_of_dates(own.path, own.leaf(), now, "put a newer one there", warnings);
+  warn_of_readers(own.key_path, warnings);
+}
+
+// Why it has to be signed anew; empty: it is good. `ended`: it is of no use as it is.
+std::string why_renew(const Pair& pair, const Ca& from, const std::set<std::string>& wanted,
+                      hub::TimePoint now, bool& ended) {
+  X509 *const leaf = pair.leaf(), *const ca = from.certificate.get();
+  ended = true;
+  if (!leaf) return "it is not there";
+  if (!pair.key) return "its key is not there";
+  if (!belongs_to(pair.key.get(), leaf)) return "its key is another one";
+  if (!signed_by(leaf, ca)) return "another CA has signed it";
+  const auto names = names_in(leaf);
+  for (const auto& name : wanted) {
+    if (!names.contains(name)) return "names have to be added";
+  }
+  if (end_of(leaf) <= now) return "it has ended on " + day(end_of(leaf));
+  ended = false;
+  if (end_of(leaf) <= now + renew_before) return "it ends on " + day(end_of(leaf));
+  if (begin_of(leaf) > now && begin_of(ca) <= now) return "it is valid from " + day(begin_of(leaf)) + " only";
+  return names == wanted || !from.key ? "" : "names are no longer asked for";
+}
+
+void ensure_pair(Pair& pair, bool is_rsa, const Ca& ca, const std::vector<std::string>& names,
+                 hub::TimePoint now, DevCertificates& out) {
+  std::set<std::string> wanted;
+  for (const auto& name : names) wanted.insert(canonical_name(name));
+  bool ended = false;
+  const std::string why = why_renew(pair, ca, wanted, now, ended);
+  if (why.empty()) return;
+  if (!ca.key) {
+    const std::string what = pair.path.string() + " must be signed anew, since " + why + ", and cannot be: " + ca.no_key +
+                             "; put the key back, or give a server certificate with --tls-cert and --tls-key, or "
+                             "remove ca.pem: a new CA is made, and each client has to be given it";
+    if (ended) throw runtime_error(what);
+    out.warnings.push_back(what);
+    return;
+  }
+  if (!pair.key) pair.key = is_rsa ? make_rsa_key() : make_ec_key();
+  const auto certificate =
+      make_server_certificate(pair.key.get(), ca.certificate.get(), ca.key.get(), names, now);
+  pair.key_pem = to_pem(pair.key.get());
+  pair.pem = to_pem(certificate.get());
+  write_file_atomically(pair.key_path, pair.key_pem, 0600);
+  write_file_atomically(pair.path, pair.pem, 0644);
+  out.renewed = true;
+  out.why = why;
+}
+
+void serve(const Pair& rsa, const Pair& ecdsa, DevCertificates& out) {
+  out.rsa_chain = rsa.pem;
+  out.rsa_key = rsa.key_pem;
+  out.ecdsa_chain = ecdsa.pem;
+  out.ecdsa_key = ecdsa.key_pem;
+}
+
+// `ca`: what clients trust; null: they have it from elsewhere.
+void serve_own(const Pair& rsa, const Pair& ecdsa, const std::optional<Ca>& ca, hub::TimePoint now,
+               DevCertificates& out) {
+  for (const Pair* own : {&rsa, &ecdsa}) {
+    check_own(*own, now, out.warnings);
+    if (ca && !leads_to(own->chain, ca->certificate.get())) {
+      out.warnings.push_back(own->path.string() + " does not lead to " + ca->path.string() +
+                             ", which clients are told to trust: put its CA there, or remove that ca.pem");
+    }
+    if (&rsa == &ecdsa) break;
+  }
+  serve(rsa, ecdsa, out);
+  out.own = true;
+  out.ca_path = fs::absolute(ca ? ca->path : rsa.path);
+  out.ca = ca ? to_pem(ca->certificate.get()) : rsa.pem;
+}
+
+// To take certificates and keys apart and to check them against each other is half of a start's work.
+// So what was found good is noted, as a digest over all of it and the day it was looked at: the same
+// files, for the same names, on the same day, need no second look.
+constexpr const char* checked_file = ".checked";
+constexpr std::array checked_files{"ca.pem",         "ca-key.pem",       "server-rsa.pem",
+                                   "server-rsa-key.pem", "server-ecdsa.pem", "server-ecdsa-key.pem"};
+
+std::string checked_line(const fs::path& folder, const std::vector<std::string>& names,
+                         hub::TimePoint now) {
+  std::string text;
+  for (const char* name : checked_files) {
+    const std::string part = read_file(folder / name).value_or("");
+    text += std::to_string(part.size()) + (others_may_read(folder / name) ? "+" : " ") + part;
+  }
+  for (const auto& name : names) text += canonical_name(name) + "\n";
+  text += std::to_string(std::chrono::floor<std::chrono::days>(now).time_since_epoch().count());
+  std::string digest(EVP_MAX_MD_SIZE, '\0');
+  std::size_t size = 0;
+  if (EVP_Q_digest(nullptr, "SHA256", nullptr, text.data(), text.size(),
+                   reinterpret_cast<unsigned char*>(digest.data()), &size) != 1) {
+    return {};
+  }
+  digest.resize(size);
+  return hub::hex_encode(digest) + "\n";
+}
+
+std::optional<DevCertificates> read_checked(const fs::path& folder, const std::vector<std::string>& names,
+                                            hub::TimePoint now) {
+  const auto noted = read_file(folder / checked_file);
+  if (!noted || *noted != checked_line(folder, names, now)) return std::nullopt;
   const auto text = [&](const char* name) { return read_file(folder / name).value_or(""); };
   DevCertificates all;
   all.ca = text("ca.pem");
@@ -262,72 +289,67 @@ DevCertificates read_all(const std::filesystem::path& folder) {
   all.rsa_key = text("server-rsa-key.pem");
   all.ecdsa_chain = text("server-ecdsa.pem");
   all.ecdsa_key = text("server-ecdsa-key.pem");
-  all.ca_path = std::filesystem::absolute(folder / "ca.pem");
+  all.ca_path = fs::absolute(folder / "ca.pem");
   return all;
 }
 
-// To take certificates and keys apart and to check them against each other is half of a start's work.
-// So what was found good is noted, as a digest over all of it and the day it was looked at: the same
-// files, for the same names, on the same day, need no second look.
-constexpr const char* checked_file = ".checked";
-
-std::string checked_line(const std::filesystem::path& folder, const DevCertificates& all,
-                         const std::vector<std::string>& names, hub::TimePoint now) {
-  std::string text;
-  for (const auto& part : {all.ca, read_file(folder / "ca-key.pem").value_or(""), all.rsa_chain,
-                           all.rsa_key, all.ecdsa_chain, all.ecdsa_key}) {
-    text += std::to_string(part.size()) + " " + part;
-  }
-  for (const auto& name : names) text += canonical_name(name) + "\n";
-  text += std::to_string(std::chrono::floor<std::chrono::days>(now).time_since_epoch().count());
-  std::string digest(EVP_MAX_MD_SIZE, '\0');
-  std::size_t size = 0;
-  require(EVP_Q_digest(nullptr, "SHA256", nullptr, text.data(), text.size(),
-                       reinterpret_cast<unsigned char*>(digest.data()), &size) == 1,
-          "digest");
-  digest.resize(size);
-  return hub::hex_encode(digest) + "\n";
-}
-
-std::optional<DevCertificates> read_checked(const std::filesystem::path& folder,
-                                            const std::vector<std::string>& names, hub::TimePoint now) {
-  const auto noted = read_file(folder / checked_file);
-  if (!noted) return std::nullopt;
-  DevCertificates all = read_all(folder);
-  if (*noted != checked_line(folder, all, names, now)) return std::nullopt;
-  return all;
-}
-
-void note_checked(const std::filesystem::path& folder, const DevCertificates& all,
-                  const std::vector<std::string>& names, hub::TimePoint now) {
+void note_checked(const fs::path& folder, const std::vector<std::string>& names, hub::TimePoint now) {
   try {
-    write_file_atomically(folder / checked_file, checked_line(folder, all, names, now), 0600);
+    write_file_atomically(folder / checked_file, checked_line(folder, names, now), 0600);
   } catch (const std::system_error&) {  // a read-only folder: it is looked at each time
   }
 }
 
+DevCertificates look_into(const fs::path& folder, const std::vector<std::string>& names, hub::TimePoint now) {
+  if (auto checked = read_checked(folder, names, now)) return *checked;
+  DevCertificates out;
+  Pair rsa = load_pair(folder / "server-rsa.pem", folder / "server-rsa-key.pem");
+  Pair ecdsa = load_pair(folder / "server-ecdsa.pem", folder / "server-ecdsa-key.pem");
+  std::optional<Ca> ca = load_ca(folder, now);
+  if (rsa.is_own() || ecdsa.is_own()) {  // the other one may be of a CA that nobody was told of
+    serve_own(rsa.is_own() ? rsa : ecdsa, ecdsa.is_own() ? ecdsa : rsa, ca, now, out);
+    return out;
+  }
+  if (!ca) {
+    ca = make_ca(folder, now);
+    out.renewed = true;
+  }
+  ensure_pair(rsa, true, *ca, names, now, out);
+  ensure_pair(ecdsa, false, *ca, names, now, out);
+  serve(rsa, ecdsa, out);
+  out.ca_path = fs::absolute(ca->path);
+  out.ca = read_file(ca->path).value_or("");
+  warn_of_dates(ca->path, ca->certificate.get(), now,
+                "remove ca.pem and ca-key.pem to have a new CA made, and give it to the clients", out.warnings);
+  for (const char* key : {"ca-key.pem", "server-rsa-key.pem", "server-ecdsa-key.pem"}) {
+    warn_of_readers(folder / key, out.warnings);
+  }
+  if (out.warnings.empty()) note_checked(folder, names, now);
+  return out;
+}
+
 }  // namespace
 
-DevCertificates ensure_dev_certificates(const std::filesystem::path& folder,
-                                        const std::vector<std::string>& names, hub::TimePoint now) {
+DevCertificates ensure_dev_certificates(const fs::path& folder, const std::vector<std::string>& names,
+                                        hub::TimePoint now) {
   try {
-    if (!std::filesystem::exists(folder)) {
-      std::filesystem::create_directories(folder);
-      std::filesystem::permissions(folder, std::filesystem::perms{0755});
+    if (!fs::exists(folder)) {
+      fs::create_directories(folder);
+      fs::permissions(folder, fs::perms{0755});
     }
     const FolderLock lock(folder);
-    if (auto checked = read_checked(folder, names, now)) return *checked;
-    const Pair ca = ensure_ca(folder, now);
-    const Pair rsa = ensure_leaf(folder, "server-rsa", ca, names, now);
-    const Pair ecdsa = ensure_leaf(folder, "server-ecdsa", ca, names, now);
-    DevCertificates out = read_all(folder);
-    out.renewed = ca.written || rsa.written || ecdsa.written;
-    note_checked(folder, out, names, now);
-    return out;
+    return look_into(folder, names, now);
   } catch (const std::system_error& error) {
-    throw std::runtime_error(std::string(error.what()) +
-                             ": the folder for certificates cannot be used; give another with --tls-dir");
+    throw runtime_error(std::string(error.what()) +
+                        ": the folder for certificates cannot be used; give another with --tls-dir");
   }
+}
+
+DevCertificates own_certificates(const fs::path& certificate, const fs::path& key, hub::TimePoint now) {
+  DevCertificates out;
+  const Pair own = load_pair(certificate, key);
+  serve_own(own, own, std::nullopt, now, out);
+  return out;
 }
 
 }  // namespace app

@@ -161,17 +161,26 @@ struct Server::Impl {
     more.push_back(config.hub);
     if (config.listen != "0.0.0.0" && config.listen != "::") more.push_back(config.listen);
     more.insert(more.end(), config.sans.begin(), config.sans.end());
-    const DevCertificates certificates = starting(1, "--tls-dir", [&] {
-      return ensure_dev_certificates(tls_folder(config), certificate_names(more), clock.now());
-    });
+    const DevCertificates certificates = config.tls_cert.empty()
+        ? starting(1, "--tls-dir", [&] {
+            return ensure_dev_certificates(tls_folder(config), certificate_names(more), clock.now());
+          })
+        : starting(2, "--tls-cert", [&] {
+            return own_certificates(config.tls_cert, config.tls_key, clock.now());
+          });
+    for (const auto& warning : certificates.warnings) log.warn(warning);
+    if (certificates.renewed) {
+      log.info("server certificate written", {{"folder", certificates.ca_path.parent_path().string()},
+                                              {"reason", certificates.why}});
+    }
     const net::ServerCertificates pem{certificates.rsa_chain, certificates.rsa_key,
-                                      certificates.ecdsa_chain, certificates.ecdsa_key};
+                                      certificates.ecdsa_chain, certificates.ecdsa_key,
+                                      certificates.ca_path.string()};
     tls = starting(2, "--device-ca", [&] {
       return std::make_unique<const net::TlsContext>(pem, read_device_cas(config.device_cas));
     });
-    if (certificates.renewed) {
-      log.info("server certificate written", {{"folder", certificates.ca_path.parent_path().string()}});
-    }
+    // Whether OpenSSL takes a stranger's key is not left to the first client.
+    if (certificates.own) starting(2, "--tls-cert", [&] { return tls->native(); });
     report.ca_path = certificates.ca_path.string();
     for (const auto& front : fronts) report.ports.emplace_back(front.name, front.listener->port());
     if (const auto port = report.port("control"); port != 0) {

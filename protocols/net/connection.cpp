@@ -18,19 +18,6 @@ constexpr std::uint8_t vain_calls_max = 8;
 
 enum WakeReason : std::uint8_t { woken_by_hub = 1, woken_by_commit = 2, woken_to_answer = 4 };
 
-// What a failed handshake usually means here, and what helps.
-std::string_view handshake_hint(std::string_view reason) {
-  const auto has = [&](std::string_view part) { return reason.find(part) != std::string_view::npos; };
-  if (has("unknown ca") || has("certificate unknown") || has("bad certificate") || has("closed by")) {
-    return "it seems not to trust the development CA: give it the file named at start";
-  }
-  if (has("http request")) return "plain HTTP on a TLS port: use https";
-  if (has("wrong version number") || has("packet length too long")) {
-    return "not TLS: this port speaks TLS only";
-  }
-  return "the client has ended or broken the handshake";
-}
-
 }  // namespace
 
 // Outlives the connection in wakers that others keep. It is what they post through, so that a
@@ -190,10 +177,7 @@ void Connection::shake_hands(hub::TimePoint now) {
       return lose(now, "closed by the peer during the handshake");
     case IoStatus::failed: {
       const std::string reason = stream_->error_text();
-      thread_.log().warn("handshake failed", {{"listener", service_->protocol},
-                                              {"peer", stream_->peer().address},
-                                              {"reason", reason},
-                                              {"hint", handshake_hint(reason)}});
+      warn("handshake failed", reason);
       return lose(now, reason);
     }
   }
@@ -222,6 +206,7 @@ void Connection::read(hub::TimePoint now) {
     const ReadResult result = stream_->read(scratch.first(std::min(budget, scratch.size())));
     switch (result.status) {
       case IoStatus::ok:
+        heard_ = true;
         session_->on_bytes(result.bytes, now);
         if (auto wanted = session_->take_upgrade()) {
           upgrade_ = std::make_unique<protocols::Upgrade>(std::move(*wanted));
@@ -236,14 +221,26 @@ void Connection::read(hub::TimePoint now) {
       case IoStatus::closed:
         peer_closed_ = true;
         if (const auto reason = stream_->error_text(); !reason.empty()) {
-          thread_.log().warn("WebSocket peer breaks the protocol", {{"peer", stream_->peer().address},
-                                                                    {"reason", reason}});
+          warn("the client breaks the rules of WebSocket", reason);
         }
-        return;
+        return tell_if_left_at_once();
       case IoStatus::failed:
+        tell_if_left_at_once();
         return lose(now, stream_->error_text());
     }
   }
+}
+
+void Connection::warn(std::string_view event, std::string_view reason) {
+  thread_.log().warn(event, {{"listener", service_->protocol},
+                             {"peer", stream_->peer().address},
+                             {"reason", reason},
+                             {"hint", stream_->hint()}});
+}
+
+void Connection::tell_if_left_at_once() {
+  if (heard_ || stream_->hint().empty()) return;
+  warn("the client left right after the TLS handshake", "it closed the connection before it sent anything");
 }
 
 bool Connection::may_leave() {

@@ -61,6 +61,8 @@ class Connection final : public StreamOwner,
   bool make_session(std::string_view protocol, hub::TimePoint now);
   bool takes_input() const;
   void read(hub::TimePoint now);
+  void warn(std::string_view event, std::string_view reason);
+  void tell_if_left_at_once();
   bool may_leave();  // else asks the gate to wake us
   void flush(hub::TimePoint now);
   void settle(hub::TimePoint now);
@@ -98,6 +100,7 @@ class Connection final : public StreamOwner,
   bool waiting_for_room_ = false;
   bool turn_posted_ = false;
   bool peer_closed_ = false;
+  bool heard_ = false;  // anything, since it was accepted
 };
 
 }  // namespace net

@@ -96,9 +96,10 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
   void welcome(int descriptor, const tcp::endpoint& peer) {
     if (threads_.connection_count() >= service_->limits.connections_max) {
       if (!std::exchange(full_, true)) {
-        log_.warn("connection refused: too many are open",
+        log_.warn("connections are refused: too many are open",
                   {{"listener", service_->protocol},
-                   {"limit", std::to_string(service_->limits.connections_max)}});
+                   {"limit", std::to_string(service_->limits.connections_max)},
+                   {"remedy", "close some, and look whether a client forgets to"}});
       }
       ::close(descriptor);
       return;
@@ -125,7 +126,7 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
                {"reason", error.message()},
                {"remedy", error == asio::error::no_descriptors
                               ? "raise the limit of open files (ulimit -n)"
-                              : "see the reason"}});
+                              : "the system's own: see the reason"}});
     pause_.expires_after(accept_pause);
     pause_.async_wait([self = shared_from_this()](error_code cancelled) {
       if (!cancelled && self->acceptor_.is_open()) self->accept();

@@ -129,6 +129,18 @@ void PolledSocket::on_events(std::uint32_t events) {
   if (writer) writer->on_writable();
 }
 
+std::string PolledSocket::local_address() const {
+  asio::ip::tcp::endpoint local;
+  auto size = static_cast<socklen_t>(local.capacity());
+  if (::getsockname(descriptor_, local.data(), &size) != 0) return {};
+  local.resize(size);
+  const asio::ip::address address = local.address();
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+  }
+  return address.to_string();
+}
+
 void PolledSocket::shut_down_sending() { ::shutdown(descriptor_, SHUT_WR); }
 
 void PolledSocket::close() {

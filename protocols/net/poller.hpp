@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <sys/epoll.h>
@@ -86,6 +87,7 @@ class PolledSocket {
 
   int descriptor() const { return descriptor_; }
   const asio::ip::tcp::endpoint& peer() const { return peer_; }
+  std::string local_address() const;  // IPv4 over an IPv6 socket as IPv4; empty: the kernel does not say
   Executor executor() { return poller_.executor(); }
   // The owner is told once, and never from within the call. A second one that waits is told as well.
   void wait_readable(OwnerPtr owner);

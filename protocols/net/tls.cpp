@@ -1,6 +1,7 @@
 #include "protocols/net/tls.hpp"
 
 #include "protocols/net/client_certificate.hpp"
+#include "protocols/net/handshake_hint.hpp"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -180,6 +181,12 @@ bool TlsContext::trusts_peer_of(const SSL* ssl) const {
          X509_verify_cert(verification.get()) == 1;
 }
 
+bool TlsContext::is_for(const std::string& name) const {
+  X509* const leaf = rsa().leaf.get();  // the other one has the same names
+  return X509_check_host(leaf, name.data(), name.size(), 0, nullptr) == 1 ||
+         X509_check_ip_asc(leaf, name.c_str(), 0) == 1;
+}
+
 TlsStream::TlsStream(Poller& poller, int descriptor, const asio::ip::tcp::endpoint& peer,
                      const TlsContext& context)
     : SocketStream(poller, descriptor, peer),
@@ -208,7 +215,7 @@ IoStatus TlsStream::handshake() {
   }
   const IoStatus status = status_of(result);
   if (status == IoStatus::closed && SSL_get_state(ssl_) != TLS_ST_BEFORE) {
-    return broken("closed by the client when it had seen the certificate");  // .NET gives no alert
+    return broken("closed by the client without an alert");  // .NET does
   }
   return status;
 }
@@ -267,6 +274,26 @@ protocols::PeerInfo TlsStream::peer() const {
     ERR_clear_error();
   }
   return peer;
+}
+
+std::string TlsStream::hint() const {
+  HandshakeFacts facts;
+  facts.reason = error_text();
+  if (const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name)) facts.server_name = name;
+  facts.address = socket_.local_address();
+  const std::string& name = facts.server_name.empty() ? facts.address : facts.server_name;
+  facts.name_in_certificate = name.empty() || context_.is_for(name);
+  facts.ca_path = context_.ca_path();
+  if (SSL_is_init_finished(ssl_)) return missing_name_hint(facts);
+  // In the client's first flight nothing of ours is out yet.
+  const OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl_);
+  facts.certificate_sent = state != TLS_ST_BEFORE && state != TLS_ST_SR_CLNT_HELLO;
+  switch (SSL_client_version(ssl_)) {
+    case SSL3_VERSION: facts.client_version = "SSL 3.0"; break;
+    case TLS1_VERSION: facts.client_version = "TLS 1.0"; break;
+    default: break;
+  }
+  return handshake_hint(facts);
 }
 
 }  // namespace net

@@ -22,6 +22,7 @@ namespace net {
 struct ServerCertificates {
   std::string rsa_chain, rsa_key;
   std::string ecdsa_chain, ecdsa_key;
+  std::string ca_path;  // for people
 };
 
 // Shared by all listeners and threads. What TLS needs is made when the first client comes: it was half
@@ -38,6 +39,9 @@ class TlsContext {
   ssl_ctx_st* native() const;  // throws std::runtime_error if OpenSSL makes none
   // Whether the peer's chain leads to one of `device_cas`, and is valid by the system's clock.
   bool trusts_peer_of(const ssl_st* ssl) const;
+  // Whether the server certificate is for this DNS name or IP address.
+  bool is_for(const std::string& name) const;
+  const std::string& ca_path() const { return certificates_.ca_path; }
 
  private:
   struct Pair;
@@ -65,6 +69,7 @@ class TlsStream final : public SocketStream {
   bool may_have_more() const override { return may_have_more_; }
   void say_goodbye(OwnerPtr owner) override;
   protocols::PeerInfo peer() const override;
+  std::string hint() const override;
 
  private:
   IoStatus status_of(int result);

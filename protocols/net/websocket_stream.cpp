@@ -250,6 +250,7 @@ class WebSocketStream final : public Stream,
   }
 
   std::string error_text() const override { return error_; }
+  std::string hint() const override { return hint_; }
 
  private:
   enum class State {
@@ -276,6 +277,7 @@ class WebSocketStream final : public Stream,
     error_code error;
     parser.put(asio::buffer(upgrade_->request_head), error);
     if (error || !parser.is_header_done()) {
+      hint_ = "look at the headers of the client's upgrade request";
       fail("the upgrade request is not readable: " + error.message());
       return asio::post(socket_.get_executor(), [o = std::move(owner)] { o->on_readable(); });
     }
@@ -283,7 +285,10 @@ class WebSocketStream final : public Stream,
                                            error_code accept_error) {
       self->upgrade_.reset();
       self->state_ = State::open;
-      if (accept_error) self->fail("WebSocket handshake: " + accept_error.message());
+      if (accept_error) {
+        self->hint_ = "the upgrade request needs Sec-WebSocket-Key and Sec-WebSocket-Version: 13";
+        self->fail("WebSocket handshake: " + accept_error.message());
+      }
       o->on_readable();
     });
   }
@@ -293,11 +298,17 @@ class WebSocketStream final : public Stream,
     if (state_ != State::open) return;  // our own close has ended this read
     if (!error && !socket_.got_binary()) {
       error_ = "a text frame, where only binary ones have a meaning";
+      hint_ = "let the client's WebSocket library send binary frames";
       state_ = State::refused;
     } else if (error == websocket::error::closed || error == asio::error::eof) {
       state_ = State::ended;
+    } else if (error == websocket::error::message_too_big) {
+      error_ = "a message of more than " + std::to_string(socket_.read_message_max()) + " bytes";
+      hint_ = "let the client send what it has in smaller WebSocket messages";
+      state_ = State::ended;
     } else if (error.category() == websocket_errors) {
       error_ = error.message();  // the peer breaks the protocol, and Beast has told it so
+      hint_ = "the client's frames are not as RFC 6455 has them: look at its WebSocket library, or a proxy between";
       state_ = State::ended;
     } else if (error) {
       fail(error.message());
@@ -327,6 +338,7 @@ class WebSocketStream final : public Stream,
   bool writing_ = false;
   OwnerPtr writer_;
   std::string error_;
+  const char* hint_ = "";
 };
 
 }  // namespace

@@ -134,7 +134,7 @@ TEST_CASE("N-01 above the bound a connection is closed at once, with one line in
   CHECK(first.receive(1) == "a");
   TcpClient second(port);
   CHECK(second.receive_all().empty());
-  CHECK(server.log().has("connection refused: too many are open"));
+  CHECK(server.log().has("connections are refused: too many are open"));
   first.send("b");
   CHECK(first.receive(1) == "b");
 }

@@ -221,7 +221,8 @@ class TestServer {
     if (tls && !tls_) {
       const auto& c = test_certificates();
       tls_ = std::make_unique<const net::TlsContext>(
-          net::ServerCertificates{c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key}, device_cas);
+          net::ServerCertificates{c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key, c.ca_path.string()},
+          device_cas);
     }
     auto service = std::make_shared<const net::Service>(net::Service{
         "test",

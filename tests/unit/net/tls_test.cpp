@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "emulator/core/encoding.hpp"
+#include "protocols/net/handshake_hint.hpp"
 #include "tests/unit/net/tls_client.hpp"
 
 #include <netinet/tcp.h>
@@ -143,7 +144,7 @@ TEST_CASE("SEC-15 a client certificate that leads to a registered CA is told fro
 
 TEST_CASE("SEC-15 what is no CA certificate is refused at the start") {
   const auto& c = test_certificates();
-  const net::ServerCertificates pem{c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key};
+  const net::ServerCertificates pem{c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key, "ca.pem"};
   CHECK_THROWS_WITH(net::TlsContext(pem, "nothing"), doctest::Contains("no CA certificate"));
   CHECK_THROWS_WITH(net::TlsContext(pem, c.ecdsa_key), doctest::Contains("no CA certificate"));
   CHECK_THROWS(net::TlsContext(pem, c.ecdsa_chain.substr(0, c.ecdsa_chain.find("-----BEGIN", 1))));
@@ -198,7 +199,7 @@ TEST_CASE("N-34 the end of a handshake is acknowledged at once: a client that le
   SUBCASE("TLS 1.2") { version = TLS1_2_VERSION; }
   SUBCASE("TLS 1.3") { version = TLS1_3_VERSION; }
   const auto& c = test_certificates();
-  const net::TlsContext server_context({c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key});
+  const net::TlsContext server_context({c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key, "ca.pem"});
   boost::asio::io_context io;
   net::Poller poller(io);
   tcp::acceptor acceptor(io, {boost::asio::ip::make_address("127.0.0.1"), 0});
@@ -277,18 +278,120 @@ TEST_CASE("N-08 a failed handshake is logged with what usually helps") {
     client.receive_all();
     SSL_free(client_ssl);
     SSL_CTX_free(context);
-    CHECK(server.log().has("seems not to trust the development CA"));
+    CHECK(server.log().has("the client refuses the server certificate, for one of these"));
   }
-  SUBCASE("a client that does not trust the CA") {
+}
+
+namespace {
+
+// A client that refuses the server's certificate, or has its handshake refused.
+void fail_to_connect(std::uint16_t port, const char* address, const char* name, bool trusts_ca,
+                     int newest_version = TLS1_3_VERSION) {
+  boost::asio::io_context io;
+  ssl::context context(ssl::context::tls_client);
+  if (trusts_ca) context.add_certificate_authority(boost::asio::buffer(test_certificates().ca));
+  context.set_verify_mode(ssl::verify_peer);
+  SSL_CTX_set_max_proto_version(context.native_handle(), newest_version);
+  SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_VERSION);
+  if (newest_version < TLS1_2_VERSION) SSL_CTX_set_cipher_list(context.native_handle(), "ALL:@SECLEVEL=0");
+  ssl::stream<tcp::socket> stream(io, context);
+  X509_VERIFY_PARAM* wanted = SSL_get0_param(stream.native_handle());
+  if (name != nullptr) {
+    SSL_ctrl(stream.native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+             const_cast<char*>(name));
+    X509_VERIFY_PARAM_set1_host(wanted, name, 0);
+  } else {
+    X509_VERIFY_PARAM_set1_ip_asc(wanted, address);
+  }
+  stream.lowest_layer().connect({boost::asio::ip::make_address(address), port});
+  CHECK_THROWS(stream.handshake(ssl::stream_base::client));
+  std::string rest;
+  error_code ignored;
+  boost::asio::read(stream.next_layer(), boost::asio::dynamic_buffer(rest), ignored);
+}
+
+}  // namespace
+
+TEST_CASE("N-35 a handshake that fails is told with its culprit: CA, name, address, or the TLS version") {
+  TestServer server;
+  SUBCASE("the CA is not trusted") {
+    fail_to_connect(server.listen(true), "127.0.0.1", "localhost", false);
+    CHECK(server.log().has("the client does not trust the CA: give it " + test_certificates().ca_path.string()));
+    CHECK_FALSE(server.log().has("--san"));
+  }
+  SUBCASE("a name that is not in the certificate") {
+    fail_to_connect(server.listen(true), "127.0.0.1", "other.example", true);
+    CHECK(server.log().has("start the hub with --san other.example"));
+    CHECK_FALSE(server.log().has("trust"));
+  }
+  SUBCASE("an address that is not in the certificate") {
+    fail_to_connect(server.listen(true, "127.0.0.2"), "127.0.0.2", nullptr, true);
+    CHECK(server.log().has("start the hub with --san 127.0.0.2"));
+  }
+  SUBCASE("TLS 1.0") {
+    fail_to_connect(server.listen(true), "127.0.0.1", "localhost", true, TLS1_VERSION);
+    CHECK(server.log().has("the client offers at most TLS 1.0, the hub needs TLS 1.2"));
+  }
+  SUBCASE("TLS 1.1") {
+    fail_to_connect(server.listen(true), "127.0.0.1", "localhost", true, TLS1_1_VERSION);
+    CHECK(server.log().has("the client offers at most TLS 1.1, the hub needs TLS 1.2"));
+  }
+  CHECK(server.log().has("handshake failed listener=test peer=127.0.0."));
+}
+
+TEST_CASE("N-35 a client that looks at the name only after the handshake is told of, one without reproach is not") {
+  TestServer server;
+  const auto port = server.listen(true);
+  const char* name = nullptr;
+  SUBCASE("a name that is not in the certificate") { name = "other.example"; }
+  SUBCASE("a good one") { name = "localhost"; }
+  {
     boost::asio::io_context io;
     ssl::context context(ssl::context::tls_client);
-    context.set_verify_mode(ssl::verify_peer);
     ssl::stream<tcp::socket> stream(io, context);
+    SSL_ctrl(stream.native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+             const_cast<char*>(name));
     stream.lowest_layer().connect({boost::asio::ip::make_address("127.0.0.1"), port});
-    CHECK_THROWS(stream.handshake(ssl::stream_base::client));
+    stream.handshake(ssl::stream_base::client);
+    stream.next_layer().shutdown(tcp::socket::shutdown_send);
     std::string rest;
     error_code ignored;
     boost::asio::read(stream.next_layer(), boost::asio::dynamic_buffer(rest), ignored);
-    CHECK(server.log().has("seems not to trust the development CA"));
+  }
+  const bool bad = std::string_view(name) != "localhost";
+  CHECK(server.log().has("the client left right after the TLS handshake") == bad);
+  CHECK(server.log().has("start the hub with --san other.example") == bad);
+}
+
+TEST_CASE("N-35 each hint says what is wrong in the user's terms and what to do") {
+  struct Row {
+    const char *reason, *version, *name, *address;
+    bool in_certificate, sent;
+    std::vector<const char*> says;
+  };
+  const Row rows[] = {
+      {"tlsv1 alert unknown ca", "", "localhost", "127.0.0.1", true, true, {"does not trust", "/tls/ca.pem"}},
+      {"tlsv1 alert unknown ca", "", "x.example", "127.0.0.1", false, true, {"/tls/ca.pem", "--san x.example"}},
+      {"sslv3 alert bad certificate", "", "x.example", "10.0.0.1", false, true, {"--san x.example"}},
+      {"sslv3 alert bad certificate", "", "", "10.77.0.5", false, true, {"--san 10.77.0.5"}},
+      {"sslv3 alert bad certificate", "", "localhost", "", true, true, {"/tls/ca.pem", "--san", "1970"}},
+      {"sslv3 alert certificate unknown", "", "localhost", "", true, true, {"/tls/ca.pem", "--san", "1970"}},
+      {"closed by the client without an alert", "", "", "127.0.0.1", true, true, {"/tls/ca.pem", "--san", "1970"}},
+      {"Connection reset by peer", "", "", "10.77.0.5", false, true, {"--san 10.77.0.5"}},
+      {"Connection reset by peer", "", "", "10.77.0.5", false, false, {"a reason of its own", "its log"}},
+      {"sslv3 alert certificate expired", "", "localhost", "", true, true, {"set its clock"}},
+      {"unsupported protocol", "TLS 1.0", "", "", true, false, {"TLS 1.0", "needs TLS 1.2", "update"}},
+      {"unsupported protocol", "", "", "", true, false, {"at most TLS 1.1", "needs TLS 1.2"}},
+      {"tlsv1 alert protocol version", "", "", "", true, false, {"refuses TLS 1.2", "let it use"}},
+      {"no shared cipher", "", "", "", true, false, {"no cipher, curve or signature", "update"}},
+      {"http request", "", "", "", true, false, {"plain HTTP", "https", "--http-port"}},
+      {"wrong version number", "", "", "", true, false, {"not TLS", "--mqtt-port"}},
+      {"sslv3 alert handshake failure", "", "localhost", "", true, true, {"a reason of its own", "its log"}},
+  };
+  for (const Row& row : rows) {
+    const std::string hint = net::handshake_hint(
+        {row.reason, row.version, row.sent, row.name, row.address, row.in_certificate, "/tls/ca.pem"});
+    INFO(row.reason, ": ", hint);
+    for (const char* part : row.says) CHECK(hint.find(part) != std::string::npos);
   }
 }

@@ -208,7 +208,8 @@ TEST_CASE("N-01 a message above the bound is refused with 1009, which arrives th
   client->next_layer().close();
   while (server.on_thread([&] { return server.thread().connection_count(); }) > 0) {
   }
-  CHECK(server.log().has("WebSocket peer breaks the protocol"));
+  CHECK(server.log().has("the client breaks the rules of WebSocket listener=test peer=127.0.0.1:"));
+  CHECK(server.log().has("reason=a message of more than 1000 bytes hint=let the client send"));
 }
 
 TEST_CASE("M-03 a flood of empty and one-byte fragments is one message, and holds up nobody") {
