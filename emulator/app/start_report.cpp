@@ -117,7 +117,7 @@ std::string start_block(const StartReport& report) {
   line("CA certificate", report.ca_path + (report.ca_url.empty() ? "" : " or " + report.ca_url));
   line("  for Node", "export NODE_EXTRA_CA_CERTS=" + report.ca_path);
   line("  for Python", "export SSL_CERT_FILE=" + report.ca_path + " REQUESTS_CA_BUNDLE=" + report.ca_path);
-  line("  for others", "README.md: C, C#, Java, curl, mosquitto");
+  line("  for others", "README.md, \"Trust, stack by stack\"");
   return text + "\n";
 }
 
