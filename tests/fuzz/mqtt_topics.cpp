@@ -64,6 +64,15 @@ void check_bag(std::string_view bag) {
   HUB_ASSERT(again.content.user_id == message.content.user_id);
 }
 
+void check_username(std::string_view text, std::string_view client_id) {
+  const auto user = mqtt::parse_username(text, client_id);
+  if (!user) return;
+  HUB_ASSERT(!user->host.empty() && !user->device_id.empty());
+  HUB_ASSERT(inside(user->host, text) && inside(user->device_id, text) &&
+             inside(user->module_id, text));
+  HUB_ASSERT(user->device_id.find('/') == text.npos);
+}
+
 }  // namespace
 
 FUZZ_TARGET(mqtt_topics) {
@@ -74,13 +83,7 @@ FUZZ_TARGET(mqtt_topics) {
     case 0: return check_topic(text);
     case 1: return check_filter(text);
     case 2: return check_bag(text);
-    default: {
-      const auto user = mqtt::parse_username(text);
-      if (!user) return;
-      HUB_ASSERT(!user->host.empty() && !user->device_id.empty());
-      HUB_ASSERT(inside(user->host, text) && inside(user->device_id, text) &&
-                 inside(user->module_id, text));
-      HUB_ASSERT(user->device_id.find('/') == text.npos);
-    }
+    default:
+      for (const std::string_view client_id : {"d", "d/m"}) check_username(text, client_id);
   }
 }

@@ -327,6 +327,16 @@ TEST_CASE(
   });
 }
 
+TEST_CASE("INV-37 a session that does nothing when it is due, and stays due, is noticed") {
+  const auto sleepy = [](int& broken) {
+    broken = 1;
+    Sabotage sabotage;
+    sabotage.sleepy = true;
+    return sabotage;
+  };
+  caught_as(37, sleepy, false);  // in a short run it may be that nobody is due
+}
+
 TEST_CASE(
     "INV-02 INV-31 the auditor notices what a store has forgotten, and an answer before it was "
     "stored") {

@@ -9,6 +9,7 @@
 #include "tests/unit/storage/support.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace simulation {
 
@@ -332,7 +333,7 @@ void Simulation::move_bytes() {
         *wire.woken = false;
         return turn(wire, "wakes", [&] { wire.session->on_wake(now_); });
       case 2:
-        return turn(wire, "is due", [&] { wire.session->on_time(now_); });
+        return call_due(wire);
       case 3:
         return flush(wire);
       case 4:
@@ -340,6 +341,21 @@ void Simulation::move_bytes() {
       default:
         return deliver(wire);
     }
+  }
+}
+
+// INV-37: who is called at the time it has asked for does something, or asks for another one.
+void Simulation::call_due(Wire& wire) {
+  const auto seen = [&] {
+    const auto& session = *wire.session;
+    return std::tuple(session.output().size(), session.wants_input(), session.wants_close());
+  };
+  const auto before = seen();
+  turn(wire, "is due", [&] {
+    if (!sabotage_.sleepy) wire.session->on_time(now_);
+  });
+  if (wire.is_due(now_) && seen() == before) {
+    throw Violation(37, wire.line.name + " asks again for a time that has passed, and has done nothing");
   }
 }
 

@@ -28,6 +28,7 @@ struct Sabotage {
   std::function<void(hub::Settings&)> settings;
   bool no_gate = false;  // output does not wait for the commit
   bool deaf = false;     // wakes are lost
+  bool sleepy = false;   // who is due does nothing
 };
 
 class Simulation {
@@ -59,6 +60,7 @@ class Simulation {
 
   // ---- things that happen
   void move_bytes();
+  void call_due(Wire& wire);
   void feed(Wire& wire);
   void flush(Wire& wire);
   void deliver(Wire& wire);
