@@ -87,10 +87,30 @@ for (const [what, token] of [
   });
 }
 
-test('MQTT 5 is refused', options, async () => {
-  const identity = await createDevice('five');
-  const { code, output } = await publish(identity, ['-t', telemetry(identity), '-m', 'x'], { version: 'mqttv5' });
-  assert.notEqual(code, 0, output);
+for (const [version, said] of [
+  ['mqttv5', (id) => `client id '${id}': MQTT level 5, which is MQTT 5; the hub speaks 3.1.1`],
+  ['mqttv31', () => "'MQIsdp', which is MQTT 3.1; set the client's protocol version to MQTT 3.1.1"],
+]) {
+  test(`M-74 ${version} is refused, and the log says what to set`, options, async () => {
+    const identity = await createDevice(version);
+    const { code, output } = await publish(identity, ['-t', telemetry(identity), '-m', 'x'], { version });
+    assert.notEqual(code, 0, output);
+    await until(() => emulator.log().includes(said(identity.deviceId)), 'the reason in the log');
+  });
+}
+
+test('M-72 the user name of SDKs of 2016 is good', options, async () => {
+  const identity = await createDevice('old');
+  const user = `localhost/${identity.deviceId}/DeviceClientType=azure-iot-device%2F1.0.15`;
+  const { code, output } = await publish(identity, ['-q', '1', '-t', telemetry(identity), '-m', 'x'], { user });
+  assert.equal(code, 0, output);
+});
+
+test('M-73 a leading ? and deeper levels of a telemetry topic are taken, and warned of', options, async () => {
+  const identity = await createDevice('odd');
+  const { code, output } = await publish(identity, ['-q', '1', '-t', telemetry(identity, 'cmnd/POWER'), '-m', 'x']);
+  assert.equal(code, 0, output);
+  await until(() => /as the name of a property.*cmnd\/POWER/.test(emulator.log()), 'the warning');
 });
 
 test('a subscriber gets the message with its bag, and the back end the record', options, async () => {
