@@ -2,6 +2,7 @@
 #include <proton/codec.h>
 #include <proton/condition.h>
 #include <proton/link.h>
+#include <proton/session.h>
 #include <proton/terminus.h>
 
 #include "protocols/amqp/connection.hpp"
@@ -11,14 +12,13 @@
 #include "protocols/amqp/links/queue.hpp"
 #include "protocols/amqp/links/telemetry.hpp"
 #include "protocols/amqp/links/twin.hpp"
+#include "protocols/amqp/printable.hpp"
 
 namespace amqp {
 
 using hub::HubErrc;
 
 namespace {
-
-constexpr std::size_t logged_address_bytes = 256;
 
 hub::HubError wrong_role() {
   return hub::fail(HubErrc::invalid_operation, "the address is not for links of this direction");
@@ -27,6 +27,12 @@ hub::HubError wrong_role() {
 hub::HubError no_event_hub() {
   return hub::fail(HubErrc::feature_not_supported,
                    "the Event Hubs-compatible endpoint is not served here");
+}
+
+hub::HubError too_many_links(std::size_t most, std::string_view of_whom) {
+  return hub::fail(HubErrc::iot_hub_quota_exceeded, "more than " + std::to_string(most) +
+                                                        " links of " + std::string(of_whom) +
+                                                        " on one connection");
 }
 
 std::string_view address_of(pn_link_t* pn) {
@@ -50,20 +56,22 @@ void echo(pn_link_t* pn) {
 }  // namespace
 
 void Connection::on_attach(pn_link_t* pn) {
-  if (!may_have_more_links()) return;
   const std::string_view text = address_of(pn);
   auto made = pn_terminus_get_type(pn_link_remote_target(pn)) == PN_COORDINATOR
-                  ? LinkResult(hub::fail(HubErrc::feature_not_supported, "transactions"))
+                  ? LinkResult(hub::fail(HubErrc::feature_not_supported, "transactions are not supported"))
                   : make_link(pn, text);
   if (!made) {
     hub_.log().warn("AMQP link refused", {{"peer", peer_.address},
-                                          {"address", text.substr(0, logged_address_bytes)},
+                                          {"link", printable(pn_link_name(pn))},
+                                          {"address", printable(text)},
                                           {"error", hub::name_of(made.error().code)},
-                                          {"reason", made.error().detail}});
+                                          {"reason", printable(made.error().detail)},
+                                          {"remedy", remedy_of(made.error().code)}});
     return refuse(pn, to_wire(made.error()));
   }
   Link& link = **made;
   links_.emplace(link.id(), std::move(*made));
+  session_links_[pn_link_session(pn)].insert(&link);
   pn_link_set_context(pn, &link);
   echo(pn);
   pn_link_open(pn);
@@ -78,6 +86,12 @@ void Connection::refuse(pn_link_t* pn, const WireError& error) {
   pn_terminus_set_type(ours, PN_UNSPECIFIED);
   pn_link_open(pn);
   amqp::detach(pn, error);
+  if (guard_.link_count() - links_.size() > refused_links_max) {
+    refuse_peer("AMQP peer refused",
+                {"amqp:resource-limit-exceeded", "too many links that were refused and not detached"},
+                "detach a link that the hub has detached, and attach it anew only once the reason "
+                "is gone");
+  }
 }
 
 Connection::LinkResult Connection::make_link(pn_link_t* pn, std::string_view text) {
@@ -89,9 +103,14 @@ Connection::LinkResult Connection::make_link(pn_link_t* pn, std::string_view tex
   const Address address = parse_address(text);
   const bool hub_sends = pn_link_is_sender(pn);
   switch (address.kind) {
-    case Kind::cbs:
-      if (hub_sends) return std::make_unique<ReplyLink>(*this, pn, next_id(), reply_node("$cbs"));
-      return std::make_unique<CbsLink>(*this, pn, next_id(), reply_node("$cbs"));
+    case Kind::cbs: {
+      auto node = reply_node("$cbs");
+      if (static_cast<std::size_t>(node.use_count()) > device_links_max) {
+        return too_many_links(device_links_max, "$cbs");
+      }
+      if (hub_sends) return std::make_unique<ReplyLink>(*this, pn, next_id(), std::move(node));
+      return std::make_unique<CbsLink>(*this, pn, next_id(), std::move(node));
+    }
     case Kind::telemetry:
     case Kind::devicebound:
     case Kind::twin:
@@ -103,7 +122,7 @@ Connection::LinkResult Connection::make_link(pn_link_t* pn, std::string_view tex
     case Kind::events: return no_event_hub();
     case Kind::unknown: break;
   }
-  return hub::fail(HubErrc::amqp_address_not_found, "no such address");
+  return hub::fail(HubErrc::amqp_address_not_found, "the hub has no such address");
 }
 
 Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address& address) {
@@ -120,6 +139,9 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
 
   const std::string name = device.name();
   if (auto joined = join_device(grant->identity); !joined) return joined.error();
+  if (devices_.find(name)->second.links.size() >= device_links_max) {
+    return too_many_links(device_links_max, "one identity");
+  }
   std::unique_ptr<Link> link;
   switch (address.kind) {
     case Kind::telemetry:
@@ -129,7 +151,10 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
         auto origin = hub_.telemetry_origin(
             device, std::string(hub::auth_method_of(grant->credential->principal)),
             link_property(pn, "com.microsoft:model-id"), now_);  // C#
-        if (!origin) return origin.error();
+        if (!origin) {
+          leave_if_unused(name);
+          return origin.error();
+        }
         link = std::make_unique<TelemetryLink>(*this, pn, next_id(), std::move(*origin));
       }
       break;
@@ -143,7 +168,7 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
           hub_.open_devicebound(device, hub::Transport::amqp, wakes_->waker_for(id), 0, now_,
                                 &devices_.find(name)->second.presence);
       if (!receiver) {
-        if (devices_.find(name)->second.link_count == 0) leave_device(name);
+        leave_if_unused(name);
         return receiver.error();
       }
       link = std::make_unique<QueueLink>(*this, pn, id, std::move(*receiver));
@@ -169,7 +194,7 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
   }
   link->device = name;
   link->credential = std::move(grant->credential);
-  ++devices_.find(name)->second.link_count;
+  devices_.find(name)->second.links.insert(link.get());
   return link;
 }
 
@@ -218,7 +243,7 @@ hub::Result<void> Connection::join_device(const hub::DeviceIdentity& granted) {
   auto presence = hub_.connect_device(granted.id, hub::Transport::amqp, wakes_->waker_for(id), now_,
                                       &granted);
   if (!presence) return presence.error();
-  devices_.emplace(name, DevicePeer{std::move(*presence), id, 0});
+  devices_.emplace(name, DevicePeer{std::move(*presence), id, {}});
   device_wakes_.emplace(id, name);
   return {};
 }
@@ -228,6 +253,10 @@ void Connection::leave_device(const std::string& device) {
   peer->second.presence.close(now_);
   device_wakes_.erase(peer->second.wake_id);
   devices_.erase(peer);
+}
+
+void Connection::leave_if_unused(const std::string& device) {
+  if (devices_.find(device)->second.links.empty()) leave_device(device);
 }
 
 ReplyNodePtr Connection::reply_node(const std::string& key) {

@@ -11,6 +11,8 @@
 #include <algorithm>
 
 #include "emulator/core/encoding.hpp"
+#include "protocols/amqp/links/queue.hpp"
+#include "protocols/amqp/printable.hpp"
 
 namespace amqp {
 
@@ -26,6 +28,33 @@ std::string container_id(const hub::Hub& hub) {
 }
 
 std::string_view text_or_empty(const char* text) { return text == nullptr ? "" : text; }
+
+constexpr std::string_view library_remedy =
+    "the client's AMQP library is at fault: try another version of it, or report it there";
+constexpr std::string_view token_remedy =
+    "put a new token on the connection ($cbs) before the se of the old one";
+
+std::string_view remedy_of_fault(const FrameGuard::Fault& fault) {
+  if (fault.bad_header) {
+    return "AMQP 1.0 belongs on this port; MQTT and HTTPS have their own, which the hub prints when "
+           "it starts";
+  }
+  if (std::string_view(fault.condition) == "amqp:resource-limit-exceeded") {
+    return "end what is no longer needed, or use more connections";
+  }
+  return library_remedy;
+}
+
+std::string_view remedy_of_close(hub::CloseReason reason) {
+  switch (reason) {
+    case hub::CloseReason::taken_over: return remedy_of(hub::HubErrc::link_creation_conflict);
+    case hub::CloseReason::device_disabled: return "enable the device in the registry";
+    case hub::CloseReason::device_deleted: return "create the identity again";
+    case hub::CloseReason::authentication_changed:
+      return "log in as the identity is registered now";
+  }
+  hub::assertion_failed("unknown CloseReason", __FILE__, __LINE__);
+}
 
 Link* link_of(pn_link_t* pn) { return static_cast<Link*>(pn_link_get_context(pn)); }
 
@@ -57,12 +86,14 @@ void Connection::on_bytes(std::string_view bytes, TimePoint now) {
   while (!wants_close()) {
     const std::string_view unit = guard_.next(bytes);
     if (const auto& fault = guard_.fault(); fault.condition != nullptr) {
-      hub_.log().warn("AMQP peer breaks the protocol",
-                      {{"peer", peer_.address}, {"reason", fault.description}});
       if (fault.bad_header) {
+        hub_.log().warn("AMQP peer refused", {{"peer", peer_.address},
+                                              {"reason", fault.description},
+                                              {"remedy", remedy_of_fault(fault)}});
         engine_.refuse_header();
       } else {
-        close_connection({fault.condition, fault.description});
+        refuse_peer("AMQP peer breaks the protocol", {fault.condition, fault.description},
+                    remedy_of_fault(fault));
       }
       return;
     }
@@ -71,13 +102,34 @@ void Connection::on_bytes(std::string_view bytes, TimePoint now) {
     // An outcome of SASL is told before anything behind it is read.
     if (guard_.in_sasl()) engine_.encode();
     dispatch_events();
+    if (!wants_close() && holds_too_much()) {
+      refuse_peer("AMQP peer refused",
+                  {"amqp:resource-limit-exceeded",
+                   "too many sessions, links or unfinished messages without a token on this "
+                   "connection"},
+                  "put a token on the connection ($cbs) or log in with SASL PLAIN before more");
+    }
   }
+}
+
+// What is said in pieces below a frame counts with the next one that is whole.
+bool Connection::holds_too_much() {
+  if (!credentials_.empty()) return false;
+  std::size_t held = guard_.held_bytes() + engine_.output_size();
+  for (const auto& [key, node] : reply_nodes_) {
+    if (const auto known = node.lock()) held += known->held_bytes();
+  }
+  return held > unauthorised_bytes_max;
 }
 
 void Connection::on_time(TimePoint now) {
   now_ = now;
   if (open_deadline_ && now >= *open_deadline_ && !closing_) {
-    hub_.log().info("AMQP peer has not opened its connection in time", {{"peer", peer_.address}});
+    hub_.log().warn("AMQP peer given up",
+                    {{"peer", peer_.address},
+                     {"reason", "it has not opened its AMQP connection within 60 seconds"},
+                     {"remedy", "an AMQP client opens at once; to see whether the hub is up, ask "
+                                "/health on the control port"}});
     closing_ = true;
     return;
   }
@@ -161,7 +213,10 @@ void Connection::on_remote_open() {
   engine_.set_frame_bytes_max(guard_.peer_frame_bytes_max());
   const pn_millis_t idle = pn_transport_get_remote_idle_timeout(engine_.transport());
   if (idle != 0 && idle < idle_timeout_min_ms) {
-    return close_connection({"amqp:not-allowed", "an idle-time-out below 5000 ms"});
+    return refuse_peer("AMQP peer refused",
+                       {"amqp:not-allowed", "an idle-time-out of " + std::to_string(idle) +
+                                                " ms; at least 5000 are allowed"},
+                       "raise the client's idle time-out or keep-alive");
   }
   if (auto principal = sasl_.take_principal()) credentials_.add(std::move(*principal));
   pn_connection_open(engine_.connection());
@@ -169,21 +224,7 @@ void Connection::on_remote_open() {
 }
 
 void Connection::on_begin(pn_session_t* session) {
-  if (!may_have_more_links()) return;
   engine_.begin(session);
-}
-
-// who has not said who it is needs a pair of links for $cbs, and may be anybody.
-bool Connection::may_have_more_links() {
-  if (!credentials_.empty() || (guard_.session_count() <= anonymous_sessions_max &&
-                                guard_.link_count() <= anonymous_links_max)) {
-    return true;
-  }
-  if (!closing_) {
-    close_connection({"amqp:resource-limit-exceeded",
-                      "too many sessions or links without a token on this connection"});
-  }
-  return false;
 }
 
 void Connection::on_delivery(pn_delivery_t* delivery) {
@@ -198,7 +239,8 @@ void Connection::on_delivery(pn_delivery_t* delivery) {
   const std::size_t size = pn_delivery_pending(delivery);
   if (size > FrameGuard::message_bytes_max) {
     return detach(*link, to_wire(hub::fail(hub::HubErrc::message_too_large,
-                                           "a message has at most 1048576 bytes")));
+                                           "a message has at most 1048576 bytes")),
+                  remedy_of(hub::HubErrc::message_too_large));
   }
   if (pn_delivery_partial(delivery)) return;
   payload_.resize(size);
@@ -230,11 +272,9 @@ void Connection::on_link_closed(pn_link_t* pn, bool closed) {
 }
 
 void Connection::on_session_closed(pn_session_t* session) {
-  std::vector<Link*> ended;
-  for (const auto& [id, link] : links_) {
-    if (pn_link_session(link->pn()) == session) ended.push_back(link.get());
+  if (const auto found = session_links_.find(session); found != session_links_.end()) {
+    for (Link* link : std::vector<Link*>(found->second.begin(), found->second.end())) drop(*link);
   }
-  for (Link* link : ended) drop(*link);
   pn_session_close(session);
   pn_session_free(session);
 }
@@ -243,10 +283,15 @@ void Connection::on_transport_error() {
   drop_all();
   if (guard_.fault().condition != nullptr) return;  // said already
   pn_condition_t* condition = pn_transport_condition(engine_.transport());
-  hub_.log().info("AMQP connection failed",
+  const std::string_view reason = text_or_empty(pn_condition_get_description(condition));
+  const bool is_silence = reason.find("timeout") != std::string_view::npos;
+  hub_.log().warn("AMQP connection failed",
                   {{"peer", peer_.address},
                    {"condition", text_or_empty(pn_condition_get_name(condition))},
-                   {"reason", text_or_empty(pn_condition_get_description(condition))}});
+                   {"reason", printable(reason)},
+                   {"remedy", is_silence ? "let the client send something, if only empty frames, at "
+                                           "half of the idle-time-out that the hub's open says"
+                                         : library_remedy}});
 }
 
 void Connection::run_wakes() {
@@ -261,11 +306,8 @@ void Connection::run_wakes() {
     const std::string name = device->second;
     const auto reason = devices_.find(name)->second.presence.closed();
     if (!reason) continue;
-    std::vector<Link*> ended;
-    for (const auto& [link_id, link] : links_) {
-      if (link->device == name) ended.push_back(link.get());
-    }
-    for (Link* link : ended) detach_closed(*link, *reason);
+    const auto& links = devices_.find(name)->second.links;
+    for (Link* link : std::vector<Link*>(links.begin(), links.end())) detach_closed(*link, *reason);
   }
 }
 
@@ -273,42 +315,65 @@ void Connection::run_wakes() {
 void Connection::expire_credentials() {
   const auto expired = credentials_.take_expired(now_);
   if (expired.empty()) return;
+  const std::unordered_set<CredentialPtr> gone(expired.begin(), expired.end());
   std::vector<Link*> ended;
   for (const auto& [id, link] : links_) {
-    if (std::find(expired.begin(), expired.end(), link->credential) != expired.end()) {
-      ended.push_back(link.get());
-    }
+    if (gone.contains(link->credential)) ended.push_back(link.get());
   }
-  for (Link* link : ended) detach(*link, {"amqp:unauthorized-access", "Token Invalid."});
+  for (Link* link : ended) {
+    detach(*link, {"amqp:unauthorized-access", "Token Invalid."}, token_remedy);
+  }
   for (const CredentialPtr& credential : expired) {
-    hub_.log().info("AMQP token expired",
-                    {{"peer", peer_.address}, {"identity", credential->principal.name}});
+    hub_.log().warn("AMQP token expired",
+                    {{"peer", peer_.address},
+                     {"identity", credential->principal.name},
+                     {"reason", "its se has passed, and no newer token came"},
+                     {"remedy", token_remedy}});
   }
 }
 
 // ---- endings -----------------------------------------------------------------------------------
 
-void Connection::detach(Link& link, const WireError& error) {
+void Connection::detach(Link& link, const WireError& error, std::string_view remedy) {
   pn_link_t* pn = link.pn();
-  hub_.log().info("AMQP link detached", {{"peer", peer_.address},
+  hub_.log().warn("AMQP link detached", {{"peer", peer_.address},
+                                         {"link", printable(text_or_empty(pn_link_name(pn)))},
                                          {"device", link.device},
                                          {"condition", error.condition},
-                                         {"reason", error.description}});
+                                         {"reason", error.description},
+                                         {"remedy", remedy}});
   drop(link);
   amqp::detach(pn, error);
 }
 
 void Connection::detach_closed(Link& link, hub::CloseReason reason) {
-  const std::string text(hub::to_text(reason));
-  switch (reason) {
-    case hub::CloseReason::taken_over:
-      return detach(link, {condition_of(hub::HubErrc::link_creation_conflict),
-                           "LinkCreationConflict (409002): " + text});
-    case hub::CloseReason::device_disabled:
-    case hub::CloseReason::device_deleted:
-    case hub::CloseReason::authentication_changed:
-      return detach(link, {"amqp:link:detach-forced", text});
+  const std::string_view remedy = remedy_of_close(reason);
+  if (reason != hub::CloseReason::taken_over) {
+    return detach(link, {"amqp:link:detach-forced", std::string(hub::to_text(reason))}, remedy);
   }
+  // The hub knows devices; whether it was this very connection shows here.
+  std::string text(hub::to_text(reason));
+  if (const auto peer = devices_.find(link.device);
+      peer != devices_.end() && !peer->second.presence.closed()) {
+    const bool here = std::ranges::any_of(peer->second.links, [&](Link* other) {
+      return other != &link && dynamic_cast<QueueLink*>(other) != nullptr;
+    });
+    text = here ? "a second link for its messages on this connection took over"
+                : "a link for its messages on another connection took over";
+  }
+  detach(link,
+         {condition_of(hub::HubErrc::link_creation_conflict), "LinkCreationConflict (409002): " + text},
+         remedy);
+}
+
+void Connection::refuse_peer(std::string_view event, const WireError& error,
+                             std::string_view remedy) {
+  const char* container = pn_connection_remote_container(engine_.connection());
+  hub_.log().warn(event, {{"peer", peer_.address},
+                          {"container", printable(text_or_empty(container))},
+                          {"reason", error.description},
+                          {"remedy", remedy}});
+  close_connection(error);
 }
 
 void Connection::close_connection(const WireError& error) {
@@ -323,8 +388,12 @@ void Connection::drop(Link& link) {
   link.close(now_);
   pn_link_set_context(link.pn(), nullptr);
   if (const auto peer = devices_.find(link.device); peer != devices_.end()) {
-    if (--peer->second.link_count == 0) leave_device(link.device);
+    peer->second.links.erase(&link);
+    leave_if_unused(link.device);
   }
+  const auto in_session = session_links_.find(pn_link_session(link.pn()));
+  in_session->second.erase(&link);
+  if (in_session->second.empty()) session_links_.erase(in_session);
   links_.erase(link.id());
 }
 

@@ -52,20 +52,24 @@ class Connection {
   // The client does not read: what can wait should.
   bool output_full() const { return engine_.output_size() >= output_bytes_max; }
   void resume_later(WakeId link) { resume_.insert(link); }  // on_wake() once there is room
-  // Ends the link with an error; `link` is destroyed.
-  void detach(Link& link, const WireError& error);
+  // Ends the link with an error; `link` is destroyed. `remedy` is for the log.
+  void detach(Link& link, const WireError& error, std::string_view remedy);
   void detach_closed(Link& link, hub::CloseReason reason);
 
  private:
   static constexpr std::size_t output_bytes_max = 1024 * 1024;
-  static constexpr std::size_t anonymous_sessions_max = 1024;  // pools begin one for each device
-  static constexpr std::size_t anonymous_links_max = 64;
+  // All that is kept for a peer that has not said who it is: the sessions that a pool of a
+  // thousand devices begins before its first token, and a little.
+  static constexpr std::size_t unauthorised_bytes_max = 4 * 1024 * 1024;
+  // Links that the hub has refused and the peer not detached: devices that come at once.
+  static constexpr std::size_t refused_links_max = 1024;
+  static constexpr std::size_t device_links_max = 64;  // and of $cbs; clients have six
 
   // A device or module with links on this connection, be they one or five.
   struct DevicePeer {
     hub::Presence presence;
     WakeId wake_id = 0;
-    std::size_t link_count = 0;
+    std::unordered_set<Link*> links;
   };
 
   // ---- the turn: connection.cpp
@@ -73,7 +77,7 @@ class Connection {
   void dispatch(pn_event_t* event);
   void on_remote_open();
   void on_begin(pn_session_t* session);
-  bool may_have_more_links();  // false: the connection is closed
+  bool holds_too_much();
   void on_delivery(pn_delivery_t* delivery);
   void on_credit(pn_link_t* link);
   void on_link_closed(pn_link_t* link, bool closed);
@@ -82,6 +86,7 @@ class Connection {
   void run_wakes();
   void expire_credentials();
   void close_connection(const WireError& error);
+  void refuse_peer(std::string_view event, const WireError& error, std::string_view remedy);
   void drop(Link& link);
   void drop_all();
 
@@ -94,6 +99,7 @@ class Connection {
   hub::Result<Credentials::DeviceGrant> grant_for(const Target& target);
   hub::Result<void> join_device(const hub::DeviceIdentity& granted);
   void leave_device(const std::string& device);
+  void leave_if_unused(const std::string& device);
   void refuse(pn_link_t* link, const WireError& error);
   ReplyNodePtr reply_node(const std::string& key);
   WakeId next_id() { return next_id_++; }
@@ -109,6 +115,7 @@ class Connection {
   FrameGuard guard_;
 
   std::unordered_map<WakeId, std::unique_ptr<Link>> links_;
+  std::unordered_map<pn_session_t*, std::unordered_set<Link*>> session_links_;
   std::unordered_map<std::string, DevicePeer> devices_;   // and modules, by DeviceId::name
   std::unordered_map<WakeId, std::string> device_wakes_;  // wake id -> its name
   std::unordered_map<std::string, std::weak_ptr<ReplyNode>> reply_nodes_;

@@ -1,6 +1,8 @@
 #pragma once
-// HubErrc -> AMQP condition: A-36, spec/c2d.md 2.6, spec/amqp.md 3.7.
+// HubErrc -> AMQP condition: A-36, spec/c2d.md 2.6, spec/amqp.md 3.7. And what to do about each, for
+// the log.
 #include <string>
+#include <string_view>
 
 #include "emulator/core/error.hpp"
 
@@ -12,6 +14,7 @@ struct WireError {
 };
 
 const char* condition_of(hub::HubErrc code);
+std::string_view remedy_of(hub::HubErrc code);
 // With a description that names the hub's error; of a refused login it says no more than that (the
 // reason is for the log).
 WireError to_wire(const hub::HubError& error);

@@ -63,6 +63,20 @@ class FrameGuard::Fields {
   std::uint32_t left_;
 };
 
+void FrameGuard::forget(const IncomingLink& link) {
+  --link_count_;
+  unfinished_bytes_ -= link.unfinished_bytes;
+  attach_bytes_ -= link.attach_bytes;
+}
+
+std::size_t FrameGuard::held_bytes() const {
+  // What Proton and the hub allocate for one, measured; names and termini are kept on both sides.
+  constexpr std::size_t session_bytes = 3500;
+  constexpr std::size_t link_bytes = 3000;
+  return partial_.size() + 2 * open_bytes_ + session_bytes * channels_.size() +
+         link_bytes * link_count_ + 3 * attach_bytes_ + unfinished_bytes_;
+}
+
 bool FrameGuard::fail(const char* condition, std::string description) {
   if (fault_.condition == nullptr) fault_ = {condition, std::move(description), false};
   return false;
@@ -169,15 +183,12 @@ bool FrameGuard::check_performative(std::uint16_t channel, std::string_view& uni
       open_seen_ = true;
       return on_open(unit, fields);
     case Descriptor::begin: return on_begin(channel, fields);
-    case Descriptor::attach: return on_attach(channel, fields);
+    case Descriptor::attach: return on_attach(channel, fields, body.size());
     case Descriptor::transfer: return on_transfer(channel, fields, whole.rest().size());
     case Descriptor::detach: return on_detach(channel, fields);
     case Descriptor::end:
       if (const auto found = channels_.find(channel); found != channels_.end()) {
-        link_count_ -= found->second.links.size();
-        for (const auto& [handle, link] : found->second.links) {
-          unfinished_bytes_ -= link.unfinished_bytes;
-        }
+        for (const auto& [handle, link] : found->second.links) forget(link);
         channels_.erase(found);
       }
       return true;
@@ -193,6 +204,7 @@ bool FrameGuard::check_performative(std::uint16_t channel, std::string_view& uni
 
 bool FrameGuard::on_open(std::string_view& unit, Fields& fields) {
   if (!fields.given(1)) return fail(invalid_field, "an open without a container-id");
+  open_bytes_ = unit.size();
   fields.skip();
   fields.skip();  // hostname
   const auto at = static_cast<std::size_t>(fields.rest().data() - unit.data());
@@ -214,13 +226,17 @@ bool FrameGuard::on_begin(std::uint16_t channel, Fields& fields) {
     return fail("amqp:not-allowed", "a begin that answers one the hub never sent");
   }
   if (!fields.given(3)) return fail(invalid_field, "a begin without next-outgoing-id or windows");
+  if (channels_.size() >= sessions_max && !channels_.contains(channel)) {
+    return fail("amqp:resource-limit-exceeded",
+                "more than " + std::to_string(sessions_max) + " sessions on one connection");
+  }
   if (!channels_.try_emplace(channel).second) {
     return fail("amqp:not-allowed", "channel " + std::to_string(channel) + " is in use");
   }
   return true;
 }
 
-bool FrameGuard::on_attach(std::uint16_t channel, Fields& fields) {
+bool FrameGuard::on_attach(std::uint16_t channel, Fields& fields, std::size_t frame_bytes) {
   if (!fields.given(1)) return fail(invalid_field, "an attach without a name");
   fields.skip();
   const auto handle = fields.number(Type::uint);
@@ -228,6 +244,10 @@ bool FrameGuard::on_attach(std::uint16_t channel, Fields& fields) {
   const auto found = channels_.find(channel);
   if (!handle || found == channels_.end()) {
     return fail("amqp:not-allowed", "an attach without a handle or outside a session");
+  }
+  if (*handle > FullLength::handle_max) {
+    return fail(framing_error, "handle " + std::to_string(*handle) + " is above the handle-max " +
+                                   std::to_string(FullLength::handle_max));
   }
   if (link_count_ >= links_max) {
     return fail("amqp:resource-limit-exceeded",
@@ -238,6 +258,8 @@ bool FrameGuard::on_attach(std::uint16_t channel, Fields& fields) {
     return fail("amqp:session:handle-in-use", "handle " + std::to_string(*handle) + " is in use");
   }
   link->second.peer_receives = peer_receives;
+  link->second.attach_bytes = frame_bytes;
+  attach_bytes_ += frame_bytes;
   ++link_count_;
   return true;
 }
@@ -290,9 +312,8 @@ bool FrameGuard::on_detach(std::uint16_t channel, Fields& fields) {
     return fail("amqp:session:unattached-handle", "a detach of a link that is not attached");
   }
   const auto link = found->second.links.find(*handle);
-  unfinished_bytes_ -= link->second.unfinished_bytes;
+  forget(link->second);
   found->second.links.erase(link);
-  --link_count_;
   return true;
 }
 

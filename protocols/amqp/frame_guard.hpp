@@ -24,8 +24,11 @@ class FrameGuard {
  public:
   static constexpr std::size_t frame_bytes_max = 65'536;  // what our open announces
   static constexpr std::size_t message_bytes_max = 1024 * 1024;  // then its link is closed
-  // Bounds on what one peer can make us keep: links, and messages that have begun.
-  static constexpr std::size_t links_max = 16'384;
+  // Bounds on what one peer can make us keep: sessions, links, and messages that have begun.
+  // A thousand devices share a connection at most, each with a session and six links; what Proton
+  // does for one session or link grows with the number of them.
+  static constexpr std::size_t sessions_max = 1024;
+  static constexpr std::size_t links_max = 6 * sessions_max;
   static constexpr std::size_t unfinished_bytes_max = 16 * 1024 * 1024;
   static constexpr std::uint32_t batch_format = 0x80013700;
 
@@ -41,7 +44,8 @@ class FrameGuard {
   const Fault& fault() const { return fault_; }
 
   std::size_t link_count() const { return link_count_; }  // that the peer has not detached
-  std::size_t session_count() const { return channels_.size(); }
+  // What all this keeps, here and in Proton, as far as the peer decides it: A-49.
+  std::size_t held_bytes() const;
   // What the peer's open says it takes.
   std::size_t peer_frame_bytes_max() const { return peer_frame_bytes_max_; }
   bool in_sasl() const { return phase_ == Phase::sasl; }
@@ -54,6 +58,7 @@ class FrameGuard {
     bool more = false;  // a delivery has begun and goes on in the next transfer
     std::uint32_t message_format = 0;
     std::size_t unfinished_bytes = 0;  // of that delivery; at most message_bytes_max are kept
+    std::size_t attach_bytes = 0;
   };
   struct Channel {
     std::unordered_map<std::uint32_t, IncomingLink> links;  // by the peer's handle
@@ -66,7 +71,8 @@ class FrameGuard {
   bool check_performative(std::uint16_t channel, std::string_view& unit, std::size_t body_at);
   bool on_open(std::string_view& unit, Fields& fields);
   bool on_begin(std::uint16_t channel, Fields& fields);
-  bool on_attach(std::uint16_t channel, Fields& fields);
+  bool on_attach(std::uint16_t channel, Fields& fields, std::size_t frame_bytes);
+  void forget(const IncomingLink& link);
   bool on_transfer(std::uint16_t channel, Fields& fields, std::size_t payload_bytes);
   bool on_detach(std::uint16_t channel, Fields& fields);
   bool fail(const char* condition, std::string description);
@@ -80,6 +86,8 @@ class FrameGuard {
   std::unordered_map<std::uint16_t, Channel> channels_;
   std::size_t link_count_ = 0;
   std::size_t unfinished_bytes_ = 0;  // of all links
+  std::size_t attach_bytes_ = 0;      // of all links
+  std::size_t open_bytes_ = 0;
   std::uint32_t message_format_ = 0;
   Fault fault_;
 };

@@ -4,6 +4,8 @@
 #include <proton/sasl_plugin.h>
 #include <proton/transport.h>
 
+#include "protocols/amqp/printable.hpp"
+
 namespace amqp {
 
 namespace {
@@ -25,6 +27,12 @@ void process_init(pn_transport_t* transport, const char* mechanism, const pn_byt
   }
   pnx_sasl_set_desired_state(transport, SASL_POSTED_OUTCOME);
 }
+
+constexpr std::string_view plain_remedy =
+    "the user is {device}[/modules/{module}]@sas.{hub} or {policy}@sas.root.{hub}, the password a "
+    "shared access signature";
+constexpr std::string_view token_remedy =
+    "compare the token's sr, skn, se and key with the user, as it is registered";
 
 hub::DeviceId identity_of(std::string_view name) {
   constexpr std::string_view modules = "/modules/";  // no id has a slash
@@ -80,9 +88,11 @@ bool Sasl::on_init(std::string_view mechanism, std::string_view response) {
   if (mechanism == "EXTERNAL") {
     // Which device the certificate is good for shows when a link names one.
     if (peer_.certificate) return true;
-    return refuse(mechanism, "", "the client sent no TLS certificate");
+    return refuse(mechanism, "", "the client sent no TLS certificate",
+                  "give the client the device's certificate and key, or use PLAIN with a token");
   }
-  return refuse(mechanism.substr(0, 32), "", "unknown mechanism");
+  return refuse(mechanism, "", "the hub does not have this mechanism",
+                "use MSSBCBS or ANONYMOUS and then put-token, or PLAIN with a token as password");
 }
 
 // response = [authzid] NUL user NUL token
@@ -91,7 +101,9 @@ bool Sasl::on_init(std::string_view mechanism, std::string_view response) {
 bool Sasl::on_plain(std::string_view response) {
   const auto first = response.find('\0');
   const auto second = first == std::string_view::npos ? first : response.find('\0', first + 1);
-  if (second == std::string_view::npos) return refuse("PLAIN", "", "the response has no user");
+  if (second == std::string_view::npos) {
+    return refuse("PLAIN", "", "the response has no user", plain_remedy);
+  }
   const std::string_view user = response.substr(first + 1, second - first - 1);
   const std::string_view token = response.substr(second + 1);
 
@@ -99,30 +111,32 @@ bool Sasl::on_plain(std::string_view response) {
   const auto at = user.rfind(mark);  // `@` is legal in a device id
   if (at == std::string_view::npos) {
     return refuse("PLAIN", user,
-                  "the user is neither {device}[/modules/{module}]@sas.{hub} nor "
-                  "{policy}@sas.root.{hub}");
+                  "the user name is neither a device's or module's nor a policy's", plain_remedy);
   }
   const std::string name(user.substr(0, at));
   const bool is_policy = user.substr(at + mark.size()).starts_with("root.");
 
   auto principal = hub_.authenticate_sas(token, now_);
-  if (!principal) return refuse("PLAIN", user, principal.error().detail);
+  if (!principal) return refuse("PLAIN", user, principal.error().detail, token_remedy);
   if (is_policy) {
     if (principal->kind != hub::Principal::Kind::policy || principal->name != name) {
-      return refuse("PLAIN", user, "the token is not of that policy");
+      return refuse("PLAIN", user, "the token is not of that policy", token_remedy);
     }
   } else if (auto device = hub_.authorize_device(*principal, identity_of(name), now_); !device) {
-    return refuse("PLAIN", user, device.error().detail);
+    return refuse("PLAIN", user, device.error().detail, token_remedy);
   }
   user_ = user;
   principal_ = std::move(*principal);
   return true;
 }
 
-bool Sasl::refuse(std::string_view mechanism, std::string_view user, std::string_view reason) {
-  hub_.log().warn(
-      "AMQP login refused",
-      {{"peer", peer_.address}, {"mechanism", mechanism}, {"user", user}, {"reason", reason}});
+bool Sasl::refuse(std::string_view mechanism, std::string_view user, std::string_view reason,
+                  std::string_view remedy) {
+  hub_.log().warn("AMQP login refused", {{"peer", peer_.address},
+                                         {"mechanism", printable(mechanism, 32)},
+                                         {"user", printable(user)},
+                                         {"reason", printable(reason)},
+                                         {"remedy", remedy}});
   return false;
 }
 

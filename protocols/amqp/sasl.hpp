@@ -32,7 +32,8 @@ class Sasl {
 
  private:
   bool on_plain(std::string_view response);
-  bool refuse(std::string_view mechanism, std::string_view user, std::string_view reason);
+  bool refuse(std::string_view mechanism, std::string_view user, std::string_view reason,
+              std::string_view remedy);
 
   hub::Hub& hub_;
   const protocols::PeerInfo& peer_;

@@ -3,28 +3,31 @@
 #include "protocols/amqp/address.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
+#include "protocols/amqp/printable.hpp"
 
 namespace amqp {
 
 using hub::HubErrc;
 
 void C2dSendLink::on_message(pn_delivery_t* delivery, std::string_view payload) {
-  const auto taken = take(payload);
+  hub::Hub::SendRequest request;
+  const auto taken = take(payload, request);
   if (taken) {
     accept(delivery);  // net holds it until what the hub staged is committed
     return;
   }
   connection_.hub().log().warn("cloud-to-device message refused",
                                {{"peer", connection_.peer().address},
+                                {"to", printable(request.content.to)},
                                 {"error", hub::name_of(taken.error().code)},
-                                {"reason", taken.error().detail}});
+                                {"reason", printable(taken.error().detail)},
+                                {"remedy", remedy_of(taken.error().code)}});
   reject(delivery, to_wire(taken.error()));
 }
 
-hub::Result<void> C2dSendLink::take(std::string_view payload) {
+hub::Result<void> C2dSendLink::take(std::string_view payload, hub::Hub::SendRequest& request) {
   const auto sections = scan_sections(payload);
   if (!sections) return sections.error();
-  hub::Hub::SendRequest request;
   const auto ack = read_message(*sections, Direction::cloud_to_device, request.content);
   if (!ack) return ack.error();
   const auto target = parse_c2d_to(request.content.to);

@@ -12,7 +12,8 @@ class C2dSendLink : public Link {
   void on_message(pn_delivery_t* delivery, std::string_view payload) override;
 
  private:
-  hub::Result<void> take(std::string_view payload);
+  // `request` is what was read of it, refused or not, unless the hub has taken it.
+  hub::Result<void> take(std::string_view payload, hub::Hub::SendRequest& request);
 };
 
 }  // namespace amqp

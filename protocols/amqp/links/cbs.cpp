@@ -5,6 +5,7 @@
 #include "emulator/core/encoding.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
+#include "protocols/amqp/printable.hpp"
 
 namespace amqp {
 
@@ -30,6 +31,8 @@ std::string encode_reply(const hub::MessageId& correlation_id, int code, std::st
   return out;
 }
 
+constexpr std::string_view library_remedy = "the client's AMQP library is at fault: try another version of it";
+
 // Azure AD tokens come as `jwt`, `bearer`, or with a body that says so (spec/amqp.md 2.1).
 bool is_azure_ad(std::string_view type, std::string_view token) {
   return hub::iequals(type, "jwt") || hub::iequals(type, "bearer") || token.starts_with("Bearer ");
@@ -50,32 +53,37 @@ void CbsLink::on_message(pn_delivery_t* delivery, std::string_view payload) {
   std::string reply = encode_reply(ids->message_id, answer.code, answer.description);
   if (!node_->send(pn_link_session(pn()), std::move(reply))) {
     connection_.detach(*this, {"amqp:resource-limit-exceeded",
-                               "too many put-token replies wait for credit or a receiving link"});
+                               "too many put-token replies wait for credit or a receiving link"},
+                        reply_remedy);
   }
 }
 
 CbsLink::Answer CbsLink::put_token(const Sections& request) {
-  const auto refuse = [&](int code, std::string_view reason, std::string description) {
-    connection_.hub().log().warn("AMQP put-token refused",
-                                 {{"peer", connection_.peer().address}, {"reason", reason}});
-    return Answer{code, std::move(description)};
-  };
   const auto operation = find_text(request.application_properties, "operation");
   const auto type = find_text(request.application_properties, "type");
   const auto name = find_text(request.application_properties, "name");
+  const auto refuse = [&](int code, std::string_view reason, std::string description,
+                          std::string_view remedy) {
+    connection_.hub().log().warn("AMQP put-token refused",
+                                 {{"peer", connection_.peer().address},
+                                  {"name", printable(name.value_or(""))},
+                                  {"reason", printable(reason)},
+                                  {"remedy", remedy}});
+    return Answer{code, std::move(description)};
+  };
   if (!operation || !type || !name || !hub::iequals(*operation, "put-token")) {
     constexpr auto text = "a put-token request has the operation put-token, a type and a name";
-    return refuse(400, text, text);
+    return refuse(400, text, text, library_remedy);
   }
   hub::MessageContent content;
   if (!read_message(request, Direction::device_to_cloud, content) || content.body.empty()) {
     constexpr auto text = "a put-token request has the token as its body";
-    return refuse(400, text, text);
+    return refuse(400, text, text, library_remedy);
   }
   const std::string& token = content.body;
   if (is_azure_ad(*type, token)) {
     constexpr auto text = "Azure AD tokens cannot be checked here; use a shared access signature";
-    return refuse(401, text, text);
+    return refuse(401, text, text, "connect with a connection string that has a shared access key");
   }
   auto principal = connection_.hub().authenticate_sas(token, connection_.now());
   if (!principal) {
@@ -84,11 +92,13 @@ CbsLink::Answer CbsLink::put_token(const Sections& request) {
                   principal.error().detail,
                   "The specified SAS token is invalid or expired, or its device is not registered "
                   "at IotHub " +
-                      connection_.hub().name() + " or is disabled.");
+                      connection_.hub().name() + " or is disabled.",
+                  "compare the token's sr, se and key with the identity or policy, as it is "
+                  "registered");
   }
   if (!connection_.credentials().add(std::move(*principal))) {
     constexpr auto text = "too many tokens on this connection";
-    return refuse(403, text, text);
+    return refuse(403, text, text, "spread the devices over more connections");
   }
   return {200, "OK"};
 }

@@ -106,6 +106,12 @@ void QueueLink::on_outcome(pn_delivery_t* delivery) {
     if (*settled) {
       accept(delivery);
     } else {
+      connection_.hub().log().warn("settlement refused",
+                                   {{"peer", connection_.peer().address},
+                                    {"device", device},
+                                    {"error", hub::name_of(settled->error().code)},
+                                    {"reason", settled->error().detail},
+                                    {"remedy", remedy_of(settled->error().code)}});
       reject(delivery, to_wire(settled->error()));
     }
   }

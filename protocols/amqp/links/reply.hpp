@@ -12,10 +12,14 @@ namespace amqp {
 
 class ReplyLink;
 
+inline constexpr std::string_view reply_remedy =
+    "attach the link that receives the answers, and give it credit, before more requests";
+
 class ReplyNode {
  public:
   // Sends on a link of `session` if there is one, else on any. False: too many wait already.
   bool send(pn_session_t* session, std::string message);
+  std::size_t held_bytes() const;  // by what waits and by what the client has not settled
 
  private:
   friend class ReplyLink;

@@ -2,6 +2,7 @@
 
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
+#include "protocols/amqp/printable.hpp"
 
 namespace amqp {
 
@@ -21,9 +22,12 @@ void TelemetryLink::on_message(pn_delivery_t* delivery, std::string_view payload
     accept(delivery);
     return;
   }
-  connection_.hub().log().warn("telemetry refused", {{"device", device},
-                                                     {"error", hub::name_of(taken.error().code)},
-                                                     {"reason", taken.error().detail}});
+  connection_.hub().log().warn("telemetry refused",
+                               {{"peer", connection_.peer().address},
+                                {"device", device},
+                                {"error", hub::name_of(taken.error().code)},
+                                {"reason", printable(taken.error().detail)},
+                                {"remedy", remedy_of(taken.error().code)}});
   reject(delivery, to_wire(taken.error()));
 }
 

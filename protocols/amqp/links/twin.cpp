@@ -5,6 +5,7 @@
 #include "emulator/core/encoding.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
+#include "protocols/amqp/printable.hpp"
 
 namespace amqp {
 
@@ -60,14 +61,19 @@ void TwinLink::on_message(pn_delivery_t* delivery, std::string_view payload) {
   const auto operation = find_text(sections->message_annotations, "operation").value_or("");
   const Answer answer = answer_to(operation);
   if (answer.status != 200) {
-    connection_.hub().log().info("twins are not kept yet; a request was answered 501",
-                                 {{"device", device}, {"operation", operation.substr(0, 16)}});
+    connection_.hub().log().warn("AMQP twin request refused",
+                                 {{"peer", connection_.peer().address},
+                                  {"device", device},
+                                  {"operation", printable(operation, 16)},
+                                  {"reason", "twins are not kept yet"},
+                                  {"remedy", "send what must be kept as telemetry"}});
   }
   accept(delivery);
   connection_.encode();  // as with put-token
   if (!node_->send(pn_link_session(pn()), encode_reply(ids->correlation_id, answer))) {
     connection_.detach(*this, {"amqp:resource-limit-exceeded",
-                               "too many twin responses wait for credit or a receiving link"});
+                               "too many twin responses wait for credit or a receiving link"},
+                        reply_remedy);
   }
 }
 
