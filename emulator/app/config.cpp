@@ -1,8 +1,8 @@
 #include "emulator/app/config.hpp"
 
 #include "emulator/app/json_text.hpp"
-#include "emulator/app/printable.hpp"
 #include "emulator/core/encoding.hpp"
+#include "emulator/core/printable.hpp"
 #include "emulator/core/setting_list.hpp"
 #include "emulator/core/spelling.hpp"
 
@@ -425,7 +425,7 @@ std::variant<Invocation, ConfigError> parse_invocation(const std::vector<std::st
   try {
     return parse(arguments, environment);
   } catch (const Fail& fail) {
-    return ConfigError{printable(fail.what())};
+    return ConfigError{hub::printable(fail.what())};
   }
 }
 

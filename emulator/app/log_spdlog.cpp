@@ -1,7 +1,7 @@
 #include "emulator/app/log_spdlog.hpp"
 
 #include "emulator/app/line_writer.hpp"
-#include "emulator/app/printable.hpp"
+#include "emulator/core/printable.hpp"
 
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
@@ -46,13 +46,13 @@ std::string_view name_of(hub::LogLevel level) {
 
 void append_quoted(std::string& out, std::string_view text) {
   out += '"';
-  append_printable(out, text, true);
+  hub::append_printable(out, text, true);
   out += '"';
 }
 
 void append_quoted_if_needed(std::string& out, std::string_view value) {
   const std::size_t begin = out.size();
-  append_printable(out, value, true);
+  hub::append_printable(out, value, true);
   if (std::string_view(out).substr(begin) == value && value.find(' ') == value.npos) return;
   out.insert(begin, 1, '"');
   out += '"';
@@ -75,7 +75,7 @@ std::string line_of(LogFormat format, hub::LogLevel level, std::string_view even
   }
   line = name_of(level);
   line.resize(6, ' ');
-  append_printable(line, event, false);
+  hub::append_printable(line, event, false);
   for (const auto& [key, value] : fields) {
     if (value.empty()) continue;  // JSON keeps its keys, for whoever parses it
     line.append(" ").append(key).append("=");

@@ -6,11 +6,11 @@
 #include "emulator/app/last_words.hpp"
 #include "emulator/app/line_writer.hpp"
 #include "emulator/app/log_spdlog.hpp"
-#include "emulator/app/printable.hpp"
 #include "emulator/app/server.hpp"
 #include "emulator/app/start_report.hpp"
 #include "emulator/app/system_clock.hpp"
 #include "emulator/app/version.hpp"
+#include "emulator/core/printable.hpp"
 
 #include <chrono>
 #include <csignal>
@@ -96,13 +96,13 @@ int main(int argc, char** argv) {
   try {
     return run({argv + 1, argv + argc}, environment);
   } catch (const app::StartError& error) {
-    app::say_on_stderr(app::printable(error.what()));
+    app::say_on_stderr(hub::printable(error.what()));
     return error.exit_code;
   } catch (const std::bad_alloc&) {
     app::say_on_stderr("out of memory at the start; give the process more");
     return 1;
   } catch (const std::exception& error) {
-    app::say_on_stderr(app::printable(error.what()));
+    app::say_on_stderr(hub::printable(error.what()));
     return 1;
   }
 }

@@ -133,7 +133,7 @@ bool Sasl::on_plain(std::string_view response) {
 bool Sasl::refuse(std::string_view mechanism, std::string_view user, std::string_view reason,
                   std::string_view remedy) {
   hub_.log().warn("AMQP login refused", {{"peer", peer_.address},
-                                         {"mechanism", printable(mechanism, 32)},
+                                         {"mechanism", printable(mechanism)},
                                          {"user", printable(user)},
                                          {"reason", printable(reason)},
                                          {"remedy", remedy}});

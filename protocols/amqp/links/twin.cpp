@@ -64,7 +64,7 @@ void TwinLink::on_message(pn_delivery_t* delivery, std::string_view payload) {
     connection_.hub().log().warn("AMQP twin request refused",
                                  {{"peer", connection_.peer().address},
                                   {"device", device},
-                                  {"operation", printable(operation, 16)},
+                                  {"operation", printable(operation)},
                                   {"reason", "twins are not kept yet"},
                                   {"remedy", "send what must be kept as telemetry"}});
   }

@@ -3,11 +3,11 @@
 #include <string>
 #include <string_view>
 
-namespace app {
+namespace hub {
 
 // Controls become \n or \u0085, a byte that is no UTF-8 becomes \xNN. `for_json`: quotes and backslashes
 // are escaped, too, so that it may stand in a JSON string.
 void append_printable(std::string& out, std::string_view text, bool for_json);
 std::string printable(std::string_view text);  // not for JSON
 
-}  // namespace app
+}  // namespace hub

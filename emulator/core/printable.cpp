@@ -1,18 +1,18 @@
-#include "emulator/app/printable.hpp"
+#include "emulator/core/printable.hpp"
 
 #include "emulator/core/encoding.hpp"
 
 #include <algorithm>
 #include <cstddef>
 
-namespace app {
+namespace hub {
 namespace {
 
 // The bytes of one character of UTF-8 at the start of `text`; 0: they are none.
 std::size_t character_size(std::string_view text) {
   const auto lead = static_cast<unsigned char>(text[0]);
   const std::size_t size = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  return size <= text.size() && hub::is_valid_utf8(text.substr(0, size)) ? size : 0;
+  return size <= text.size() && is_valid_utf8(text.substr(0, size)) ? size : 0;
 }
 
 // Of a valid character of two or three bytes.
@@ -62,4 +62,4 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-}  // namespace app
+}  // namespace hub
