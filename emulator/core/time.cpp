@@ -1,5 +1,6 @@
 #include "emulator/core/time.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <limits>
@@ -8,6 +9,10 @@ namespace hub {
 
 std::string to_iso8601(TimePoint t) {
   using namespace std::chrono;
+  // Peers send any number for a time; its text stays within the years that .NET knows.
+  constexpr TimePoint first = sys_days{year{1} / January / 1};
+  constexpr TimePoint last = sys_days{year{10000} / January / 1} - milliseconds{1};
+  t = std::clamp(t, first, last);
   const auto day = floor<days>(t);
   const year_month_day date{day};
   const hh_mm_ss clock{t - day};

@@ -36,6 +36,9 @@ TEST_CASE("M-20 an escape that is none stays as it is, and plus is plus") {
 TEST_CASE("C2D-26 times have seven fraction digits and a Z") {
   CHECK(to_iso8601(from_unix_ms(1'595'686'465'172)) == "2020-07-25T14:14:25.1720000Z");
   CHECK(to_iso8601(from_unix_ms(0)) == "1970-01-01T00:00:00.0000000Z");
+  // Whatever number a peer has sent for a time (C2D-48).
+  CHECK(to_iso8601(TimePoint::min()) == "0001-01-01T00:00:00.0000000Z");
+  CHECK(to_iso8601(TimePoint::max()) == "9999-12-31T23:59:59.9990000Z");
 }
 
 TEST_CASE("C2D-26 H-34 an ISO 8601 time is read back, to the millisecond") {
