@@ -23,6 +23,10 @@ namespace protocols {
 
 using hub::TimePoint;
 
+// The most that a session keeps of a peer whom the hub has not authorised yet (N-49). AMQP needs it: the sessions
+// that a pool of a thousand devices begins before its first token. HTTPS keeps a head, MQTT a CONNECT.
+inline constexpr std::size_t stranger_bytes_max = 4 * 1024 * 1024;
+
 class Session;
 
 // A WebSocket upgrade that the HTTP session has accepted: net answers 101 and hands the connection

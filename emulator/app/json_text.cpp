@@ -1,5 +1,7 @@
 #include "emulator/app/json_text.hpp"
 
+#include "emulator/app/json_keys.hpp"
+
 #include <boost/json.hpp>
 
 #include <algorithm>
@@ -31,10 +33,12 @@ json::value parse_json_text(std::string_view text, const std::string& place) {
   boost::system::error_code error;
   const std::size_t read = parser.write(text.data(), text.size(), error);
   if (!error) parser.finish(error);
-  if (error) {
-    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(read), '\n');
-    throw std::runtime_error(place + ": line " + std::to_string(line) + ": is no JSON: " + error.message());
-  }
+  const auto refuse = [&](std::size_t offset, const std::string& why) {
+    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
+    throw std::runtime_error(place + ": line " + std::to_string(line) + ": " + why);
+  };
+  if (error) refuse(read, "is no JSON: " + error.message());
+  if (const auto repeated = repeated_key(text, options)) refuse(repeated->offset, "\"" + repeated->key + "\" stands here again");
   return parser.release();
 }
 

@@ -1,6 +1,7 @@
 // The command iothub-emulator: what it prints and what it exits with (contract.md 2).
 #include "emulator/app/bind_capability.hpp"
 #include "emulator/app/config.hpp"
+#include "emulator/app/descriptor_table.hpp"
 #include "emulator/app/file_io.hpp"
 #include "emulator/app/health.hpp"
 #include "emulator/app/last_words.hpp"
@@ -17,18 +18,9 @@
 #include <iostream>
 #include <new>
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 namespace {
-
-// A connection is a descriptor; what the system allows us is asked for at once.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 // Whole, before anything else happens; if nobody reads, it is there for whoever does later.
 void say_on_stdout(const std::string& lines) {
@@ -39,7 +31,7 @@ int serve(const app::Invocation& invocation, std::chrono::steady_clock::time_poi
   const app::Config& config = invocation.config;
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file at the limit of its size is a full disk: the write fails (ST-13)
-  raise_descriptor_limit();
+  app::make_descriptor_table();
   app::raise_bind_capability();
   app::SpdlogLog log(config.log_level, config.log_format);
   const app::LastWords last_words(log);

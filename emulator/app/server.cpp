@@ -175,7 +175,7 @@ struct Server::Impl {
     }
     const net::ServerCertificates pem{certificates.rsa_chain, certificates.rsa_key,
                                       certificates.ecdsa_chain, certificates.ecdsa_key,
-                                      certificates.ca_path.string()};
+                                      certificates.ca_path.string(), certificates.own};
     tls = starting(2, "--device-ca", [&] {
       return std::make_unique<const net::TlsContext>(pem, read_device_cas(config.device_cas));
     });

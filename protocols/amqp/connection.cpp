@@ -119,7 +119,7 @@ bool Connection::holds_too_much() {
   for (const auto& [key, node] : reply_nodes_) {
     if (const auto known = node.lock()) held += known->held_bytes();
   }
-  return held > unauthorised_bytes_max;
+  return held > protocols::stranger_bytes_max;
 }
 
 void Connection::on_time(TimePoint now) {

@@ -58,9 +58,6 @@ class Connection {
 
  private:
   static constexpr std::size_t output_bytes_max = 1024 * 1024;
-  // All that is kept for a peer that has not said who it is: the sessions that a pool of a
-  // thousand devices begins before its first token, and a little.
-  static constexpr std::size_t unauthorised_bytes_max = 4 * 1024 * 1024;
   // Links that the hub has refused and the peer not detached: devices that come at once.
   static constexpr std::size_t refused_links_max = 1024;
   static constexpr std::size_t device_links_max = 64;  // and of $cbs; clients have six

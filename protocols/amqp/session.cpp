@@ -6,6 +6,7 @@
 
 namespace amqp {
 
+using namespace std::string_view_literals;
 using protocols::TimePoint;
 
 Session::Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, TimePoint now,
@@ -26,5 +27,8 @@ void Session::consume_output(std::size_t size) { connection_->consume_output(siz
 std::optional<TimePoint> Session::next_deadline() const { return connection_->next_deadline(); }
 bool Session::wants_close() const { return connection_->wants_close(); }
 bool Session::wants_input() const { return connection_->wants_input(); }
+
+// A heartbeat alone.
+bool Session::output_promises() const { return output() != "\0\0\0\x08\x02\0\0\0"sv; }
 
 }  // namespace amqp

@@ -32,6 +32,7 @@ class Session : public protocols::Session {
   std::optional<protocols::TimePoint> next_deadline() const override;
   bool wants_close() const override;
   bool wants_input() const override;
+  bool output_promises() const override;
 
  private:
   std::unique_ptr<Connection> connection_;

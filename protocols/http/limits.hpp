@@ -1,6 +1,7 @@
 #pragma once
 // Bounds of one HTTP connection (H-20..H-22). The hub's own quotas are in core/limits.hpp.
 #include "emulator/core/time.hpp"
+#include "protocols/session.hpp"
 
 #include <cstddef>
 
@@ -18,6 +19,7 @@ inline constexpr std::size_t chunk_line_bytes_max = 512;
 inline constexpr std::size_t chunk_line_bytes_min = 5;  // "0", CR LF, CR LF
 // Answers that wait to be written; above it the rest of the input waits too.
 inline constexpr std::size_t output_bytes_high = 256 * 1024;  // H-54
+static_assert(head_bytes_max + output_bytes_high <= protocols::stranger_bytes_max);
 inline constexpr std::size_t leading_blank_lines_max = 4;
 inline constexpr std::size_t batch_messages_max = 500;  // spec/c2d.md 1.3
 

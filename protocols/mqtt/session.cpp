@@ -7,6 +7,8 @@
 
 namespace mqtt {
 
+using namespace std::string_view_literals;
+
 namespace {
 
 constexpr hub::Duration connect_timeout = std::chrono::seconds{60};  // spec/mqtt.md 2.1
@@ -217,6 +219,7 @@ void Session::consume_output(std::size_t size) {
   }
 }
 
+bool Session::output_promises() const { return output() != "\xD0\0"sv; }  // a PINGRESP alone
 bool Session::wants_input() const { return output_size() < output_bytes_max; }
 
 std::optional<TimePoint> Session::next_deadline() const {

@@ -34,6 +34,7 @@ class Session : public protocols::Session {
   std::optional<TimePoint> next_deadline() const override;
   bool wants_close() const override { return state_ == State::closed; }
   bool wants_input() const override;
+  bool output_promises() const override;
 
  private:
   enum class State : std::uint8_t { awaiting_connect, connected, closed };

@@ -7,7 +7,8 @@ namespace net {
 std::string missing_name_hint(const HandshakeFacts& facts) {
   if (facts.name_in_certificate) return {};
   const std::string& name = facts.server_name.empty() ? facts.address : facts.server_name;
-  return "the client connects to " + name + ", which is not in the server certificate: start the hub with --san " + name;
+  return "the client connects to " + name + ", which is not in the server certificate: " +
+         (facts.own_certificate ? "that one is your own, give one that has it" : "start the hub with --san " + name);
 }
 
 std::string handshake_hint(const HandshakeFacts& facts) {
@@ -43,8 +44,8 @@ std::string handshake_hint(const HandshakeFacts& facts) {
   }
   if (!name.empty()) return name;
   return "the client refuses the server certificate, for one of these: it was not given the CA (" + facts.ca_path +
-         "); it knows the hub by a name or address that is not in the certificate (--san NAME adds one); its clock is "
-         "wrong, as one in 1970 is";
+         "); it knows the hub by a name or address that is not in the certificate" +
+         (facts.own_certificate ? "" : " (--san NAME adds one)") + "; its clock is wrong, as one in 1970 is";
 }
 
 }  // namespace net

@@ -14,6 +14,7 @@ struct HandshakeFacts {
   std::string address;          // of ours, that the client came to
   bool name_in_certificate = true;  // server_name, or address where there is none
   std::string ca_path;
+  bool own_certificate = false;  // not made by the emulator
 };
 
 std::string handshake_hint(const HandshakeFacts& facts);

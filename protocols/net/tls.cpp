@@ -284,6 +284,7 @@ std::string TlsStream::hint() const {
   const std::string& name = facts.server_name.empty() ? facts.address : facts.server_name;
   facts.name_in_certificate = name.empty() || context_.is_for(name);
   facts.ca_path = context_.ca_path();
+  facts.own_certificate = context_.own();
   if (SSL_is_init_finished(ssl_)) return missing_name_hint(facts);
   // In the client's first flight nothing of ours is out yet.
   const OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl_);

@@ -23,6 +23,7 @@ struct ServerCertificates {
   std::string rsa_chain, rsa_key;
   std::string ecdsa_chain, ecdsa_key;
   std::string ca_path;  // for people
+  bool own = false;     // somebody else's: --san adds no name to them
 };
 
 // Shared by all listeners and threads. What TLS needs is made when the first client comes: it was half
@@ -42,6 +43,7 @@ class TlsContext {
   // Whether the server certificate is for this DNS name or IP address.
   bool is_for(const std::string& name) const;
   const std::string& ca_path() const { return certificates_.ca_path; }
+  bool own() const { return certificates_.own; }
 
  private:
   struct Pair;

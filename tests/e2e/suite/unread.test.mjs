@@ -116,3 +116,12 @@ test('APP-20 out of memory: a line that says so, exit 1, and what was acknowledg
     again.kill('SIGTERM');
     assert.deepEqual(await within(again.exited, 'the end'), { code: 0, signal: null });
   });
+
+test('APP-21 the table of descriptors is made before the first client comes, with every number of threads', async () => {
+  const child = await start('descriptors', ['--threads', '2']);
+  const [, size] = /^FDSize:\s*(\d+)/m.exec(fs.readFileSync(`/proc/${child.pid}/status`, 'utf8'));
+  const [, limit] = /^Max open files\s+(\d+)/m.exec(fs.readFileSync(`/proc/${child.pid}/limits`, 'utf8'));
+  assert.ok(Number(size) >= Math.min(Number(limit), 65_536), `${size} of ${limit}`);
+  child.kill('SIGTERM');
+  assert.deepEqual(await within(child.exited, 'the end'), { code: 0, signal: null });
+});

@@ -147,6 +147,9 @@ TEST_CASE("APP-07 what stands in a seed twice is refused, and both places are na
   CHECK(refusal(R"({"policies": [{"name": "p", "primaryKey": "eA==", "rights": ["RegistryRead"]},
                                  {"name": "p", "primaryKey": "eA==", "rights": ["RegistryRead"]}]})") ==
         ": policies[1]: policy p is already policies[0]");
+  CHECK(refusal("{\"devices\": [],\n\"devices\": []}") == ": line 2: \"devices\" stands here again");
+  CHECK(refusal("{\"devices\": [{\"id\": \"a\", // \"id\"\n\"i\\u0064\": \"b\"}],}") ==
+        ": line 2: \"id\" stands here again");
   const SeedFile other(R"({"devices": [{"id": "a"}, {"id": "A"}]})");  // ids know upper and lower case
   CHECK(app::load_seed(other.path(), {}).devices.size() == 2);
 }

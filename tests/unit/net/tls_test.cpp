@@ -395,4 +395,11 @@ TEST_CASE("N-35 each hint says what is wrong in the user's terms and what to do"
     INFO(row.reason, ": ", hint);
     for (const char* part : row.says) CHECK(hint.find(part) != std::string::npos);
   }
+  // --san changes nothing about a certificate that was not made here.
+  for (const bool in_certificate : {true, false}) {
+    const std::string hint = net::handshake_hint(
+        {"sslv3 alert bad certificate", "", true, "x.example", "", in_certificate, "/tls/own.pem", true});
+    CHECK(hint.find("--san") == std::string::npos);
+    CHECK(hint.find("certificate") != std::string::npos);
+  }
 }

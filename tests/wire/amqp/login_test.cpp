@@ -182,12 +182,16 @@ TEST_CASE("A-21 empty frames keep a client alive that announced an idle time-out
   TestHub hub;
   Server server(hub);
   server.bytes(amqp_header + open_frame(60'000));
+  server.session->end_turn(hub.now);
+  CHECK(server.session->output_promises());
   server.take_output();
   const auto deadline = server.session->next_deadline();
   REQUIRE(deadline.has_value());
   CHECK(*deadline <= hub.now + 30s);
   hub.now = *deadline;
   server.session->on_time(hub.now);
+  server.session->end_turn(hub.now);
+  CHECK_FALSE(server.session->output_promises());  // N-46
   const std::string beat = server.take_output();
   CHECK(beat == hex("00 00 00 08 02 00 00 00"));
 }
