@@ -93,9 +93,17 @@ struct Server::Impl {
     // Before what takes its time: a client that comes early waits for it, and is not refused.
     open_listeners();
     make_certificates();
-    starting(2, "--seed", [this] { seed_devices(*hub, seed.devices, clock.now()); });
+    plant_seed();
     for (const auto& front : fronts) front.listener->start(front.tls ? tls.get() : nullptr);
     fill_report();
+  }
+
+  // Of a file with thousands of devices nothing is kept but the devices.
+  void plant_seed() {
+    if (seed.devices.empty()) return;
+    starting(2, "--seed", [this] { seed_devices(*hub, seed.devices, clock.now()); });
+    seed = {};
+    net::trim_heap();
   }
 
   void end() {
