@@ -21,6 +21,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -223,6 +224,9 @@ struct Server::Impl {
   void open(const std::string& name, const std::string& protocol, Port port,
             const std::string& address, bool with_tls) {
     if (!port) return;
+    net::ConnectionLimits limits;
+    // It stages nothing, and says how the hub is while the store hangs.
+    if (protocol == "control") limits.staged_changes_max = std::numeric_limits<std::uint64_t>::max() / 2;
     auto service = std::make_shared<const net::Service>(net::Service{
         protocol,
         [this](std::string_view wanted, protocols::PeerInfo peer, hub::Waker waker,
@@ -230,7 +234,7 @@ struct Server::Impl {
           return wanted == "control" ? make_control_session(*control, std::move(peer), now)
                                      : make_session(wanted, *hub, std::move(peer), std::move(waker), now);
         },
-        {}});
+        limits});
     const auto listen = [&](std::uint16_t number) {
       fronts.push_back({name, with_tls, std::make_unique<net::Listener>(
                                             *threads, net::ListenerOptions{address, number, service})});

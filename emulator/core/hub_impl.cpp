@@ -17,15 +17,15 @@ Hub::Impl::Impl(Hub& owner, TimePoint start, bool is_durable)
 
 QueueLimits Hub::Impl::device_limits() const {
   const Settings& settings = hub.config_.settings;
-  return {hub.config_.limits.queue_depth_max, settings.max_delivery_count,
+  return {hub.config_.limits.queue_depth_max, QueueLimits{}.body_bytes_max, settings.max_delivery_count,
           settings.delivery_count_mode, settings.expire_while_locked,
           settings.redeliver_on_live_connection};
 }
 
 QueueLimits Hub::Impl::feedback_limits() const {
   const Settings& settings = hub.config_.settings;
-  return {hub.config_.limits.feedback_queue_depth_max, settings.feedback_max_delivery_count,
-          settings.delivery_count_mode, settings.expire_while_locked,
+  return {hub.config_.limits.feedback_queue_depth_max, hub.config_.limits.feedback_queue_bytes_max,
+          settings.feedback_max_delivery_count, settings.delivery_count_mode, settings.expire_while_locked,
           settings.redeliver_on_live_connection};
 }
 
@@ -148,7 +148,8 @@ void Hub::Impl::flush_feedback(TimePoint now) {
     message->content.body = batcher.to_json(batch.records);
     if (!feedback.queue.enqueue(message)) {
       hub.log_.warn("feedback batch dropped: nobody reads the feedback and its queue is full",
-                    {{"records", std::to_string(batch.records.size())}});
+                    {{"records", std::to_string(batch.records.size())},
+                     {"remedy", "receive and complete the feedback, or send with iothub-ack none"}});
       continue;
     }
     ++hub.metrics_.feedback_batches;

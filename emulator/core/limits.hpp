@@ -23,7 +23,9 @@ struct Limits {
   std::size_t list_devices_max = 1000;
   std::size_t bulk_devices_max = 100;
   std::size_t feedback_batch_records_max = 64;      // C2D-32
-  std::size_t feedback_queue_depth_max = 100'000;   // ours: a bound on every queue
+  // Ours, a bound on every queue: batches, and the bytes of their bodies.
+  std::size_t feedback_queue_depth_max = 100'000;
+  std::uint64_t feedback_queue_bytes_max = 64 * 1024 * 1024;
   std::uint64_t event_bytes_per_partition_max = 64 * 1024 * 1024;  // ours: 10,000 can be 2.5 GiB
   Duration lock_duration = std::chrono::seconds{60};  // C2D-05, devices over AMQP and MQTT
   Duration http_lock_timeout_min = std::chrono::seconds{1};    // U8

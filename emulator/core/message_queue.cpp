@@ -12,6 +12,12 @@ Result<void> MessageQueue::enqueue(MessagePtr message) {
                 "the queue holds its limit of " + std::to_string(limits_->depth_max) +
                     " messages; settle or purge some, or give them a shorter time to live");
   }
+  const std::uint64_t body_bytes = content().body_bytes + message->content.body.size();
+  if (body_bytes > limits_->body_bytes_max) {
+    return fail(HubErrc::device_maximum_queue_depth_exceeded,
+                "the queue's messages would have " + std::to_string(body_bytes) + " bytes, of " +
+                    std::to_string(limits_->body_bytes_max) + " at most");
+  }
   restore(std::move(message), 0);
   return {};
 }
@@ -22,6 +28,7 @@ void MessageQueue::restore(MessagePtr message, std::uint32_t delivery_count) {
   HUB_ASSERT(content_->entries.empty() || content_->entries.rbegin()->first < sequence);
   content_->timers.emplace(message->expires_at, TimerKind::ttl, sequence);
   content_->enqueued.insert(content_->enqueued.end(), sequence);
+  content_->body_bytes += message->content.body.size();
   content_->entries.emplace_hint(content_->entries.end(), sequence,
                         Entry{std::move(message), delivery_count, false, 0, std::nullopt});
 }
@@ -87,6 +94,7 @@ void MessageQueue::finish(Entries::iterator it, Outcome::Kind kind, TimePoint ti
     content_->enqueued.erase(it->first);
   }
   content_->timers.erase({entry.message->expires_at, TimerKind::ttl, it->first});
+  content_->body_bytes -= entry.message->content.body.size();
   content_->outcomes.push_back({kind, std::move(entry.message), time, entry.delivery_count});
   content_->entries.erase(it);
 }

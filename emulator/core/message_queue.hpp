@@ -30,6 +30,7 @@ using HolderId = std::uint64_t;
 // What of the settings a queue needs; read at each use, so a change takes effect at once (C2D-18).
 struct QueueLimits {
   std::size_t depth_max = 50;
+  std::uint64_t body_bytes_max = std::numeric_limits<std::uint64_t>::max();  // of all messages in it
   std::uint32_t max_delivery_count = 10;
   DeliveryCountMode delivery_count_mode = DeliveryCountMode::abandon_only;
   ExpireWhileLocked expire_while_locked = ExpireWhileLocked::immediate;
@@ -54,7 +55,7 @@ class MessageQueue {
   explicit MessageQueue(const QueueLimits* limits) : limits_(limits) {}  // not owned, outlives
 
   // Appends. `message->sequence_number` must be above all before it.
-  // Error: device_maximum_queue_depth_exceeded at depth_max (C2D-10); nothing is stored then.
+  // Error: device_maximum_queue_depth_exceeded at depth_max (C2D-10) or above body_bytes_max; nothing is stored then.
   Result<void> enqueue(MessagePtr message);
 
   struct ReceiveOptions {
@@ -137,6 +138,7 @@ class MessageQueue {
     std::set<Timer> timers;
     std::vector<Outcome> outcomes;
     SequenceNumber rejected_below = 0;
+    std::uint64_t body_bytes = 0;  // of all entries
   };
   static const Content nothing;
   const Content& content() const { return content_ ? *content_ : nothing; }

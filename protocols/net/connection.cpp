@@ -199,9 +199,14 @@ bool Connection::takes_input() const {
          session_->output().size() <= service_->limits.output_bytes_max;
 }
 
+bool Connection::store_is_behind() const {
+  const CommitGate* gate = thread_.gate();
+  return gate != nullptr && gate->staged() > gate->committed() + service_->limits.staged_changes_max;
+}
+
 void Connection::read(hub::TimePoint now) {
   std::size_t budget = service_->limits.read_bytes_per_turn;
-  while (!waiting_for_input_ && takes_input() && budget > 0) {
+  while (!waiting_for_input_ && takes_input() && budget > 0 && !store_is_behind()) {
     const auto scratch = thread_.scratch();
     const ReadResult result = stream_->read(scratch.first(std::min(budget, scratch.size())));
     switch (result.status) {
@@ -250,10 +255,13 @@ bool Connection::may_leave() {
     gated_sequence_ = gate != nullptr && session_->output_promises() ? gate->staged() : 0;
   }
   if (gate == nullptr || gate->committed() >= gated_sequence_) return true;
-  if (!std::exchange(waiting_for_commit_, true)) {
-    gate->notify(gated_sequence_, [wake = wake_] { wake->fire(woken_by_commit); });
-  }
+  wait_for_commit(gated_sequence_);
   return false;
+}
+
+void Connection::wait_for_commit(std::uint64_t sequence) {
+  if (std::exchange(waiting_for_commit_, true)) return;
+  thread_.gate()->notify(sequence, [wake = wake_] { wake->fire(woken_by_commit); });
 }
 
 void Connection::flush(hub::TimePoint now) {
@@ -300,7 +308,13 @@ void Connection::settle(hub::TimePoint now) {
     if (session_->wants_close() || peer_closed_) return begin_closing(now);
     if (upgrade_) return upgrade(now);
   }
-  if (takes_input()) wait_for_input();
+  if (takes_input()) {
+    if (store_is_behind()) {
+      wait_for_commit(thread_.gate()->staged() - service_->limits.staged_changes_max);
+    } else {
+      wait_for_input();
+    }
+  }
   arm(now);
 }
 

@@ -60,10 +60,12 @@ class Connection final : public StreamOwner,
   void shake_hands(hub::TimePoint now);
   bool make_session(std::string_view protocol, hub::TimePoint now);
   bool takes_input() const;
+  bool store_is_behind() const;
   void read(hub::TimePoint now);
   void warn(std::string_view event, std::string_view reason);
   void tell_if_left_at_once();
   bool may_leave();  // else asks the gate to wake us
+  void wait_for_commit(std::uint64_t sequence);
   void flush(hub::TimePoint now);
   void settle(hub::TimePoint now);
   void upgrade(hub::TimePoint now);

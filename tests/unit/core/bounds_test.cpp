@@ -221,6 +221,34 @@ TEST_CASE(
   CHECK(hub.metrics().feedback_batches == 2);
 }
 
+TEST_CASE("C2D-33 feedback is bounded by its bytes, which go with what is settled") {
+  Settings settings;
+  settings.feedback_window = Duration{0};
+  SeededIdSource ids{7};
+  CapturingLog log;
+  TimePoint now = from_unix_seconds(1'800'000'000);
+  HubConfig config{"localhost", default_policies(well_known_key), settings, {}};
+  config.limits.feedback_queue_bytes_max = 300;  // a record has some 200
+  Hub hub(config, ids, log, now);
+  DeviceSpec spec;
+  spec.id = {"d"};
+  REQUIRE(hub.create_device(spec, now));
+  auto request = request_to("d");
+  request.ack = Ack::full;
+  const auto report_one = [&] {
+    REQUIRE(hub.send(Hub::SendRequest(request), now));
+    REQUIRE(hub.purge({"d"}, now));
+  };
+  for (int i = 0; i < 3; ++i) report_one();
+  CHECK(hub.peek({}).size() == 1);
+  CHECK(log.contains("feedback batch dropped"));
+  now += 2h;
+  hub.on_time(now);
+  CHECK(hub.peek({}).size() == 0);
+  for (int i = 0; i < 3; ++i) report_one();
+  CHECK(hub.peek({}).size() == 1);
+}
+
 TEST_CASE("C2D-31 feedbackDescriptions=legacy has the older texts, code repeats the status") {
   Settings settings;
   for (const bool legacy : {false, true}) {

@@ -81,6 +81,34 @@ TEST_CASE("N-46 an answer that promises nothing does not wait for the store") {
   CHECK(client.receive(6) == "saved!");
 }
 
+TEST_CASE("N-40 nothing is read while the store is far behind, and all of it once it has caught up") {
+  ManualGate gate;
+  std::atomic<std::size_t> read = 0;
+  TestServer server(
+      [&](HookSession& session) {
+        session.on_input = [&](HookSession& self, std::string_view bytes) {
+          read += bytes.size();
+          gate.stage(bytes.size());
+          if (bytes != "a") self.out += bytes;
+        };
+      },
+      &gate);
+  server.limits.staged_changes_max = 10;
+  TcpClient client(server.listen());
+  gate.stage(10);  // by others
+  client.send("a");
+  while (read < 1) server.on_thread([] {});  // at the bound, and now above it
+  gate.wait_until_asked();
+  client.send("b");
+  for (int i = 0; i < 20; ++i) server.on_thread([] {});
+  CHECK(read == 1);
+  gate.commit(1);  // not stored yet, but there is room again
+  while (read < 2) server.on_thread([] {});
+  CHECK_FALSE(has_input(client));
+  gate.commit(12);
+  CHECK(client.receive(1) == "b");
+}
+
 TEST_CASE("N-04 a client that has closed its side gets its answer after the commit") {
   ManualGate gate;
   TestServer server(staging(gate), &gate);
