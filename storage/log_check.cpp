@@ -203,6 +203,12 @@ std::size_t committed_by(std::string_view index, std::string_view salt) {
   return committed;
 }
 
+// How many of them are in the database itself.
+std::size_t copied_by(std::string_view index) {
+  constexpr std::size_t at = 2 * index_header_size;
+  return index.size() < at + 4 ? 0 : native(index, at);
+}
+
 LogFinding without_header(std::string_view log, std::string_view index) {
   if (is_zeros(log)) return {};  // what a power cut may leave of a new one
   const bool has_frame = log.size() >= header_size + frame_header_size + page_size_min;
@@ -216,7 +222,11 @@ LogFinding without_header(std::string_view log, std::string_view index) {
 }  // namespace
 
 LogFinding check_log(std::string_view bytes, std::string_view index) {
-  if (bytes.empty()) return {};  // or moved away by somebody who goes on without it
+  if (bytes.empty()) {  // somebody who goes on without it has moved hub.db-shm away, too
+    const auto lost = committed_by(index, {});
+    if (lost <= copied_by(index)) return {};
+    return {Kind::damaged, "it is missing or empty, but " + std::to_string(lost) + " frames were stored for good"};
+  }
   Log log{bytes};
   if (!log.has_valid_header()) return without_header(bytes, index);
   log.follow();

@@ -118,6 +118,7 @@ class SnapshotReader {
   }
 
   void read_events(hub::Snapshot& snapshot) {
+    hub::TelemetryOriginPtr last;
     Statement row{database_,
                   "SELECT partition, sequence_number, byte_offset, enqueued_time,"
                   " connection_device_id, connection_module_id, auth_generation_id, auth_method,"
@@ -141,7 +142,9 @@ class SnapshotReader {
       event->interface_id = row.take_string();
       origin.data_schema = row.take_string();
       event->subject = row.take_string();
-      event->origin = std::make_shared<const hub::TelemetryOrigin>(std::move(origin));
+      // As they were sent: one for all that follow each other (D2C-02).
+      if (!last || *last != origin) last = std::make_shared<const hub::TelemetryOrigin>(std::move(origin));
+      event->origin = last;
       take_content(row, event->content);
       stored.event = std::move(event);
     }

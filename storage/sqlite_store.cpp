@@ -40,7 +40,7 @@ LogFinding inspect_log(const std::filesystem::path& folder) {
   const auto finding = check_log(bytes_of(log), bytes_of(folder / "hub.db-shm"));
   if (finding.kind != LogFinding::Kind::damaged) return finding;
   throw std::runtime_error(log.string() + " is damaged: " + finding.cause +
-                           "; it was left as it is: restore a copy of it, or move it away to go on "
+                           "; it was left as it is: restore a copy of it, or move it away with hub.db-shm to go on "
                            "without what was stored last");
 }
 

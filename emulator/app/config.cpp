@@ -83,6 +83,17 @@ std::string parse_host_name(std::string_view text) {
   return std::string(text);
 }
 
+// What a certificate may be for: a name, perhaps with a wildcard as its first part, or an address.
+std::string parse_certificate_name(std::string_view text) {
+  std::array<unsigned char, 16> bytes{};
+  const std::string name(text);
+  if (::inet_pton(AF_INET, name.c_str(), bytes.data()) == 1 || ::inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1) {
+    return name;
+  }
+  parse_host_name(text.starts_with("*.") ? text.substr(2) : text);
+  return name;
+}
+
 std::string parse_address(std::string_view text) {
   std::array<unsigned char, 16> bytes{};
   const std::string address(text);
@@ -153,10 +164,10 @@ void assign(Config& config, const std::vector<std::string>& values) {
   config.*Member = Parse(values.back());
 }
 
-template <auto Member>
+template <auto Member, auto Parse = parse_not_empty>
 void assign_list(Config& config, const std::vector<std::string>& values) {
   (config.*Member).clear();
-  for (const auto& value : values) (config.*Member).push_back(parse_not_empty(value));
+  for (const auto& value : values) (config.*Member).push_back(Parse(value));
 }
 
 void merge_settings(Config& config, const std::vector<std::string>& values) {
@@ -190,7 +201,7 @@ constexpr std::array options{
     Option{"control-token", "T", "Token that the control API wants, or file:PATH that holds it [none]",
            assign<&Config::control_token, parse_control_token>, false, true},
     Option{"control-host", "NAME", "One more host name that the control API is reached by; repeatable",
-           assign_list<&Config::control_hosts>, true},
+           assign_list<&Config::control_hosts, parse_host_name>, true},
     Option{"control-cors", "ORIGIN", "Origin whose pages may use the control API [none]",
            assign<&Config::control_cors, parse_origin>},
     Option{"threads", "N", "Threads that serve connections, 1 to 64 [1]",
@@ -205,7 +216,7 @@ constexpr std::array options{
            assign<&Config::tls_key, parse_not_empty>},
     Option{"san", "NAME", "One more name or address in the server certificate; repeatable. As a variable: "
                           "IOTHUB_EMULATOR_SAN=a,b",
-           assign_list<&Config::sans>, true},
+           assign_list<&Config::sans, parse_certificate_name>, true},
     Option{"device-ca", "FILE", "PEM: CAs whose certificates open their devices; repeatable",
            assign_list<&Config::device_cas>, true},
     Option{"key", "BASE64", "Key of the shared access policies [the well-known key]",

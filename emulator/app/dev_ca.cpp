@@ -212,7 +212,7 @@ void ensure_pair(Pair& pair, bool is_rsa, const Ca& ca, const std::vector<std::s
   if (!ca.key) {
     const std::string what = pair.path.string() + " must be signed anew, since " + why + ", and cannot be: " + ca.no_key +
                              "; put the key back, or give a server certificate with --tls-cert and --tls-key, or "
-                             "remove ca.pem: a new CA is made, and each client has to be given it";
+                             "remove ca.pem and ca-key.pem: a new CA is made, and each client has to be given it";
     if (ended) throw runtime_error(what);
     out.warnings.push_back(what);
     return;

@@ -6,6 +6,7 @@
 #include <sstream>
 #include <system_error>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,9 +26,23 @@ void write_all(int fd, std::string_view text, const std::filesystem::path& path)
   }
 }
 
+struct Closer {
+  int fd;
+  ~Closer() { ::close(fd); }
+};
+
 }  // namespace
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view text, mode_t mode) {
+void write_file_atomically(const std::filesystem::path& link, std::string_view text, mode_t mode) {
+  std::error_code none;
+  const auto what = std::filesystem::status(link, none);  // of what a link leads to
+  const auto path = std::filesystem::exists(what) ? std::filesystem::canonical(link) : link;
+  if (std::filesystem::exists(what) && !std::filesystem::is_regular_file(what)) {
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) fail(path);
+    const Closer closer{fd};
+    return write_all(fd, text, path);
+  }
   std::string temporary = path.string() + ".XXXXXX";
   const int fd = ::mkstemp(temporary.data());  // mode 0600 from the start
   if (fd < 0) fail(path);

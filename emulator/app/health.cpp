@@ -93,7 +93,9 @@ std::optional<std::string> health_fault(const Config& config) {
 }
 
 bool is_emulator(const std::string& address, std::uint16_t port) {
-  return has(get({reachable(address), port}, "/version", neighbour_time).body, "name", "iothub-emulator");
+  const auto reply = get({reachable(address), port}, "/version", neighbour_time);
+  return has(reply.body, "name", "iothub-emulator") ||
+         (reply.status == 401 && boost::json::serialize(reply.body).find("ControlTokenNeeded") != std::string::npos);
 }
 
 }  // namespace app

@@ -1,6 +1,7 @@
 #include "emulator/app/json_text.hpp"
 
 #include "emulator/app/json_keys.hpp"
+#include "emulator/core/printable.hpp"
 
 #include <boost/json.hpp>
 
@@ -38,7 +39,9 @@ json::value parse_json_text(std::string_view text, const std::string& place) {
     throw std::runtime_error(place + ": line " + std::to_string(line) + ": " + why);
   };
   if (error) refuse(read, "is no JSON: " + error.message());
-  if (const auto repeated = repeated_key(text, options)) refuse(repeated->offset, "\"" + repeated->key + "\" stands here again");
+  if (const auto repeated = repeated_key(text, options)) {
+    refuse(repeated->offset, "\"" + hub::printable(hub::shown(repeated->key)) + "\" stands here again");
+  }
   return parser.release();
 }
 

@@ -18,9 +18,18 @@
 #include <iostream>
 #include <new>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace {
+
+// A file or socket that is opened later must not get their numbers: the log would be written into it.
+void hold_standard_descriptors() {
+  int fd = 0;
+  do fd = ::open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) ::close(fd);
+}
 
 // Whole, before anything else happens; if nobody reads, it is there for whoever does later.
 void say_on_stdout(const std::string& lines) {
@@ -83,6 +92,7 @@ int run(const std::vector<std::string>& arguments, const std::vector<std::string
 }  // namespace
 
 int main(int argc, char** argv) {
+  hold_standard_descriptors();
   std::vector<std::string> environment;
   for (char** variable = environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
   try {

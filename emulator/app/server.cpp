@@ -88,7 +88,9 @@ struct Server::Impl {
     // Before anybody is told that we are ready: a signal that comes then is a polite end, too.
     signals.emplace(threads->first().context(), SIGINT, SIGTERM);
     signals->async_wait([this](boost::system::error_code error, int) {
-      if (!error) threads->stop();
+      if (error) return;
+      threads->stop();
+      signals->clear();  // the next one ends the process as it is: the disk may hang
     });
     if (committer) committer->start();
     // Before what takes its time: a client that comes early waits for it, and is not refused.
@@ -189,7 +191,7 @@ struct Server::Impl {
       return std::make_unique<const net::TlsContext>(pem, read_device_cas(config.device_cas));
     });
     // Whether OpenSSL takes a stranger's key is not left to the first client.
-    if (certificates.own) starting(2, "--tls-cert", [&] { return tls->native(); });
+    if (certificates.own) starting(2, config.tls_cert.empty() ? "--tls-dir" : "--tls-cert", [&] { return tls->native(); });
     report.ca_path = certificates.ca_path.string();
     for (const auto& front : fronts) report.ports.emplace_back(front.name, front.listener->port());
     if (const auto port = report.port("control"); port != 0) {

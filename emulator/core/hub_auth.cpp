@@ -138,12 +138,11 @@ Result<void> Hub::check_expiry(TimePoint expires_at, Duration grace, TimePoint n
   std::string why = "the token expired at " + to_iso8601(expires_at) +
                     ", and the hub's clock is at " + to_iso8601(now);
   const auto drift = clock_drift_.load(std::memory_order_relaxed);
-  if (drift == Duration::zero()) {
+  if (drift >= Duration::zero()) {  // a hub that is behind gives tokens a longer life
     why += ": make a new one";
   } else {
     const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(abs(drift)).count();
-    why += "; this machine's clock was set " + std::string(drift > drift.zero() ? "ahead" : "back") +
-           " by " + std::to_string(minutes) +
+    why += "; this machine's clock was set back by " + std::to_string(minutes) +
            " minutes since the hub started, which keeps to its own: restart the hub";
   }
   return unauthorized(std::move(why));

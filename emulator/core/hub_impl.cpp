@@ -147,11 +147,13 @@ void Hub::Impl::flush_feedback(TimePoint now) {
     message->content.content_type = "application/vnd.microsoft.iothub.feedback.json";
     message->content.body = batcher.to_json(batch.records);
     if (!feedback.queue.enqueue(message)) {
+      if (std::exchange(feedback_is_full, true)) continue;  // once, until there is room again
       hub.log_.warn("feedback batch dropped: nobody reads the feedback and its queue is full",
                     {{"records", std::to_string(batch.records.size())},
                      {"remedy", "receive and complete the feedback, or send with iothub-ack none"}});
       continue;
     }
+    feedback_is_full = false;
     ++hub.metrics_.feedback_batches;
     stage(change::MessageEnqueued{{feedback.id}, message});
   }

@@ -156,6 +156,7 @@ struct Hub::Impl {
   const DeviceId nobody;
   QueueState feedback;
   FeedbackBatcher batcher;
+  bool feedback_is_full = false;  // and the log has said so
   EventStream events;
   Throttle throttle;
   DailyQuota quota;

@@ -90,6 +90,7 @@ struct TelemetryOrigin {
   std::string auth_generation_id;  // of the identity: another one was created anew
   std::string auth_method;         // JSON
   std::string data_schema;         // dt-dataschema, from model-id
+  bool operator==(const TelemetryOrigin&) const = default;
 
   std::size_t held_bytes() const;  // itself with all its fields
 };

@@ -62,4 +62,14 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+bool holds_secret(std::string_view text) {
+  return text.find("SharedAccessKey=") != std::string_view::npos ||
+         text.find("SharedAccessSignature ") != std::string_view::npos;
+}
+
+std::string_view shown(std::string_view text) {
+  constexpr std::size_t bytes_max = 256;
+  return holds_secret(text) ? "(a connection string or token)" : text.substr(0, bytes_max);
+}
+
 }  // namespace hub

@@ -1,7 +1,9 @@
 #include "emulator/core/snapshot_check.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
+#include <vector>
 
 namespace hub {
 
@@ -34,6 +36,7 @@ class Finder {
     row_ = described(identity.id);
     if (identity.id.text.empty()) damaged("has no id");
     if (!identity.id.is_module()) {
+      devices_.push_back(identity.id.text);
       device_ = identity.id.text;
     } else if (device_ != identity.id.text) {
       damaged("is there without its device");
@@ -53,6 +56,9 @@ class Finder {
     // In the order that change.hpp promises: by queue, then number, each once.
     const bool same_queue = stored.queue.device.text == queue_;
     row_ = "a message of queue '" + stored.queue.device.text + "'";
+    if (!same_queue && !stored.queue.is_feedback() && !is_known(stored.queue.device.text)) {
+      damaged("is there without its device");
+    }
     number("sequence number", message.sequence_number, counter_max, 1);
     if (same_queue && message.sequence_number <= sequence_number_) damaged("is out of order");
     queue_ = stored.queue.device.text;
@@ -62,6 +68,11 @@ class Finder {
     time("expires", message.expires_at);
     if (message.content.absolute_expiry) time("absolute expiry", *message.content.absolute_expiry);
     look_at(message.content);
+  }
+
+  bool is_known(std::string_view device) {
+    if (!std::ranges::is_sorted(devices_)) std::ranges::sort(devices_);
+    return std::ranges::binary_search(devices_, device);
   }
 
   void look_at(const FeedbackRecord& record) {
@@ -130,6 +141,7 @@ class Finder {
   std::optional<std::string> damage_;
   std::string row_;
   std::string device_;
+  std::vector<std::string_view> devices_;  // all of them
   std::string queue_;
   SequenceNumber sequence_number_ = 0;
 };

@@ -12,7 +12,7 @@
 #include "protocols/amqp/links/queue.hpp"
 #include "protocols/amqp/links/telemetry.hpp"
 #include "protocols/amqp/links/twin.hpp"
-#include "protocols/amqp/printable.hpp"
+#include "emulator/core/printable.hpp"
 
 namespace amqp {
 
@@ -62,16 +62,16 @@ void Connection::on_attach(pn_link_t* pn) {
                   : make_link(pn, text);
   if (!made) {
     hub_.log().warn("AMQP link refused", {{"peer", peer_.address},
-                                          {"link", printable(pn_link_name(pn))},
-                                          {"address", printable(text)},
+                                          {"link", hub::shown(pn_link_name(pn))},
+                                          {"address", hub::shown(text)},
                                           {"error", hub::name_of(made.error().code)},
-                                          {"reason", printable(made.error().detail)},
+                                          {"reason", hub::shown(made.error().detail)},
                                           {"remedy", remedy_of(made.error().code)}});
     return refuse(pn, to_wire(made.error()));
   }
   Link& link = **made;
   links_.emplace(link.id(), std::move(*made));
-  session_links_[pn_link_session(pn)].insert(&link);
+  session_links_[pn_link_session(pn)].insert(link.id());
   pn_link_set_context(pn, &link);
   echo(pn);
   pn_link_open(pn);
@@ -194,7 +194,7 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
   }
   link->device = name;
   link->credential = std::move(grant->credential);
-  devices_.find(name)->second.links.insert(link.get());
+  devices_.find(name)->second.links.insert(link->id());
   return link;
 }
 

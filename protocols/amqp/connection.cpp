@@ -12,7 +12,7 @@
 
 #include "emulator/core/encoding.hpp"
 #include "protocols/amqp/links/queue.hpp"
-#include "protocols/amqp/printable.hpp"
+#include "emulator/core/printable.hpp"
 
 namespace amqp {
 
@@ -273,7 +273,7 @@ void Connection::on_link_closed(pn_link_t* pn, bool closed) {
 
 void Connection::on_session_closed(pn_session_t* session) {
   if (const auto found = session_links_.find(session); found != session_links_.end()) {
-    for (Link* link : std::vector<Link*>(found->second.begin(), found->second.end())) drop(*link);
+    for (const WakeId id : std::set(found->second)) drop(*links_.at(id));
   }
   pn_session_close(session);
   pn_session_free(session);
@@ -281,14 +281,14 @@ void Connection::on_session_closed(pn_session_t* session) {
 
 void Connection::on_transport_error() {
   drop_all();
-  if (guard_.fault().condition != nullptr) return;  // said already
+  if (guard_.fault().condition != nullptr || sasl_.refused() || closing_) return;  // said already
   pn_condition_t* condition = pn_transport_condition(engine_.transport());
   const std::string_view reason = text_or_empty(pn_condition_get_description(condition));
   const bool is_silence = reason.find("timeout") != std::string_view::npos;
   hub_.log().warn("AMQP connection failed",
                   {{"peer", peer_.address},
                    {"condition", text_or_empty(pn_condition_get_name(condition))},
-                   {"reason", printable(reason)},
+                   {"reason", hub::shown(reason)},
                    {"remedy", is_silence ? "let the client send something, if only empty frames, at "
                                            "half of the idle-time-out that the hub's open says"
                                          : library_remedy}});
@@ -306,8 +306,9 @@ void Connection::run_wakes() {
     const std::string name = device->second;
     const auto reason = devices_.find(name)->second.presence.closed();
     if (!reason) continue;
-    const auto& links = devices_.find(name)->second.links;
-    for (Link* link : std::vector<Link*>(links.begin(), links.end())) detach_closed(*link, *reason);
+    for (const WakeId link : std::set(devices_.find(name)->second.links)) {
+      detach_closed(*links_.at(link), *reason);
+    }
   }
 }
 
@@ -337,7 +338,7 @@ void Connection::expire_credentials() {
 void Connection::detach(Link& link, const WireError& error, std::string_view remedy) {
   pn_link_t* pn = link.pn();
   hub_.log().warn("AMQP link detached", {{"peer", peer_.address},
-                                         {"link", printable(text_or_empty(pn_link_name(pn)))},
+                                         {"link", hub::shown(text_or_empty(pn_link_name(pn)))},
                                          {"device", link.device},
                                          {"condition", error.condition},
                                          {"reason", error.description},
@@ -355,8 +356,8 @@ void Connection::detach_closed(Link& link, hub::CloseReason reason) {
   std::string text(hub::to_text(reason));
   if (const auto peer = devices_.find(link.device);
       peer != devices_.end() && !peer->second.presence.closed()) {
-    const bool here = std::ranges::any_of(peer->second.links, [&](Link* other) {
-      return other != &link && dynamic_cast<QueueLink*>(other) != nullptr;
+    const bool here = std::ranges::any_of(peer->second.links, [&](WakeId other) {
+      return other != link.id() && dynamic_cast<QueueLink*>(links_.at(other).get()) != nullptr;
     });
     text = here ? "a second link for its messages on this connection took over"
                 : "a link for its messages on another connection took over";
@@ -370,7 +371,7 @@ void Connection::refuse_peer(std::string_view event, const WireError& error,
                              std::string_view remedy) {
   const char* container = pn_connection_remote_container(engine_.connection());
   hub_.log().warn(event, {{"peer", peer_.address},
-                          {"container", printable(text_or_empty(container))},
+                          {"container", hub::shown(text_or_empty(container))},
                           {"reason", error.description},
                           {"remedy", remedy}});
   close_connection(error);
@@ -388,11 +389,11 @@ void Connection::drop(Link& link) {
   link.close(now_);
   pn_link_set_context(link.pn(), nullptr);
   if (const auto peer = devices_.find(link.device); peer != devices_.end()) {
-    peer->second.links.erase(&link);
+    peer->second.links.erase(link.id());
     leave_if_unused(link.device);
   }
   const auto in_session = session_links_.find(pn_link_session(link.pn()));
-  in_session->second.erase(&link);
+  in_session->second.erase(link.id());
   if (in_session->second.empty()) session_links_.erase(in_session);
   links_.erase(link.id());
 }

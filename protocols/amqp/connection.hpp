@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <set>
 #include <unordered_set>
 #include <vector>
 
@@ -66,7 +67,7 @@ class Connection {
   struct DevicePeer {
     hub::Presence presence;
     WakeId wake_id = 0;
-    std::unordered_set<Link*> links;
+    std::set<WakeId> links;  // in the order in which they came
   };
 
   // ---- the turn: connection.cpp
@@ -112,7 +113,7 @@ class Connection {
   FrameGuard guard_;
 
   std::unordered_map<WakeId, std::unique_ptr<Link>> links_;
-  std::unordered_map<pn_session_t*, std::unordered_set<Link*>> session_links_;
+  std::unordered_map<pn_session_t*, std::set<WakeId>> session_links_;
   std::unordered_map<std::string, DevicePeer> devices_;   // and modules, by DeviceId::name
   std::unordered_map<WakeId, std::string> device_wakes_;  // wake id -> its name
   std::unordered_map<std::string, std::weak_ptr<ReplyNode>> reply_nodes_;

@@ -1,6 +1,6 @@
 #include "protocols/amqp/errors.hpp"
 
-#include "protocols/amqp/printable.hpp"
+#include "emulator/core/printable.hpp"
 
 namespace amqp {
 
@@ -68,9 +68,9 @@ std::string_view remedy_of(hub::HubErrc code) {
     case HubErrc::connection_forcefully_closed_on_new_connection:
     case HubErrc::link_creation_conflict:
       return "keep one connection and one receiver of cloud-to-device messages for a device";
-    case HubErrc::iot_hub_quota_exceeded:
+    case HubErrc::iot_hub_quota_exceeded: return "use less of it; the messages of a day are the setting dailyMessageQuota";
     case HubErrc::too_many_devices:
-    case HubErrc::too_many_modules_on_device: return "use less of it, or raise the limit with --set";
+    case HubErrc::too_many_modules_on_device: return "delete what is no longer needed";
     case HubErrc::device_maximum_queue_depth_exceeded:
       return "let the device receive and complete messages, or purge its queue";
     case HubErrc::device_already_exists:
@@ -96,7 +96,7 @@ WireError to_wire(const hub::HubError& error) {
   if (is_login) {
     text += ": no valid token or certificate on this connection covers the address";
   } else if (!error.detail.empty()) {
-    text += ": " + printable(error.detail);
+    text += ": " + hub::printable(hub::shown(error.detail));
   }
   return {condition_of(error.code), std::move(text)};
 }

@@ -4,7 +4,7 @@
 #include <proton/sasl_plugin.h>
 #include <proton/transport.h>
 
-#include "protocols/amqp/printable.hpp"
+#include "emulator/core/printable.hpp"
 
 namespace amqp {
 
@@ -132,10 +132,11 @@ bool Sasl::on_plain(std::string_view response) {
 
 bool Sasl::refuse(std::string_view mechanism, std::string_view user, std::string_view reason,
                   std::string_view remedy) {
+  refused_ = true;
   hub_.log().warn("AMQP login refused", {{"peer", peer_.address},
-                                         {"mechanism", printable(mechanism)},
-                                         {"user", printable(user)},
-                                         {"reason", printable(reason)},
+                                         {"mechanism", hub::shown(mechanism)},
+                                         {"user", hub::shown(user)},
+                                         {"reason", hub::shown(reason)},
                                          {"remedy", remedy}});
   return false;
 }

@@ -26,6 +26,7 @@ class Sasl {
   // True: authenticated.
   bool on_init(std::string_view mechanism, std::string_view response);
   const std::string& user() const { return user_; }
+  bool refused() const { return refused_; }  // and the log has said why
 
   // Whom PLAIN named, once.
   std::optional<hub::Principal> take_principal() { return std::exchange(principal_, std::nullopt); }
@@ -38,6 +39,7 @@ class Sasl {
   hub::Hub& hub_;
   const protocols::PeerInfo& peer_;
   hub::TimePoint now_{};
+  bool refused_ = false;
   std::string user_;  // Proton keeps a pointer to it
   std::optional<hub::Principal> principal_;
 };

@@ -1,5 +1,7 @@
 #include "protocols/http/errors.hpp"
 
+#include "emulator/core/printable.hpp"
+
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -40,6 +42,7 @@ void write_error(Response& response, const WireError& error, std::string_view re
   const bool told = error.status != 401 || style == ErrorStyle::control;
   std::string text = told ? error.detail : "Unauthorized";
   if (text.empty()) text = error.name;
+  text = hub::printable(text);  // a peer's bytes among it
   // The Node SDK takes what is between the first and the second semicolon for the message.
   std::replace(text.begin(), text.end(), ';', ',');
 
@@ -64,7 +67,7 @@ void write_error(Response& response, const WireError& error, std::string_view re
   body["Message"] = "ErrorCode:" + std::string(error.name) + ";" + text;
   body["ExceptionMessage"] = "Tracking ID:" + tracking_id + "-G:0-TimeStamp:" + time;
   if (style == ErrorStyle::control) {
-    body["error"] = error.detail;
+    body["error"] = text;
     if (!error.hint.empty()) body["hint"] = error.hint;
   }
   response.json(boost::json::serialize(body));

@@ -163,7 +163,9 @@ void RequestParser::Impl::check_framing() {
 
 void RequestParser::Impl::refuse(const error_code& ec) {
   if (ec == BeastError::body_limit) return refuse(413, "the body is larger than 4 MiB");
-  if (ec == BeastError::bad_version) return refuse(505, "only HTTP/1.0 and 1.1 are spoken here");
+  if (ec == BeastError::bad_version) {
+    return refuse(505, "only HTTP/1.0 and 1.1 are spoken here; a blank in the path is %20 (encodeURIComponent)");
+  }
   refuse(400, "malformed request: " + ec.message());
 }
 

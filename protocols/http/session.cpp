@@ -46,9 +46,9 @@ void Session::read(std::string_view bytes, TimePoint now) {
       held_.assign(bytes);
       return;
     }
-    const bool was_in_head = parser_.in_head();
     bytes.remove_prefix(parser_.put(bytes));
-    if (!was_in_head && parser_.in_head()) due_ = now + service_->rules.head_timeout;
+    // From its first byte, be the head here whole.
+    if (between_requests) due_ = now + service_->rules.head_timeout;
     switch (parser_.status()) {
       case RequestParser::Status::need_more:
         if (bytes.empty()) return;

@@ -69,7 +69,7 @@ std::string target_problem(std::string_view text) {
       stray = "a bare '%'";
   }
   if (stray.empty()) return "the target is no path: it starts with a slash";
-  return "the path has " + std::string(stray) +
+  return "the path or query has " + std::string(stray) +
          ", as ids may: percent-encode each id in a path (encodeURIComponent; '#' is %23, '%' is "
          "%25)";
 }

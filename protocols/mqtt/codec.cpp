@@ -6,7 +6,7 @@
 
 #include "emulator/core/encoding.hpp"
 #include "emulator/core/error.hpp"
-#include "protocols/mqtt/log_text.hpp"
+#include "emulator/core/printable.hpp"
 #include "protocols/mqtt/topic_filter.hpp"
 
 namespace mqtt {
@@ -223,7 +223,7 @@ Packet read_body(PacketType type, std::uint8_t flags, Reader& in) {
 
 // What to do about it, and what it is about.
 std::string remedy_of(DecodeError error, std::string_view about) {
-  const std::string quoted = " '" + std::string(clip(about)) + "'";
+  const std::string quoted = " '" + std::string(hub::shown(about)) + "'";
   switch (error) {
     case DecodeError::wrong_protocol_name:
       return quoted + (about == "MQIsdp" ? ", which is MQTT 3.1" : "") +
@@ -339,7 +339,7 @@ Decoder::Status Decoder::frame_size(std::string_view bytes, std::size_t& size) {
       std::string more = ": " + std::to_string(size) + " bytes, of at most " +
                          std::to_string(packet_bytes_max_) + " with topic and header";
       if (const auto topic = topic_of(first, bytes.substr(1 + i)); !topic.empty()) {
-        more.append(", to topic '").append(clip(topic)).append("'");
+        more.append(", to topic '").append(hub::shown(topic)).append("'");
       }
       return refuse(DecodeError::packet_too_large, more + "; send smaller messages");
     }

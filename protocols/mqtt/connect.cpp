@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "protocols/mqtt/errors.hpp"
-#include "protocols/mqtt/log_text.hpp"
+#include "emulator/core/printable.hpp"
 #include "protocols/mqtt/session.hpp"
 #include "protocols/mqtt/topic.hpp"
 #include "protocols/mqtt/username.hpp"
@@ -28,19 +28,13 @@ std::string other_version(std::uint8_t level) {
          "; the hub speaks 3.1.1, level 4: set the client's protocol version to that";
 }
 
-// What people paste whole, with the key in it: no such text stands in the log.
-bool holds_secret(std::string_view text) {
-  return text.find("SharedAccessKey=") != std::string_view::npos ||
-         text.find("SharedAccessSignature ") != std::string_view::npos;
-}
-
 std::string bad_username(std::optional<std::string_view> username) {
   const std::string wanted = "the user name is not {host}/{device id}[/{module id}]/?api-version=…: ";
   if (!username) return wanted + "there is none";
-  if (holds_secret(*username)) {
+  if (hub::holds_secret(*username)) {
     return wanted + "it is a connection string or a token, and a token is the password";
   }
-  return wanted + "it is '" + std::string(clip(*username)) + "'";
+  return wanted + "it is '" + std::string(hub::shown(*username)) + "'";
 }
 
 }  // namespace
@@ -53,7 +47,7 @@ void Session::on_connect(const Connect& packet, TimePoint now) {
     return refuse(ConnectReturn::unacceptable_protocol_version,
                   other_version(packet.level), packet, now);
   }
-  const auto username = packet.username && !holds_secret(*packet.username)
+  const auto username = packet.username && !hub::holds_secret(*packet.username)
                             ? parse_username(*packet.username, packet.client_id)
                             : std::nullopt;
   if (!username) {
@@ -63,7 +57,7 @@ void Session::on_connect(const Connect& packet, TimePoint now) {
   if (packet.client_id != device.name()) {
     return refuse(ConnectReturn::not_authorized,
                   "the client id is not the device id, or device id/module id, of the user name, "
-                  "which says '" + std::string(clip(device.name())) + "'",
+                  "which says '" + std::string(hub::shown(device.name())) + "'",
                   packet, now);
   }
 
@@ -100,7 +94,7 @@ void Session::on_connect(const Connect& packet, TimePoint now) {
   hub_.log().info("device connected over MQTT",
                   {{"device", device_.name()},
                    {"peer", peer_address_},
-                   {"client", clip(username->client_type)},
+                   {"client", hub::shown(username->client_type)},
                    {"session present", session_present ? "true" : "false"}});
   encode(output_, Connack{session_present, ConnectReturn::accepted});
   update_receiver(now);
@@ -121,8 +115,7 @@ hub::Result<hub::Principal> Session::authenticate(const Connect& packet,
 void Session::refuse(ConnectReturn code, std::string_view reason, const Connect& packet,
                      TimePoint now) {
   encode(output_, Connack{false, code});
-  const std::string_view client_id =
-      holds_secret(packet.client_id) ? "(a connection string or token)" : clip(packet.client_id);
+  const std::string_view client_id = hub::shown(packet.client_id);
   const std::string text = "CONNACK " + std::to_string(static_cast<int>(code)) + " to client id '" +
                            std::string(client_id) + "': " + std::string(reason);
   violation(text, now);
@@ -146,7 +139,7 @@ void Session::store_will(const Will& will) {
   if (topic.kind != PublishKind::telemetry) {
     hub_.log().warn("will ignored: its topic is not the device's own for telemetry, "
                     "devices/{id}/[modules/{id}/]messages/events/",
-                    {{"device", device_.name()}, {"topic", clip(will.topic)}});
+                    {{"device", device_.name()}, {"topic", hub::shown(will.topic)}});
     return;
   }
   extras().will = {std::string(topic.bag), std::string(will.payload), will.retain};

@@ -1,7 +1,7 @@
 // PUBLISH from the device: telemetry, twin requests, method responses (spec/mqtt.md 3 and 5).
 #include <utility>
 
-#include "protocols/mqtt/log_text.hpp"
+#include "emulator/core/printable.hpp"
 #include "protocols/mqtt/property_bag.hpp"
 #include "protocols/mqtt/session.hpp"
 #include "protocols/mqtt/topic.hpp"
@@ -71,7 +71,7 @@ void Session::tell_of_odd_bag(std::string_view topic) {
   hub_.log().warn(
       "telemetry taken, with what stands behind messages/events/ as the name of a property: there "
       "are no topics below it, and properties are name=value&name=value without a ? before them",
-      {{"device", device_.name()}, {"topic", clip(topic)}});
+      {{"device", device_.name()}, {"topic", hub::shown(topic)}});
 }
 
 void Session::publish_will(TimePoint now) {

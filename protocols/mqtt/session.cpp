@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "protocols/mqtt/log_text.hpp"
+#include "emulator/core/printable.hpp"
 
 namespace mqtt {
 
@@ -173,7 +173,7 @@ void Session::violation(std::string_view reason, TimePoint now, std::string_view
 void Session::tell_at_debug(std::string_view event, std::string_view topic, std::uint8_t qos) {
   if (!hub_.log().enabled(hub::LogLevel::debug)) return;
   hub_.log().debug(event, {{"device", device_.name()},
-                           {"topic", clip(topic)},
+                           {"topic", hub::shown(topic)},
                            {"qos", std::to_string(qos)}});
 }
 
@@ -186,7 +186,7 @@ void Session::close(hub::LogLevel level, std::string_view reason, TimePoint now,
                      {{"device", device_.name()},
                       {"peer", peer_address_},
                       {"reason", reason},
-                      {"topic", clip(topic)}});
+                      {"topic", hub::shown(topic)}});
   }
   publish_will(now);
   receiving_ = false;

@@ -1,7 +1,7 @@
 // SUBSCRIBE and UNSUBSCRIBE (M-30, M-31, M-61), and what they mean for cloud-to-device delivery.
 #include <algorithm>
 
-#include "protocols/mqtt/log_text.hpp"
+#include "emulator/core/printable.hpp"
 #include "protocols/mqtt/session.hpp"
 #include "protocols/mqtt/topic.hpp"
 #include "protocols/mqtt/topic_filter.hpp"
@@ -67,7 +67,7 @@ bool Session::subscribe(std::string_view filter, std::uint8_t qos) {
               "below $iothub/ and no messages, which go to devices"
             : "subscription granted, but nothing the hub sends can match it; messages come by the "
               "filter devices/{id}/messages/devicebound/#",
-        {{"device", device_.name()}, {"filter", clip(filter)}});
+        {{"device", device_.name()}, {"filter", hub::shown(filter)}});
   }
   return kind == FilterKind::devicebound;
 }

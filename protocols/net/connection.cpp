@@ -98,6 +98,8 @@ void Connection::run() {
   if ((reasons & woken_by_commit) != 0) waiting_for_commit_ = false;
   if (state_ != State::open) return;
   const hub::TimePoint now = thread_.clock().now();
+  if (std::exchange(held_back_, false)) read(now);
+  if (state_ != State::open) return;
   if ((reasons & woken_by_hub) != 0) session_->on_wake(now);
   settle(now);
 }
@@ -118,6 +120,8 @@ void Connection::on_deadline() {
     }
   }
   if (state_ != State::open) return arm(now);
+  // What would have kept it alive may lie unread: it is judged when that is read.
+  if (store_is_behind()) return hold_back();
   const auto seen = [this] {
     return std::tuple(session_->output().size(), session_->wants_input(), session_->wants_close());
   };
@@ -259,6 +263,11 @@ bool Connection::may_leave() {
   return false;
 }
 
+void Connection::hold_back() {
+  held_back_ = true;
+  wait_for_commit(thread_.gate()->staged() - service_->limits.staged_changes_max);
+}
+
 void Connection::wait_for_commit(std::uint64_t sequence) {
   if (std::exchange(waiting_for_commit_, true)) return;
   thread_.gate()->notify(sequence, [wake = wake_] { wake->fire(woken_by_commit); });
@@ -310,7 +319,7 @@ void Connection::settle(hub::TimePoint now) {
   }
   if (takes_input()) {
     if (store_is_behind()) {
-      wait_for_commit(thread_.gate()->staged() - service_->limits.staged_changes_max);
+      hold_back();
     } else {
       wait_for_input();
     }

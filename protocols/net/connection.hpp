@@ -61,6 +61,7 @@ class Connection final : public StreamOwner,
   bool make_session(std::string_view protocol, hub::TimePoint now);
   bool takes_input() const;
   bool store_is_behind() const;
+  void hold_back();  // reads again when the store has caught up
   void read(hub::TimePoint now);
   void warn(std::string_view event, std::string_view reason);
   void tell_if_left_at_once();
@@ -98,6 +99,7 @@ class Connection final : public StreamOwner,
   State state_ = State::handshaking;
   std::uint8_t vain_calls_ = 0;  // of on_time(), one after the other
   bool waiting_for_commit_ = false;
+  bool held_back_ = false;
   bool waiting_for_input_ = false;
   bool waiting_for_room_ = false;
   bool turn_posted_ = false;

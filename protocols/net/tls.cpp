@@ -131,9 +131,8 @@ int TlsContext::choose_certificate(SSL* ssl, void* self) {
 }
 
 const TlsContext::Pair& TlsContext::rsa() const {
-  std::call_once(rsa_once_, [this] {
-    rsa_ = std::make_unique<Pair>(certificates_.rsa_chain, certificates_.rsa_key);
-  });
+  const std::lock_guard lock(rsa_mutex_);
+  if (!rsa_) rsa_ = std::make_unique<Pair>(certificates_.rsa_chain, certificates_.rsa_key);
   return *rsa_;
 }
 
@@ -141,7 +140,9 @@ TlsContext::TlsContext(const ServerCertificates& certificates, const std::string
     : certificates_(certificates), device_cas_(load_device_cas(device_cas).release()) {}
 
 SSL_CTX* TlsContext::native() const {
-  std::call_once(once_, [this] { make(); });
+  // No std::call_once: what is thrown in one does not get out of a program that has its own unwinder.
+  const std::lock_guard lock(mutex_);
+  if (context_ == nullptr) make();
   return context_;
 }
 
@@ -152,7 +153,7 @@ void TlsContext::make() const {
   require(SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1, "TLS 1.2");
   const Pair ecdsa(certificates_.ecdsa_chain, certificates_.ecdsa_key);
   require(SSL_CTX_use_cert_and_key(context, ecdsa.leaf.get(), ecdsa.key.get(), ecdsa.issuers.get(), 1) == 1,
-          "server key and certificate");
+          "server key and certificate (RSA keys have 2048 bits at least)");
   SSL_CTX_set_cert_cb(context, choose_certificate, const_cast<TlsContext*>(this));
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, accept_any_certificate);
   SSL_CTX_set_alpn_select_cb(context, choose_http11, nullptr);

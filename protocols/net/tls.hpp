@@ -53,7 +53,7 @@ class TlsContext {
 
   const ServerCertificates certificates_;
   x509_store_st* device_cas_;
-  mutable std::once_flag once_, rsa_once_;
+  mutable std::mutex mutex_, rsa_mutex_;
   mutable std::unique_ptr<const Pair> rsa_;
   mutable ssl_ctx_st* context_ = nullptr;
 };

@@ -3,7 +3,7 @@
 #include "protocols/amqp/address.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
-#include "protocols/amqp/printable.hpp"
+#include "emulator/core/printable.hpp"
 
 namespace amqp {
 
@@ -18,9 +18,9 @@ void C2dSendLink::on_message(pn_delivery_t* delivery, std::string_view payload) 
   }
   connection_.hub().log().warn("cloud-to-device message refused",
                                {{"peer", connection_.peer().address},
-                                {"to", printable(request.content.to)},
+                                {"to", hub::shown(request.content.to)},
                                 {"error", hub::name_of(taken.error().code)},
-                                {"reason", printable(taken.error().detail)},
+                                {"reason", hub::shown(taken.error().detail)},
                                 {"remedy", remedy_of(taken.error().code)}});
   reject(delivery, to_wire(taken.error()));
 }

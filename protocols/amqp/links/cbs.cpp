@@ -5,7 +5,7 @@
 #include "emulator/core/encoding.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
-#include "protocols/amqp/printable.hpp"
+#include "emulator/core/printable.hpp"
 
 namespace amqp {
 
@@ -66,8 +66,8 @@ CbsLink::Answer CbsLink::put_token(const Sections& request) {
                           std::string_view remedy) {
     connection_.hub().log().warn("AMQP put-token refused",
                                  {{"peer", connection_.peer().address},
-                                  {"name", printable(name.value_or(""))},
-                                  {"reason", printable(reason)},
+                                  {"name", hub::shown(name.value_or(""))},
+                                  {"reason", hub::shown(reason)},
                                   {"remedy", remedy}});
     return Answer{code, std::move(description)};
   };

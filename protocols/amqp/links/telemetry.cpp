@@ -2,7 +2,7 @@
 
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
-#include "protocols/amqp/printable.hpp"
+#include "emulator/core/printable.hpp"
 
 namespace amqp {
 
@@ -26,7 +26,7 @@ void TelemetryLink::on_message(pn_delivery_t* delivery, std::string_view payload
                                {{"peer", connection_.peer().address},
                                 {"device", device},
                                 {"error", hub::name_of(taken.error().code)},
-                                {"reason", printable(taken.error().detail)},
+                                {"reason", hub::shown(taken.error().detail)},
                                 {"remedy", remedy_of(taken.error().code)}});
   reject(delivery, to_wire(taken.error()));
 }

@@ -5,7 +5,7 @@
 #include "emulator/core/encoding.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
-#include "protocols/amqp/printable.hpp"
+#include "emulator/core/printable.hpp"
 
 namespace amqp {
 
@@ -64,7 +64,7 @@ void TwinLink::on_message(pn_delivery_t* delivery, std::string_view payload) {
     connection_.hub().log().warn("AMQP twin request refused",
                                  {{"peer", connection_.peer().address},
                                   {"device", device},
-                                  {"operation", printable(operation)},
+                                  {"operation", hub::shown(operation)},
                                   {"reason", "twins are not kept yet"},
                                   {"remedy", "send what must be kept as telemetry"}});
   }

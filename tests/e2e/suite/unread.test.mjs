@@ -1,7 +1,7 @@
 // The emulator as a child whose output nobody reads, as spawn() and Popen(stderr=PIPE) leave it; and in
 // a process that is given little memory.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
@@ -116,6 +116,50 @@ test('APP-20 out of memory: a line that says so, exit 1, and what was acknowledg
     again.kill('SIGTERM');
     assert.deepEqual(await within(again.exited, 'the end'), { code: 0, signal: null });
   });
+
+test('APP-35 a server certificate that OpenSSL does not take ends the start with a line', { timeout: 60_000 }, async () => {
+  const key = path.join(WORK, 'weak.key');
+  const certificate = path.join(WORK, 'weak.pem');
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:1024', '-nodes', '-keyout', key, '-out', certificate,
+    '-days', '30', '-subj', '/CN=localhost'], { stdio: 'ignore' });
+  const child = spawn(binary, ['--tls-cert', certificate, '--tls-key', key, '--tls-dir', path.join(WORK, 'tls')]);
+  const log = text(child.stderr);
+  const code = await within(new Promise((resolve) => child.on('exit', resolve)), 'the end');
+  assert.equal(code, 2);
+  assert.match(await log, /--tls-cert: .*2048 bits.*key too small/);
+});
+
+test('APP-22 what is no file is written to as it is, and a link is followed', { timeout: 60_000 }, async () => {
+  const fifo = path.join(WORK, 'ready.fifo');
+  fs.rmSync(fifo, { force: true });
+  execFileSync('mkfifo', [fifo]);
+  const reader = spawn('cat', [fifo]);
+  const told = text(reader.stdout);
+  const target = path.join(WORK, 'ready.target');
+  const link = path.join(WORK, 'ready.link');
+  fs.rmSync(link, { force: true });
+  fs.writeFileSync(target, '');
+  fs.symlinkSync(target, link);
+  for (const file of [fifo, link]) {
+    const child = spawn(binary, ['--ready-file', file, '--tls-dir', path.join(WORK, 'tls'), '--http-port', String(HTTP_PORT)]);
+    await until(() => file === fifo ? reader.exitCode === 0 : fs.statSync(target).size > 0, 'the ready file', 20_000);
+    child.kill('SIGTERM');
+    assert.equal(await within(new Promise((resolve) => child.on('exit', resolve)), 'the end'), 0);
+  }
+  assert.ok(JSON.parse(await told).ports);
+  assert.ok(JSON.parse(fs.readFileSync(target, 'utf8')).ports);
+  assert.ok(fs.lstatSync(link).isSymbolicLink() && fs.lstatSync(fifo).isFIFO());
+});
+
+test('APP-23 without stdin, stdout and stderr nothing is written into what is opened later', { timeout: 60_000 }, async () => {
+  const data = path.join(WORK, 'no-stderr');
+  const child = await start('no-stderr', ['--data', data, '--log-level', 'debug'],
+    ['bash', '-c', 'exec "$0" "$@" <&- >&- 2>&-', binary]);
+  const names = ['0', '1', '2'].map((fd) => fs.readlinkSync(`/proc/${child.pid}/fd/${fd}`));
+  assert.deepEqual(names, ['/dev/null', '/dev/null', '/dev/null']);
+  child.kill('SIGTERM');
+  assert.deepEqual(await within(child.exited, 'the end'), { code: 0, signal: null });
+});
 
 test('APP-21 the table of descriptors is made before the first client comes, with every number of threads', async () => {
   const child = await start('descriptors', ['--threads', '2']);

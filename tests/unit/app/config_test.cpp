@@ -104,6 +104,17 @@ TEST_CASE("N-13 what is unknown or wrong is refused in one line that names it") 
   names(refusal({"--config", broken.path()}), broken.path());
 }
 
+TEST_CASE("APP-24 what names the hub in a certificate or a Host is a name") {
+  for (const char* name : {"*.hub.test", "10.0.0.7", "::1", "my-host"}) {
+    CHECK(parse({"--san", name}).config.sans == std::vector<std::string>{name});
+  }
+  for (const char* name : {"a,b", "https://foo", "*", " ", "a:8883", "a.*.b"}) {
+    CAPTURE(name);
+    names(refusal({"--san", name}), "host name");
+    names(refusal({"--control-host", name}), "host name");
+  }
+}
+
 TEST_CASE("APP-05 a flag takes one value; what follows it is refused") {
   for (const char* flag : {"--data", "--mqtts-port", "--hub", "--san", "--set", "--key", "--config"}) {
     INFO(flag);

@@ -320,6 +320,10 @@ TEST_CASE("CT-154 a request has 20 seconds to arrive, head and body together, ho
     CHECK(session->output().starts_with("HTTP/1.1 408 "));
     CHECK(session->wants_close());
   }
+  const auto session = api.connect();  // the head whole
+  session->on_bytes("GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                    "Content-Length: 5\r\n\r\n{", now);
+  CHECK(session->next_deadline() == now + seconds{20});
 }
 
 TEST_CASE("CT-154 pipelined requests wait while their answers wait to be written") {

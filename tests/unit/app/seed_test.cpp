@@ -150,6 +150,7 @@ TEST_CASE("APP-07 what stands in a seed twice is refused, and both places are na
   CHECK(refusal("{\"devices\": [],\n\"devices\": []}") == ": line 2: \"devices\" stands here again");
   CHECK(refusal("{\"devices\": [{\"id\": \"a\", // \"id\"\n\"i\\u0064\": \"b\"}],}") ==
         ": line 2: \"id\" stands here again");
+  CHECK(refusal("{\"a\\u0000b\": 1, \"a\\u0000b\": 2}") == ": line 1: \"a\\u0000b\" stands here again");
   const SeedFile other(R"({"devices": [{"id": "a"}, {"id": "A"}]})");  // ids know upper and lower case
   CHECK(app::load_seed(other.path(), {}).devices.size() == 2);
 }

@@ -299,6 +299,12 @@ TEST_CASE("APP-17 a port that another emulator has is told so; anybody else's is
   const auto line = start_failure(config, 1);
   CHECK(line.find("--control-port") != std::string::npos);
   CHECK(line.find("an iothub-emulator runs already") != std::string::npos);
+
+  app::Config guarded = any_ports(folder);
+  guarded.control_token = "t";
+  Running second(guarded);
+  config.control_port = second->report().port("control");
+  CHECK(start_failure(config, 1).find("an iothub-emulator runs already") != std::string::npos);
 }
 
 TEST_CASE("APP-09 --health says what it asked and why that does not serve") {

@@ -211,6 +211,8 @@ TEST_CASE("C2D-50 who comes with an expired token hears the hub's time, and if t
   CHECK(why() == times +
                      "; this machine's clock was set back by 180 minutes since the hub started, "
                      "which keeps to its own: restart the hub");
+  t.hub.note_clock_drift(3h);  // the hub is behind, and the token has ended even so
+  CHECK(why() == times + ": make a new one");
 }
 
 TEST_CASE("SEC-10 a disabled device is refused") {

@@ -473,4 +473,34 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("H-57 REG-10 the children of an edge device, as the command-line extension asks for them") {
+  Service service;
+  const auto edge =
+      Service::parsed(service.call("PUT", "/devices/edge", R"({"capabilities":{"iotEdge":true}})"));
+  const std::string scope = Service::text(edge, "deviceScope");
+  const std::string below = R"({"deviceScope":")" + scope + "\"}";
+  for (const char* id : {"/devices/a", "/devices/c", "/devices/z"}) service.call("PUT", id, below);
+  service.hub.create("b");
+  const auto query = [&](const std::string& text,
+                         std::vector<std::pair<std::string, std::string>> headers = {}) {
+    return service.call("POST", "/devices/query", json::serialize(json::object{{"query", text}}),
+                        std::move(headers));
+  };
+  const std::string asked =
+      "select deviceId from devices where array_contains(parentScopes, '" + scope + "')";
+  const auto all = query(asked);
+  CHECK(all.body == R"([{"deviceId":"a"},{"deviceId":"c"},{"deviceId":"z"}])");
+  CHECK(all.header("x-ms-item-type") == "Raw");
+  CHECK_FALSE(all.header("x-ms-continuation"));
+  const auto first = query(asked, {{"x-ms-max-item-count", "2"}});
+  CHECK(first.body == R"([{"deviceId":"a"},{"deviceId":"c"}])");
+  const auto next = first.header("x-ms-continuation").value_or("");
+  REQUIRE(!next.empty());
+  const auto rest = query(asked, {{"x-ms-max-item-count", "2"}, {"x-ms-continuation", next}});
+  CHECK(rest.body == R"([{"deviceId":"z"}])");
+  CHECK_FALSE(rest.header("x-ms-continuation"));
+  CHECK(query(asked + " or true").status == 404);
+  CHECK(query("select deviceId from devices where array_contains(parentScopes, 'a' or 'b')").status == 404);
+}
+
 }  // namespace http::test

@@ -41,6 +41,15 @@ TEST_CASE(
   CHECK_FALSE(session->next_deadline());
 }
 
+TEST_CASE("H-62 an error that shows what a peer wrote is UTF-8, whatever that was") {
+  HttpHub hub;
+  const auto session = hub.connect();
+  session->on_bytes("GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n", hub.now);
+  const auto answer = parse_answers(take_output(*session)).at(0);
+  CHECK(answer.body.find('\xff') == std::string::npos);
+  CHECK_NOTHROW(boost::json::parse(answer.body));
+}
+
 TEST_CASE("T-05 HTTP/1.0 closes unless it asks to stay") {
   HttpHub hub;
   auto session = hub.connect();

@@ -109,6 +109,35 @@ TEST_CASE("N-40 nothing is read while the store is far behind, and all of it onc
   CHECK(client.receive(1) == "b");
 }
 
+TEST_CASE("N-40 a client is not called silent for what the hub itself did not read") {
+  ManualGate gate;
+  std::atomic<int> called = 0, read = 0;
+  TestServer server(
+      [&](HookSession& session) {
+        session.deadline = session.now + std::chrono::milliseconds{50};
+        session.on_input = [&](HookSession& self, std::string_view) {
+          ++read;
+          self.deadline = self.now + std::chrono::hours{1};
+        };
+        session.on_due = [&](HookSession& self) {
+          if (self.now >= *self.deadline) ++called;
+        };
+      },
+      &gate);
+  server.limits.staged_changes_max = 10;
+  gate.stage(11);  // by others
+  TcpClient client(server.listen());
+  client.send("ping");
+  gate.wait_until_asked();
+  const auto begin = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() < begin + std::chrono::milliseconds{100}) server.on_thread([] {});
+  CHECK(read == 0);
+  gate.commit(11);
+  while (read < 1) server.on_thread([] {});
+  server.on_thread([] {});
+  CHECK(called == 0);
+}
+
 TEST_CASE("N-04 a client that has closed its side gets its answer after the commit") {
   ManualGate gate;
   TestServer server(staging(gate), &gate);

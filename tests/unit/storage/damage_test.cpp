@@ -93,7 +93,7 @@ TEST_CASE("ST-05 what stands in the log's place and is no log is refused, not wr
   write_bytes(dir / "hub.db-wal", std::string(log.size(), 'x'));
   const auto why = refused(dir);
   CHECK(contains(why, (dir / "hub.db-wal").string() + " is damaged"));
-  CHECK(contains(why, "restore a copy of it, or move it away"));
+  CHECK(contains(why, "restore a copy of it, or move it away with hub.db-shm"));
   write_bytes(dir / "hub.db-wal", log);
   CHECK(SqliteStore::open(dir)->load().messages.size() == 40);
 }

@@ -128,6 +128,8 @@ TEST_CASE("ST-17 a row is named with what is wrong about it") {
                "module m of device d has the generation id 'x'"},
            Row{"DELETE FROM device WHERE id = 'd' AND module = ''",
                "module m of device d is there without its device"},
+           Row{"UPDATE message SET queue = 'nobody' WHERE sequence_number = 1",
+               "a message of queue 'nobody' is there without its device"},
            Row{"UPDATE sequence_counter SET last = 9223372036854775807 WHERE queue = 'd'",
                "the counter of queue 'd' has the last number 9223372036854775807"},
            Row{"UPDATE event SET enqueued_time = 9223372036854775807",
