@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
       "iothub-device"};
   app.require_subcommand(1);
   app.fallthrough();
-  app.set_version_flag("--version", "0.1.0");
+  app.set_version_flag("--version", HUB_VERSION);
   app.footer(
       "Exit: 0 done, 1 refused or failed, 2 usage, 3 nothing came within --timeout.\n"
       "Example:\n  export IOTHUB_DEVICE_CONNECTION_STRING=\"$(iothub-service device "

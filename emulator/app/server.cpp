@@ -9,6 +9,7 @@
 #include "emulator/app/hub_timer.hpp"
 #include "emulator/app/seed.hpp"
 #include "emulator/app/sessions.hpp"
+#include "emulator/app/store_watch.hpp"
 #include "emulator/core/snapshot_check.hpp"
 #include "protocols/net/listener.hpp"
 #include "storage/sqlite_store.hpp"
@@ -92,7 +93,10 @@ struct Server::Impl {
       threads->stop();
       signals->clear();  // the next one ends the process as it is: the disk may hang
     });
-    if (committer) committer->start();
+    if (committer) {
+      committer->start();
+      store_watch.emplace(*committer, log, threads->first());
+    }
     // Before what takes its time: a client that comes early waits for it, and is not refused.
     open_listeners();
     make_certificates();
@@ -112,7 +116,8 @@ struct Server::Impl {
   void end() {
     fronts.clear();
     if (threads) threads->close();  // the sessions end, and may stage their last changes
-    committer.reset();              // which are stored here
+    store_watch.reset();
+    committer.reset();  // which are stored here
     clock_watch.reset();
     hub_timer.reset();
   }
@@ -320,6 +325,7 @@ struct Server::Impl {
   std::unique_ptr<net::IoThreads> threads;
   std::unique_ptr<HubTimer> hub_timer;
   std::optional<ClockWatch> clock_watch;
+  std::optional<StoreWatch> store_watch;
   std::optional<boost::asio::signal_set> signals;
   struct Front {
     std::string name;
