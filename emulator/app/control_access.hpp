@@ -24,7 +24,7 @@ class ControlAccess {
                                        bool open) const;
   // A browser asks before it sends what no page could send by itself.
   bool is_preflight(const http::RequestHead& head) const;
-  // No key but the well-known one leaves otherwise (names.md).
+  // No key but the well-known one leaves otherwise (CT-153).
   bool may_show_keys() const { return loopback_ || !token_.empty(); }
   static http::WireError token_needed(std::string detail);
 

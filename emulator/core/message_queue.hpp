@@ -5,7 +5,7 @@
 //       +--abandon, timeout--+          expiry, too many deliveries --> dead-lettered
 // Pure: no I/O, no clock, no lock. The caller passes `now` (UTC, ms), serialises calls and calls
 // on_time(now) before anything else, so that timers win over commands of the same instant (C2D-24).
-// Errors are those named below; a broken invariant aborts. Source: docs/fidelity.md C2D-01..27.
+// Errors are those named below; a broken invariant aborts. Source: docs/fidelity.md C2D-01..26.
 #include "emulator/core/error.hpp"
 #include "emulator/core/ids.hpp"
 #include "emulator/core/limits.hpp"

@@ -6,7 +6,9 @@
 //                                      name: before it, half of it written, or after it
 //   KILL_AT_WRITE=hub.*:1:after        of any file whose name begins so
 //
-// Harmless without the variable. What the kernel has taken survives a kill, synced or not: a power
+//   HANG_WHILE=FILE                    no fdatasync ends as long as FILE is there: a disk that hangs
+//
+// Harmless without the variables. What the kernel has taken survives a kill, synced or not: a power
 // cut is what unit/storage/crash_test.cpp plays.
 #include <array>
 #include <atomic>
@@ -111,6 +113,8 @@ int ftruncate64(int fd, off64_t size) noexcept {
 }
 
 int fdatasync(int fd) {
+  static const char* const hangs = std::getenv("HANG_WHILE");
+  while (hangs != nullptr && ::access(hangs, F_OK) == 0) ::poll(nullptr, 0, 10);
   static const auto real = next(&fdatasync, "fdatasync");
   return carry_out(is_due(fd), 0, [&](size_t) { return real(fd); });
 }

@@ -1,5 +1,5 @@
 // Public clients that know nothing of IoT hubs, against tests/open_hub: the hub's codecs and sessions
-// with open topics and plain queues (docs/decisions/0008).
+// with open topics and plain queues (docs/decisions/0009).
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import path from 'node:path';
