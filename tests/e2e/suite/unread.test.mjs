@@ -169,3 +169,26 @@ test('APP-21 the table of descriptors is made before the first client comes, wit
   child.kill('SIGTERM');
   assert.deepEqual(await within(child.exited, 'the end'), { code: 0, signal: null });
 });
+
+// A sanitizer's runtime has to come first among the libraries.
+test('N-41 the disk hangs: the log says so, the control API answers, and a second SIGTERM ends it',
+  { timeout: 60_000, skip: PATIENCE > 1 }, async () => {
+    const hangs = path.join(WORK, 'disk-hangs');
+    fs.rmSync(hangs, { force: true });
+    const child = await start('hung', ['--data', path.join(WORK, 'hung')], ['env', `HANG_WHILE=${hangs}`,
+      `LD_PRELOAD=${path.join(BINARIES, 'libkill_at_write.so')}`, binary]);
+    let log = '';
+    child.stderr.on('data', (part) => { log += part; });
+    fs.writeFileSync(hangs, '');
+    const target = '/devices/d1?api-version=2021-04-12';
+    const put = request('PUT', target, { token: ownerToken(), body: '{"deviceId":"d1"}',
+      headers: { 'Content-Type': 'application/json' } }).catch((error) => error);
+    await until(() => log.includes('the store has stored nothing for 5 seconds or more'), 'the warning', 20_000);
+    assert.equal((await within(httpGet(`http://127.0.0.1:${CONTROL_PORT}/health`), '/health')).status, 200);
+    child.kill('SIGTERM');
+    await until(() => log.includes('stopping'), 'the first one', 10_000);
+    child.kill('SIGTERM');
+    assert.deepEqual(await within(child.exited, 'the end'), { code: null, signal: 'SIGTERM' });
+    fs.rmSync(hangs);
+    assert.ok((await put) instanceof Error);
+  });

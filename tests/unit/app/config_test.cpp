@@ -110,8 +110,8 @@ TEST_CASE("APP-24 what names the hub in a certificate or a Host is a name") {
   }
   for (const char* name : {"a,b", "https://foo", "*", " ", "a:8883", "a.*.b"}) {
     CAPTURE(name);
-    names(refusal({"--san", name}), "host name");
-    names(refusal({"--control-host", name}), "host name");
+    CHECK(refusal({"--san", name}).find("host name") != std::string::npos);
+    CHECK(refusal({"--control-host", name}).find("host name") != std::string::npos);
   }
 }
 

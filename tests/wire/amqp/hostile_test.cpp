@@ -129,7 +129,7 @@ TEST_CASE("A-45 replies that wait are bounded in bytes: the request's id comes b
   check_that_others_are_served(hub);
 }
 
-TEST_CASE("A-49 N-49 sessions, links, unfinished messages and replies without a token have one bound") {
+TEST_CASE("A-49 sessions, links, unfinished messages and replies without a token have one bound (N-49)") {
   struct Row {
     const char* what;
     std::string first;
