@@ -105,7 +105,9 @@ void SqliteStore::apply(std::span<const hub::Change> changes) {
   Transaction transaction{impl_->database};
   impl_->writer->write(changes);
   transaction.commit();
-  impl_->folder.check_held();
+  check();
 }
+
+void SqliteStore::check() { impl_->folder.check_held(); }
 
 }  // namespace storage

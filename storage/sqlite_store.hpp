@@ -22,6 +22,7 @@ class SqliteStore : public hub::Store {
   std::string remark() const;
   hub::Snapshot load() override;
   void apply(std::span<const hub::Change> changes) override;
+  void check() override;
 
  private:
   explicit SqliteStore(const std::filesystem::path& dir);

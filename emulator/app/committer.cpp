@@ -4,8 +4,9 @@
 
 namespace app {
 
-Committer::Committer(hub::Hub& hub, hub::Store& store, std::function<void(std::string)> on_failure)
-    : hub_(hub), store_(store), on_failure_(std::move(on_failure)) {
+Committer::Committer(hub::Hub& hub, hub::Store& store, std::function<void(std::string)> on_failure,
+                     std::chrono::milliseconds between_checks)
+    : hub_(hub), store_(store), on_failure_(std::move(on_failure)), between_checks_(between_checks) {
   hub_.set_staged_waker([this] {
     const std::lock_guard lock(mutex_);
     if (!std::exchange(staged_, true)) wake_.notify_one();
@@ -41,7 +42,7 @@ void Committer::run() {
   for (bool last = false; !last;) {
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return staged_ || stopping_; });
+      wake_.wait_for(lock, between_checks_, [this] { return staged_ || stopping_; });
       staged_ = false;
       last = stopping_;
     }
@@ -52,13 +53,11 @@ void Committer::run() {
 
 bool Committer::commit_once() {
   const auto [changes, sequence] = hub_.take_changes();
-  if (!changes.empty()) {
-    try {
-      store_.apply(changes);
-    } catch (const std::exception& error) {
-      on_failure_(error.what());
-      return false;
-    }
+  try {
+    changes.empty() ? store_.check() : store_.apply(changes);
+  } catch (const std::exception& error) {
+    on_failure_(error.what());
+    return false;
   }
   const std::lock_guard lock(mutex_);  // so that notify() sees either the number or a waiter's turn
   committed_.store(sequence, std::memory_order_release);

@@ -7,6 +7,7 @@
 #include "protocols/net/commit_gate.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -21,7 +22,9 @@ class Committer : public net::CommitGate {
  public:
   // All outlive the committer. `on_failure` is called once, on the committer's thread, when the
   // store refused: nothing is committed from then on, and the process has to end.
-  Committer(hub::Hub& hub, hub::Store& store, std::function<void(std::string)> on_failure);
+  // An idle store is checked now and then (ST-16).
+  Committer(hub::Hub& hub, hub::Store& store, std::function<void(std::string)> on_failure,
+            std::chrono::milliseconds between_checks = std::chrono::seconds{10});
   ~Committer() override;  // commits what is staged, then ends
   void start();           // once; until then everything waits
 
@@ -37,6 +40,7 @@ class Committer : public net::CommitGate {
   hub::Hub& hub_;
   hub::Store& store_;
   std::function<void(std::string)> on_failure_;
+  const std::chrono::milliseconds between_checks_;
   std::atomic<std::uint64_t> committed_{0};
   std::mutex mutex_;  // of what follows
   std::condition_variable wake_;

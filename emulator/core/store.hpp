@@ -13,6 +13,7 @@ class Store {
   // One transaction, synced to disk when it returns. Throws std::runtime_error: the caller stops
   // the process, since what was staged can no longer be promised.
   virtual void apply(std::span<const Change> changes) = 0;
+  virtual void check() {}  // is it there still, and ours? Throws as apply()
 };
 
 }  // namespace hub

@@ -52,6 +52,21 @@ struct DurableHub {
 
 }  // namespace
 
+TEST_CASE("ST-16 a store that is gone is noticed, though nothing is stored") {
+  struct LostStore : hub::Store {
+    hub::Snapshot load() override { return {}; }
+    void apply(std::span<const hub::Change>) override {}
+    void check() override { throw std::runtime_error("the folder was moved"); }
+  } store;
+  DurableHub durable;
+  std::promise<std::string> failure;
+  app::Committer committer(
+      durable.hub, store, [&](std::string why) { failure.set_value(std::move(why)); },
+      std::chrono::milliseconds{1});
+  committer.start();
+  CHECK(failure.get_future().get() == "the folder was moved");
+}
+
 TEST_CASE("N-11 what is staged during a commit becomes one batch, and waiters wake in order") {
   DurableHub durable;
   SlowStore store;
