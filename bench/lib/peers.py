@@ -20,7 +20,7 @@ HUB = "localhost"
 OWNER_KEY = "aW90aHViLWVtdWxhdG9yL3dlbGwta25vd24vb3duZXI="
 DEVICE_KEY = base64.b64encode(b"k" * 32).decode()
 ACTIVEMQ, MQTT_CLIENT_JAR = "/usr/share/activemq/lib", "/usr/share/java/mqtt-client.jar"
-NPM = {"aedes": "aedes@1.2.0", "azurite": "azurite@3.35.0"}
+NPM = {"aedes": "aedes@1.2.0", "azurite_m": "azurite@3.35.0"}
 os.environ["PATH"] += os.pathsep + "/usr/sbin"  # where Debian has mosquitto and nginx
 
 
@@ -148,10 +148,15 @@ def configure(work):
             out.write(string.Template(text.read()).substitute(work=work))
 
 
+def npm_module(work, peer):
+    """Where npm puts the peer's package."""
+    return os.path.join(work, peer, "node_modules", NPM[peer].split("@")[0])
+
+
 def others(work):
     """The peers of the emulator."""
     configure(work)
-    tls, modules = os.path.join(work, "tls"), {name: os.path.join(work, name, "node_modules", name) for name in NPM}
+    tls, aedes, azurite = os.path.join(work, "tls"), npm_module(work, "aedes"), npm_module(work, "azurite_m")
 
     def configuration(name):
         return os.path.join(work, "peer", name)
@@ -179,11 +184,11 @@ def others(work):
         Peer("activemq", ["java", "-Xmx1g", "-cp", f"{ACTIVEMQ}/*:{ACTIVEMQ}/optional/*:{MQTT_CLIENT_JAR}",
                           "org.apache.activemq.console.Main", "start", f"xbean:file:{configuration('activemq.xml')}"],
              {"mqtt": 61883, "mqtts": 62883}, warm=6, needs=("java", ACTIVEMQ, MQTT_CLIENT_JAR)),
-        Peer("aedes", ["node", configuration("aedes.js")], {"mqtt": 32883, "mqtts": 33883}, warm=3, needs=("node", modules["aedes"])),
+        Peer("aedes", ["node", configuration("aedes.js")], {"mqtt": 32883, "mqtts": 33883}, warm=3, needs=("node", aedes)),
         Peer("proton", [ours("proton_broker"), "-a", "127.0.0.1:35672"], {"amqp": 35672}, send=["--addr", "{id}"], receive=["--source", "{id}"]),
-        Peer("azurite_m", ["node", os.path.join(modules["azurite"], "dist/src/queue/main.js"), "--queueHost", "127.0.0.1",
+        Peer("azurite_m", ["node", os.path.join(azurite, "dist/src/queue/main.js"), "--queueHost", "127.0.0.1",
                            "--queuePort", "10001", "--silent", "--disableTelemetry", "--inMemoryPersistence"],
-             {"http": 10001}, warm=3, needs=("node", modules["azurite"])),
+             {"http": 10001}, warm=3, needs=("node", azurite)),
         Peer("nginx", [debian("nginx"), "-c", configuration("nginx.conf")], {"http": 28081, "https": 28444}),
         Peer("beast", [ours("beast_hello"), "28082"], {"http": 28082}),
     ]
