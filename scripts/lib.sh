@@ -40,7 +40,7 @@ IMAGE_TOOLS=(buildah:buildah debootstrap:debootstrap curl:curl ip:iproute2 unsha
 RUN_TOOLS=(jq:jq)
 
 # What bench/compare needs beside the build.
-BENCH_TOOLS=(mosquitto:mosquitto python3:python3 openssl:openssl taskset:util-linux make:make)
+BENCH_TOOLS=(mosquitto:mosquitto python3:python3 openssl:openssl taskset:util-linux)
 BENCH_PACKAGES=(libqpid-proton11-dev-examples)
 # Those that it compares with: Java, Erlang and npm's among them.
 PEER_TOOLS=(rabbitmq-server:rabbitmq-server nats-server:nats-server nginx:nginx-light npm:npm java:default-jre-headless)

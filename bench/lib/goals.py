@@ -1,5 +1,5 @@
 """The workloads with their peers and goals. A goal is a `must` (ahead of every peer) or a `target` (the
-distance to the floor server); both are ratios within one run, from the goal table of perf/anchors.md."""
+distance to the floor server); both are ratios within one run, from the goal table of bench/anchors.md."""
 from dataclasses import dataclass, field
 
 import workloads as w

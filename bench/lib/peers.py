@@ -7,20 +7,21 @@ import os
 import shutil
 import signal
 import socket
+import string
 import subprocess
 import sys
 import time
 import urllib.parse
 
-from load import Failed
+from load import PROGRAMS, ROOT, Failed
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 STORM = 10000  # devices that W5 connects at most
 HUB = "localhost"
 OWNER_KEY = "aW90aHViLWVtdWxhdG9yL3dlbGwta25vd24vb3duZXI="
 DEVICE_KEY = base64.b64encode(b"k" * 32).decode()
-MQTT_CLIENT_JAR = "/usr/share/java/mqtt-client.jar"
-NPM = {"aedes": "aedes@1.2.0", "azurite": "azurite@3.35.0"}
+ACTIVEMQ, MQTT_CLIENT_JAR = "/usr/share/activemq/lib", "/usr/share/java/mqtt-client.jar"
+NPM = {"aedes": "aedes@1.2.0", "azurite_m": "azurite@3.35.0"}
+os.environ["PATH"] += os.pathsep + "/usr/sbin"  # where Debian has mosquitto and nginx
 
 
 class Peer:
@@ -124,44 +125,70 @@ def durable(program, work):
     return peer
 
 
-class Others:
-    """Peers whose configurations and command lines peers.sh of `perf` knows."""
+def certificate(folder, name, *key):
+    """Signed by itself: nobody checks it here."""
+    path = os.path.join(folder, name)
+    if not os.path.exists(f"{path}.crt"):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", *key, "-nodes", "-keyout", f"{path}.key", "-out", f"{path}.crt",
+                        "-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
+                       check=True, capture_output=True)
 
-    def __init__(self, perf, work):
-        self.script, self.env = os.path.join(perf, "peers.sh"), {**os.environ, "W": work}
-        for folder in NPM:
-            os.makedirs(os.path.join(work, folder), exist_ok=True)
-        self.run("prepare")
-        # Debian's ActiveMQ leaves the library out that its MQTT is written on; peers.sh looks for it there.
-        extra = os.path.join(work, "activemq-extra")
-        os.makedirs(extra, exist_ok=True)
-        if not os.path.lexists(link := os.path.join(extra, "mqtt-client.jar")):
-            os.symlink(MQTT_CLIENT_JAR, link)
 
-    def run(self, *arguments):
-        return subprocess.run(["bash", self.script, *arguments], env=self.env, check=True, capture_output=True, text=True).stdout
+def configure(work):
+    """Certificates, and the files of bench/peers with the name of the scratch folder in them."""
+    tls, folder, source = os.path.join(work, "tls"), os.path.join(work, "peer"), os.path.join(ROOT, "bench/peers")
+    for path in (tls, os.path.join(folder, "nginx"), os.path.join(folder, "rabbitmq")):
+        os.makedirs(path, exist_ok=True)
+    certificate(tls, "rsa", "rsa:2048")
+    certificate(tls, "ec", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+    subprocess.run(["openssl", "pkcs12", "-export", "-in", "ec.crt", "-inkey", "ec.key", "-out", "ec.p12", "-passout", "pass:changeit"],
+                   cwd=tls, check=True)
+    for name in os.listdir(source):
+        with open(os.path.join(source, name), encoding="utf-8") as text, open(os.path.join(folder, name), "w", encoding="utf-8") as out:
+            out.write(string.Template(text.read()).substitute(work=work))
 
-    def peer(self, name, **more):
-        return Peer(name, self.run("cmd", name).split(), **more)
 
-    def all(self, work):
-        c2d = ["--addr", "/messages/devicebound", "--to", "{id}"]
-        modules = {name: os.path.join(work, name, "node_modules", name) for name in NPM}
-        nats = self.peer("nats", ports={"mqtt": 51883}, warm=1)
-        # What devices had not acknowledged when it was stopped would come first, and nothing else after it.
-        nats.before = lambda: shutil.rmtree(os.path.join(work, "peer/nats/js"), ignore_errors=True)
-        return [
-            self.peer("floor", ports={"mqtt": 21883, "mqtts": 28883, "amqp": 25672, "http": 28080, "https": 28443},
-                      send=c2d, receive=["--source", "{id}"]),
-            self.peer("mosquitto", ports={"mqtt": 31883, "mqtts": 38883}),
-            nats,
-            self.peer("nats_tls", ports={"mqtts": 58883}, warm=1),
-            self.peer("rabbit", ports={"mqtt": 41883, "mqtts": 48883, "amqp": 45672}, warm=3, needs=("rabbitmq-server",),
-                      send=["--addr", "/queue/{id}"], receive=["--source", "/queue/{id}"]),
-            self.peer("activemq", ports={"mqtt": 61883, "mqtts": 62883}, warm=6, needs=("/usr/share/activemq/lib", MQTT_CLIENT_JAR)),
-            self.peer("aedes", ports={"mqtt": 32883, "mqtts": 33883}, warm=3, needs=(modules["aedes"],)),
-            self.peer("proton", ports={"amqp": 35672}, send=["--addr", "{id}"], receive=["--source", "{id}"]),
-            self.peer("azurite_m", ports={"http": 10001}, warm=3, needs=(modules["azurite"],)),
-            self.peer("nginx", ports={"http": 28081, "https": 28444}),
-            self.peer("beast", ports={"http": 28082}),
-        ]
+def npm_module(work, peer):
+    """Where npm puts the peer's package."""
+    return os.path.join(work, peer, "node_modules", NPM[peer].split("@")[0])
+
+
+def others(work):
+    """The peers of the emulator."""
+    configure(work)
+    tls, aedes, azurite = os.path.join(work, "tls"), npm_module(work, "aedes"), npm_module(work, "azurite_m")
+
+    def configuration(name):
+        return os.path.join(work, "peer", name)
+
+    def ours(name):
+        return os.path.join(PROGRAMS, name)
+
+    def debian(name):
+        return shutil.which(name) or name
+
+    floor = {"mqtt": 21883, "mqtts": 28883, "amqp": 25672, "events": 25673, "http": 28080, "https": 28443}
+    nats = Peer("nats", [debian("nats-server"), "-c", configuration("nats.conf")], {"mqtt": 51883}, warm=1)
+    # What devices had not acknowledged when it was stopped would come first, and nothing else after it.
+    nats.before = lambda: shutil.rmtree(os.path.join(work, "peer/nats"), ignore_errors=True)
+    return [
+        Peer("floor", [ours("floor"), *(word for name, port in floor.items() for word in (f"--{name}", str(port))),
+                       "--cert", os.path.join(tls, "ec.crt"), "--key", os.path.join(tls, "ec.key")],
+             floor, send=["--addr", "/messages/devicebound", "--to", "{id}"], receive=["--source", "{id}"]),
+        Peer("mosquitto", [debian("mosquitto"), "-c", configuration("mosquitto.conf")], {"mqtt": 31883, "mqtts": 38883}),
+        nats,
+        Peer("nats_tls", [debian("nats-server"), "-c", configuration("nats_tls.conf")], {"mqtts": 58883}, warm=1),
+        Peer("rabbit", ["bash", configuration("rabbitmq.sh")], {"mqtt": 41883, "mqtts": 48883, "amqp": 45672}, warm=3,
+             needs=("rabbitmq-server",), send=["--addr", "/queue/{id}"], receive=["--source", "/queue/{id}"]),
+        # Debian's ActiveMQ leaves the library out that its MQTT is written on.
+        Peer("activemq", ["java", "-Xmx1g", "-cp", f"{ACTIVEMQ}/*:{ACTIVEMQ}/optional/*:{MQTT_CLIENT_JAR}",
+                          "org.apache.activemq.console.Main", "start", f"xbean:file:{configuration('activemq.xml')}"],
+             {"mqtt": 61883, "mqtts": 62883}, warm=6, needs=("java", ACTIVEMQ, MQTT_CLIENT_JAR)),
+        Peer("aedes", ["node", configuration("aedes.js")], {"mqtt": 32883, "mqtts": 33883}, warm=3, needs=("node", aedes)),
+        Peer("proton", [ours("proton_broker"), "-a", "127.0.0.1:35672"], {"amqp": 35672}, send=["--addr", "{id}"], receive=["--source", "{id}"]),
+        Peer("azurite_m", ["node", os.path.join(azurite, "dist/src/queue/main.js"), "--queueHost", "127.0.0.1",
+                           "--queuePort", "10001", "--silent", "--disableTelemetry", "--inMemoryPersistence"],
+             {"http": 10001}, warm=3, needs=("node", azurite)),
+        Peer("nginx", [debian("nginx"), "-c", configuration("nginx.conf")], {"http": 28081, "https": 28444}),
+        Peer("beast", [ours("beast_hello"), "28082"], {"http": 28082}),
+    ]
