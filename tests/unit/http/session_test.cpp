@@ -1,4 +1,6 @@
 // The connection itself: keep-alive, pipelining, time limits, back-pressure, upgrade, shutdown.
+#include <boost/json/parse.hpp>
+
 #include "protocols/http/limits.hpp"
 #include "tests/unit/http/support.hpp"
 
@@ -163,7 +165,8 @@ TEST_CASE("H-54 pipelined requests wait while answers wait to be written") {
   CHECK(parse_answers(all).size() == 2000);
 }
 
-TEST_CASE("H-60 who may not come in is told so without his body being kept, and the connection goes on") {
+TEST_CASE(
+    "H-60 who may not come in is told so without his body being kept, and the connection goes on") {
   HttpHub hub;
   hub.create("d1");
   auto session = hub.connect();
@@ -175,7 +178,8 @@ TEST_CASE("H-60 who may not come in is told so without his body being kept, and 
     CHECK(session->output().empty());
     session->on_bytes(std::string(10'000, 'x'), hub.now);
   }
-  session->on_bytes(head + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + get_root, hub.now);
+  session->on_bytes(head + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + get_root,
+                    hub.now);
   const auto answers = parse_answers(take_output(*session));
   REQUIRE(answers.size() == 3);
   CHECK(answers[0].status == 401);
@@ -191,7 +195,8 @@ TEST_CASE("H-60 who may not come in gets his refusal in place of the 100 that he
     CAPTURE(line);
     auto session = hub.connect();
     session->on_bytes(
-        line + " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", hub.now);
+        line + " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+        hub.now);
     const auto answers = parse_answers(take_output(*session));
     REQUIRE(answers.size() == 1);
     CHECK(answers[0].status >= 401);
@@ -200,7 +205,9 @@ TEST_CASE("H-60 who may not come in gets his refusal in place of the 100 that he
   }
 }
 
-TEST_CASE("H-61 requests that wait for a peer that does not read ask for no time, however long it takes") {
+TEST_CASE(
+    "H-61 requests that wait for a peer that does not read ask for no time, however long it "
+    "takes") {
   HttpHub hub;
   auto session = hub.connect();
   std::string many;
@@ -222,9 +229,10 @@ TEST_CASE("N-46 an answer that depends on nothing stored says so") {
   session->on_bytes("GET /devices?api-version=2021-04-12 HTTP/1.1\r\nHost: x\r\n\r\n", hub.now);
   CHECK(parse_answers(std::string(session->output())).at(0).status == 401);
   CHECK_FALSE(session->output_promises());
-  session->on_bytes("GET /devices/d1?api-version=2021-04-12 HTTP/1.1\r\nHost: x\r\nAuthorization: " +
-                        hub.policy_token() + "\r\n\r\n",
-                    hub.now);
+  session->on_bytes(
+      "GET /devices/d1?api-version=2021-04-12 HTTP/1.1\r\nHost: x\r\nAuthorization: " +
+          hub.policy_token() + "\r\n\r\n",
+      hub.now);
   CHECK(session->output_promises());  // one of them does
   CHECK(parse_answers(take_output(*session)).at(1).status == 200);
   CHECK_FALSE(session->output_promises());
