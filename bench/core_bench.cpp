@@ -37,7 +37,8 @@ class World {
       hub::DeviceSpec spec;
       spec.id = id;
       if (!hub_.create_device(spec, now_)) die("create_device failed");
-      auto receiver = hub_.open_devicebound(id, hub::Transport::amqp, [] {}, 0, now_);
+      auto receiver = hub_.open_devicebound(
+          id, hub::Transport::amqp, [] {}, 0, now_);
       if (!receiver) die("open_devicebound failed");
       ids_of_devices_.push_back(id);
       receivers_.push_back(std::move(*receiver));
@@ -138,8 +139,9 @@ int main(int argc, char** argv) {
   const int runs = argc > 1 ? std::atoi(argv[1]) : 5;
   const std::size_t messages = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 200'000;
   if (runs < 1 || messages < 1000) die("usage: core_bench [runs] [messages, at least 1000]");
-  std::printf("%zu devices, %zu bytes, %zu messages a run, median of %d runs, CPU time of one thread\n\n",
-              device_count, body_size, messages, runs);
+  std::printf(
+      "%zu devices, %zu bytes, %zu messages a run, median of %d runs, CPU time of one thread\n\n",
+      device_count, body_size, messages, runs);
   std::printf("| shape                            | operations/s | us/message | min | max |\n");
   std::printf("|---|---|---|---|---|\n");
   measure("one at a time", runs, messages, hub::Ack::none, one_at_a_time);

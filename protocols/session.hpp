@@ -23,8 +23,9 @@ namespace protocols {
 
 using hub::TimePoint;
 
-// The most that a session keeps of a peer whom the hub has not authorised yet (N-49). AMQP needs it: the sessions
-// that a pool of a thousand devices begins before its first token. HTTPS keeps a head, MQTT a CONNECT.
+// The most that a session keeps of a peer whom the hub has not authorised yet (N-49). AMQP needs
+// it: the sessions that a pool of a thousand devices begins before its first token. HTTPS keeps a
+// head, MQTT a CONNECT.
 inline constexpr std::size_t stranger_bytes_max = 4 * 1024 * 1024;
 
 class Session;
@@ -32,9 +33,9 @@ class Session;
 // A WebSocket upgrade that the HTTP session has accepted: net answers 101 and hands the connection
 // to a new session.
 struct Upgrade {
-  std::string request_head;   // the request as received, up to and with the empty line
-  std::string leftover;       // bytes behind it that were already read
-  std::string subprotocol;    // "mqtt" or "AMQPWSB10": which session comes next
+  std::string request_head;        // the request as received, up to and with the empty line
+  std::string leftover;            // bytes behind it that were already read
+  std::string subprotocol;         // "mqtt" or "AMQPWSB10": which session comes next
   std::string echoed_subprotocol;  // in the client's spelling, for the 101 (M-02)
 };
 
@@ -47,17 +48,18 @@ class Session {
   virtual void on_time(TimePoint now) = 0;         // next_deadline() has passed; may be early
   virtual void on_peer_closed(TimePoint now) = 0;  // nothing can be written any more
   virtual void on_shutdown(TimePoint now) = 0;     // say goodbye politely, then wants_close()
-  // What an answer costs and nobody but its reader waits for. Others whom the calls above have woken
-  // are served before it (N-33), so it is no part of them.
+  // What an answer costs and nobody but its reader waits for. Others whom the calls above have
+  // woken are served before it (N-33), so it is no part of them.
   virtual void end_turn(TimePoint /*now*/) {}
 
-  virtual std::string_view output() const = 0;     // valid until the next call
+  virtual std::string_view output() const = 0;  // valid until the next call
   virtual void consume_output(std::size_t size) = 0;
   // Not again a time that has passed, if on_time() finds nothing to do then (N-47).
   virtual std::optional<TimePoint> next_deadline() const = 0;
-  virtual bool wants_close() const = 0;            // once output() is empty
+  virtual bool wants_close() const = 0;  // once output() is empty
 
-  // False: nothing in output() depends on what the hub holds, so it does not wait for the store (N-46).
+  // False: nothing in output() depends on what the hub holds, so it does not wait for the store
+  // (N-46).
   virtual bool output_promises() const { return true; }
   // False: stop reading until it is true again after a later call (back-pressure, M-23).
   virtual bool wants_input() const { return true; }

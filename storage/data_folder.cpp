@@ -46,9 +46,10 @@ void DataFolder::check_held() const {
     struct stat status {};
     const bool there = ::stat(file.path.c_str(), &status) == 0;
     if (there && status.st_dev == file.device && status.st_ino == file.inode) continue;
-    throw std::runtime_error(file.path.string() + " was " + (there ? "replaced" : "deleted or moved") +
-                             " while the emulator used it; what it wrote since cannot be found there: "
-                             "leave the folder of --data alone while it runs, and start again");
+    throw std::runtime_error(
+        file.path.string() + " was " + (there ? "replaced" : "deleted or moved") +
+        " while the emulator used it; what it wrote since cannot be found there: "
+        "leave the folder of --data alone while it runs, and start again");
   }
 }
 

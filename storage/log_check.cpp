@@ -56,8 +56,8 @@ Checksum checksum_at(std::string_view bytes, std::size_t at) {
   return {big(bytes, at), big(bytes, at + 4)};
 }
 
-// Would one bit more or less in `bytes`, the last that went into `computed`, make it `stored`? The sums
-// are linear: a word adds itself times the effect of its place.
+// Would one bit more or less in `bytes`, the last that went into `computed`, make it `stored`? The
+// sums are linear: a word adds itself times the effect of its place.
 class FlippedBit {
  public:
   FlippedBit(Checksum computed, Checksum stored) : computed_(computed), stored_(stored) {}
@@ -152,9 +152,9 @@ class Log {
       const bool fits = after == next.checksum();
       if (!fits || next.salt() != salt() || next.page_number() == 0) {
         // No frame of an earlier use fits, or nearly fits, by chance.
-        is_off_by_little_ = fits ? next.salt() != salt()
-                                 : next.salt() == salt() &&
-                                       next.has_flipped_bit(after, big_endian_words_);
+        is_off_by_little_ =
+            fits ? next.salt() != salt()
+                 : next.salt() == salt() && next.has_flipped_bit(after, big_endian_words_);
         return;
       }
       checksum_ = after;
@@ -216,7 +216,8 @@ LogFinding without_header(std::string_view log, std::string_view index) {
     return {Kind::damaged, "it is no log of a database"};
   }
   if (!has_frame && committed_by(index, {}) == 0) return {};
-  return {Kind::damaged, "its header does not fit its checksum, so that SQLite would take none of it"};
+  return {Kind::damaged,
+          "its header does not fit its checksum, so that SQLite would take none of it"};
 }
 
 }  // namespace
@@ -225,7 +226,8 @@ LogFinding check_log(std::string_view bytes, std::string_view index) {
   if (bytes.empty()) {  // somebody who goes on without it has moved hub.db-shm away, too
     const auto lost = committed_by(index, {});
     if (lost <= copied_by(index)) return {};
-    return {Kind::damaged, "it is missing or empty, but " + std::to_string(lost) + " frames were stored for good"};
+    return {Kind::damaged,
+            "it is missing or empty, but " + std::to_string(lost) + " frames were stored for good"};
   }
   Log log{bytes};
   if (!log.has_valid_header()) return without_header(bytes, index);
@@ -241,8 +243,8 @@ LogFinding check_log(std::string_view bytes, std::string_view index) {
   // One transaction is written, synced and acknowledged after the other: all but the last were.
   const std::size_t commits = log.commits_from(first_bad);
   if (commits > 1) {
-    return {Kind::damaged, which + " does not fit its checksum, and " + std::to_string(commits - 1) +
-                               " whole transactions follow it"};
+    return {Kind::damaged, which + " does not fit its checksum, and " +
+                               std::to_string(commits - 1) + " whole transactions follow it"};
   }
   if (commits == 1) return {Kind::lost_end, which + " does not fit its checksum"};
   return {};

@@ -16,9 +16,9 @@ namespace storage {
 
 struct LogFinding {
   enum class Kind {
-    whole,            // or without anything to lose behind the last transaction
-    lost_end,         // the last transaction is not: as after a power cut, when nobody was told of it
-    damaged,          // what was acknowledged would be lost
+    whole,     // or without anything to lose behind the last transaction
+    lost_end,  // the last transaction is not: as after a power cut, when nobody was told of it
+    damaged,   // what was acknowledged would be lost
   };
   Kind kind = Kind::whole;
   std::string cause;  // of lost_end and damaged; names the frame

@@ -143,7 +143,8 @@ class SnapshotReader {
       origin.data_schema = row.take_string();
       event->subject = row.take_string();
       // As they were sent: one for all that follow each other (D2C-02).
-      if (!last || *last != origin) last = std::make_shared<const hub::TelemetryOrigin>(std::move(origin));
+      if (!last || *last != origin)
+        last = std::make_shared<const hub::TelemetryOrigin>(std::move(origin));
       event->origin = last;
       take_content(row, event->content);
       stored.event = std::move(event);

@@ -39,9 +39,10 @@ LogFinding inspect_log(const std::filesystem::path& folder) {
   const auto log = folder / "hub.db-wal";
   const auto finding = check_log(bytes_of(log), bytes_of(folder / "hub.db-shm"));
   if (finding.kind != LogFinding::Kind::damaged) return finding;
-  throw std::runtime_error(log.string() + " is damaged: " + finding.cause +
-                           "; it was left as it is: restore a copy of it, or move it away with hub.db-shm to go on "
-                           "without what was stored last");
+  throw std::runtime_error(
+      log.string() + " is damaged: " + finding.cause +
+      "; it was left as it is: restore a copy of it, or move it away with hub.db-shm to go on "
+      "without what was stored last");
 }
 
 }  // namespace
@@ -93,7 +94,8 @@ std::string SqliteStore::remark() const {
   if (impl_->log.kind != LogFinding::Kind::lost_end) return {};
   return (impl_->folder.path() / "hub.db-wal").string() +
          " ends with a transaction that is not whole (" + impl_->log.cause +
-         "), which was left out; after a power cut that is right, since nobody was told that it was "
+         "), which was left out; after a power cut that is right, since nobody was told that it "
+         "was "
          "stored; without one the file was damaged: restore a copy, if there is one";
 }
 

@@ -42,8 +42,8 @@ struct ClientOptions {
   Duration operation_timeout{30'000};
   Duration token_ttl{3'600'000};
   Duration poll_interval{1'000};  // HTTPS: how often an empty queue is asked
-  // ServiceClient: a connection that lay unused for so long is replaced, not trusted; the hub closes
-  // those that are silent for four minutes.
+  // ServiceClient: a connection that lay unused for so long is replaced, not trusted; the hub
+  // closes those that are silent for four minutes.
   Duration idle_max{100'000};
   // Ends waits from outside, see cancellation.hpp. receive() and wait() then return as if their
   // time were up and keep the connection; every other call throws Error cancelled and drops it.

@@ -15,7 +15,7 @@ struct ServiceOptions {
   CommonOptions common;
   DeviceSpec device;                    // device_id: of every command that takes an ID
   std::vector<std::string> device_ids;  // of those that take several
-  std::string etag;  // only if the device still has it
+  std::string etag;                     // only if the device still has it
   std::optional<std::uint64_t> top;
 
   std::optional<std::string> body, body_file;

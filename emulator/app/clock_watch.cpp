@@ -25,11 +25,12 @@ void ClockWatch::look() {
     return;
   }
   const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(abs(drift)).count();
-  log_.warn("this machine's clock was set " + std::string(drift > drift.zero() ? "ahead" : "back") +
-                " by " + std::to_string(minutes) +
-                " minutes; the hub keeps to the time that it started with, so that new tokens may " +
-                (drift > drift.zero() ? "live longer than they say" : "have expired for it"),
-            {{"remedy", "restart the hub"}});
+  log_.warn(
+      "this machine's clock was set " + std::string(drift > drift.zero() ? "ahead" : "back") +
+          " by " + std::to_string(minutes) +
+          " minutes; the hub keeps to the time that it started with, so that new tokens may " +
+          (drift > drift.zero() ? "live longer than they say" : "have expired for it"),
+      {{"remedy", "restart the hub"}});
 }
 
 void ClockWatch::wait() {

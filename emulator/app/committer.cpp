@@ -6,7 +6,10 @@ namespace app {
 
 Committer::Committer(hub::Hub& hub, hub::Store& store, std::function<void(std::string)> on_failure,
                      std::chrono::milliseconds between_checks)
-    : hub_(hub), store_(store), on_failure_(std::move(on_failure)), between_checks_(between_checks) {
+    : hub_(hub),
+      store_(store),
+      on_failure_(std::move(on_failure)),
+      between_checks_(between_checks) {
   hub_.set_staged_waker([this] {
     const std::lock_guard lock(mutex_);
     if (!std::exchange(staged_, true)) wake_.notify_one();

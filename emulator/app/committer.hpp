@@ -1,7 +1,7 @@
 #pragma once
 // The one thread that writes to the store: takes all that the hub has staged, stores it in one
-// transaction, then lets the connections write what depended on it. While a transaction runs, more is
-// staged: load makes the batches larger by itself (N-11).
+// transaction, then lets the connections write what depended on it. While a transaction runs, more
+// is staged: load makes the batches larger by itself (N-11).
 #include "emulator/core/hub.hpp"
 #include "emulator/core/store.hpp"
 #include "protocols/net/commit_gate.hpp"

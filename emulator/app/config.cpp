@@ -51,7 +51,8 @@ Port parse_port(std::string_view text) {
 std::size_t parse_threads(std::string_view text) {
   std::size_t count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc{} || end != text.data() + text.size() || count < 1 || count > threads_max) {
+  if (error != std::errc{} || end != text.data() + text.size() || count < 1 ||
+      count > threads_max) {
     throw BadValue("is no number of threads: 1 to 64");
   }
   return count;
@@ -78,7 +79,9 @@ std::string parse_host_name(std::string_view text) {
     rest.remove_prefix(dot + 1);
   }
   if (!valid) {
-    throw BadValue("is no host name: letters, digits and - in parts of 1 to 63, with dots between them; no port");
+    throw BadValue(
+        "is no host name: letters, digits and - in parts of 1 to 63, with dots between them; no "
+        "port");
   }
   return std::string(text);
 }
@@ -87,7 +90,8 @@ std::string parse_host_name(std::string_view text) {
 std::string parse_certificate_name(std::string_view text) {
   std::array<unsigned char, 16> bytes{};
   const std::string name(text);
-  if (::inet_pton(AF_INET, name.c_str(), bytes.data()) == 1 || ::inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1) {
+  if (::inet_pton(AF_INET, name.c_str(), bytes.data()) == 1 ||
+      ::inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1) {
     return name;
   }
   parse_host_name(text.starts_with("*.") ? text.substr(2) : text);
@@ -129,7 +133,8 @@ hub::LogLevel parse_log_level(std::string_view text) {
 }
 
 std::string parse_control_token(std::string_view text) {
-  if (!is_control_token(text)) throw BadValue("is no token: printable ASCII without blanks, or file:PATH");
+  if (!is_control_token(text))
+    throw BadValue("is no token: printable ASCII without blanks, or file:PATH");
   return std::string(text);
 }
 
@@ -137,7 +142,8 @@ std::string parse_control_token(std::string_view text) {
 std::string parse_origin(std::string_view text) {
   const auto colon = text.find("://");
   const auto host = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 3);
-  if (!is_control_token(text) || colon == 0 || host.empty() || host.find_first_of("/*?#@") != host.npos) {
+  if (!is_control_token(text) || colon == 0 || host.empty() ||
+      host.find_first_of("/*?#@") != host.npos) {
     throw BadValue("is no origin, as http://localhost:5173");
   }
   return std::string(text);
@@ -154,7 +160,8 @@ struct Option {
   std::string_view name;
   std::string_view placeholder;
   std::string_view help;
-  void (*apply)(Config&, const std::vector<std::string>&);  // throws BadValue; one value unless list
+  void (*apply)(Config&,
+                const std::vector<std::string>&);  // throws BadValue; one value unless list
   bool list = false;
   bool secret = false;  // the value is in no message
 };
@@ -173,9 +180,8 @@ void assign_list(Config& config, const std::vector<std::string>& values) {
 void merge_settings(Config& config, const std::vector<std::string>& values) {
   for (const auto& value : values) {
     auto setting = parse_setting(value);
-    std::erase_if(config.settings, [&](const auto& old) {
-      return hub::iequals(old.first, setting.first);
-    });
+    std::erase_if(config.settings,
+                  [&](const auto& old) { return hub::iequals(old.first, setting.first); });
     config.settings.push_back(std::move(setting));
   }
 }
@@ -198,9 +204,11 @@ constexpr std::array options{
            assign<&Config::control_port, parse_port>},
     Option{"control-listen", "ADDR", "Address of the control API [127.0.0.1, and ::1]",
            assign<&Config::control_listen, parse_address>},
-    Option{"control-token", "T", "Token that the control API wants, or file:PATH that holds it [none]",
+    Option{"control-token", "T",
+           "Token that the control API wants, or file:PATH that holds it [none]",
            assign<&Config::control_token, parse_control_token>, false, true},
-    Option{"control-host", "NAME", "One more host name that the control API is reached by; repeatable",
+    Option{"control-host", "NAME",
+           "One more host name that the control API is reached by; repeatable",
            assign_list<&Config::control_hosts, parse_host_name>, true},
     Option{"control-cors", "ORIGIN", "Origin whose pages may use the control API [none]",
            assign<&Config::control_cors, parse_origin>},
@@ -210,23 +218,30 @@ constexpr std::array options{
            assign<&Config::data, parse_not_empty>},
     Option{"tls-dir", "DIR", "Development CA and server certificate, made on first start",
            assign<&Config::tls_dir, parse_not_empty>},
-    Option{"tls-cert", "FILE", "PEM: your own server certificate, its issuers behind it; needs --tls-key",
+    Option{"tls-cert", "FILE",
+           "PEM: your own server certificate, its issuers behind it; needs --tls-key",
            assign<&Config::tls_cert, parse_not_empty>},
     Option{"tls-key", "FILE", "PEM: the private key of --tls-cert",
            assign<&Config::tls_key, parse_not_empty>},
-    Option{"san", "NAME", "One more name or address in the server certificate; repeatable. As a variable: "
-                          "IOTHUB_EMULATOR_SAN=a,b",
+    Option{"san", "NAME",
+           "One more name or address in the server certificate; repeatable. As a variable: "
+           "IOTHUB_EMULATOR_SAN=a,b",
            assign_list<&Config::sans, parse_certificate_name>, true},
     Option{"device-ca", "FILE", "PEM: CAs whose certificates open their devices; repeatable",
            assign_list<&Config::device_cas>, true},
     Option{"key", "BASE64", "Key of the shared access policies [the well-known key]",
            assign<&Config::key, parse_key>, false, true},
-    Option{"seed", "FILE", "JSON: devices, policies, settings to start with; or the JSON itself, if it starts with {",
-           assign<&Config::seed, parse_not_empty>},
-    Option{"set", "NAME=VALUE", "A setting of the hub, as cloudToDevice.maxDeliveryCount=3; repeatable. --help settings lists "
-                                "them. As a variable: IOTHUB_EMULATOR_SET=a=1,b=2",
+    Option{
+        "seed", "FILE",
+        "JSON: devices, policies, settings to start with; or the JSON itself, if it starts with {",
+        assign<&Config::seed, parse_not_empty>},
+    Option{"set", "NAME=VALUE",
+           "A setting of the hub, as cloudToDevice.maxDeliveryCount=3; repeatable. --help settings "
+           "lists "
+           "them. As a variable: IOTHUB_EMULATOR_SET=a=1,b=2",
            merge_settings, true},
-    Option{"ready-file", "FILE", "Written when every listener accepts: ports, CA, connection strings",
+    Option{"ready-file", "FILE",
+           "Written when every listener accepts: ports, CA, connection strings",
            assign<&Config::ready_file, parse_not_empty>},
     Option{"log-level", "LEVEL", "trace, debug, info, warn, error [info]",
            assign<&Config::log_level, parse_log_level>},
@@ -283,10 +298,16 @@ std::string as_key(std::string_view option) { return std::string(option); }
 std::string as_flag(std::string_view option) { return "--" + std::string(option); }
 
 std::string settings_help() {
-  std::string out = "Settings, for --set NAME=VALUE, IOTHUB_EMULATOR_SET=NAME=VALUE,NAME=VALUE, \"set\" of the "
-                    "config file and\n\"settings\" of a seed; case does not count:\n";
+  std::string out =
+      "Settings, for --set NAME=VALUE, IOTHUB_EMULATOR_SET=NAME=VALUE,NAME=VALUE, \"set\" of the "
+      "config file and\n\"settings\" of a seed; case does not count:\n";
   for (const auto& [name, standard, range, meaning] : hub::all_settings()) {
-    out.append("  ").append(name).append("\n      ").append(meaning).append("\n      ").append(range);
+    out.append("  ")
+        .append(name)
+        .append("\n      ")
+        .append(meaning)
+        .append("\n      ")
+        .append(range);
     out.append("; default ").append(standard).append("\n");
   }
   return out;
@@ -328,7 +349,8 @@ void apply_file(Config& config, const std::string& path) {
     const std::string source = path + ": " + std::string(key);
     const Option* option = find_option(key);
     if (option == nullptr) {
-      throw Fail(path + ": unknown key \"" + std::string(key) + "\"" + did_you_mean_option(key, as_key));
+      throw Fail(path + ": unknown key \"" + std::string(key) + "\"" +
+                 did_you_mean_option(key, as_key));
     }
     if (key == "seed" && value.is_object()) {  // the seed itself
       apply(*option, config, {json::serialize(value)}, source);
@@ -369,7 +391,8 @@ void apply_environment(Config& config, const std::vector<std::string>& environme
 
 std::string value_in(const std::vector<std::string>& environment, std::string_view name) {
   for (const auto& variable : environment) {
-    if (variable.starts_with(name) && variable.size() > name.size() && variable[name.size()] == '=') {
+    if (variable.starts_with(name) && variable.size() > name.size() &&
+        variable[name.size()] == '=') {
       return variable.substr(name.size() + 1);
     }
   }
@@ -378,10 +401,11 @@ std::string value_in(const std::vector<std::string>& environment, std::string_vi
 
 Invocation parse(const std::vector<std::string>& arguments,
                  const std::vector<std::string>& environment) {
-  CLI::App command{"A whole Azure IoT Hub on this machine, for tests.\n"
-                   "Each flag is also an environment variable (--hub: IOTHUB_EMULATOR_HUB) and a key "
-                   "of the config file. Of a flag that is given again the last value holds, unless it is "
-                   "repeatable."};
+  CLI::App command{
+      "A whole Azure IoT Hub on this machine, for tests.\n"
+      "Each flag is also an environment variable (--hub: IOTHUB_EMULATOR_HUB) and a key "
+      "of the config file. Of a flag that is given again the last value holds, unless it is "
+      "repeatable."};
   command.name("iothub-emulator");
   command.get_formatter()->column_width(34);
   std::array<std::vector<std::string>, options.size()> given;
@@ -394,19 +418,24 @@ Invocation parse(const std::vector<std::string>& arguments,
                                               : CLI::MultiOptionPolicy::TakeLast);
   }
   std::string config_file = value_in(environment, environment_name("config"));
-  command.add_option("--config", config_file, "JSON with any of the options above")->type_name("FILE");
+  command.add_option("--config", config_file, "JSON with any of the options above")
+      ->type_name("FILE");
   Invocation invocation;
   const auto action = [&](const char* flag, Action value, const char* help) {
-    command.add_flag_callback(flag, [&invocation, value] { invocation.action = value; }, help);
+    command.add_flag_callback(
+        flag, [&invocation, value] { invocation.action = value; }, help);
   };
-  action("--health", Action::health, "Ask the emulator on --control-port whether it serves; exit 0 or 1");
+  action("--health", Action::health,
+         "Ask the emulator on --control-port whether it serves; exit 0 or 1");
   action("--print-config", Action::print_config, "Print what would be used, as a config file");
   action("--version", Action::version, "Print the version");
   try {
-    command.parse(std::vector<std::string>{arguments.rbegin(), arguments.rend()});  // last one first
+    command.parse(
+        std::vector<std::string>{arguments.rbegin(), arguments.rend()});  // last one first
   } catch (const CLI::CallForHelp&) {
     invocation.action = Action::help;
-    invocation.help = command.remaining() == std::vector<std::string>{"settings"} ? settings_help() : command.help();
+    invocation.help = command.remaining() == std::vector<std::string>{"settings"} ? settings_help()
+                                                                                  : command.help();
     return invocation;
   } catch (const CLI::ExtrasError& error) {
     throw Fail(error.what() + did_you_mean_option(command.remaining().front(), as_flag));
@@ -431,8 +460,8 @@ Invocation parse(const std::vector<std::string>& arguments,
 
 }  // namespace
 
-std::variant<Invocation, ConfigError> parse_invocation(const std::vector<std::string>& arguments,
-                                                       const std::vector<std::string>& environment) {
+std::variant<Invocation, ConfigError> parse_invocation(
+    const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
   try {
     return parse(arguments, environment);
   } catch (const Fail& fail) {
@@ -463,7 +492,8 @@ std::string to_json(const Config& config) {
   port("control-port", config.control_port);
   text("control-listen", config.control_listen);
   const bool token_is_file = config.control_token.starts_with("file:");
-  text("control-token", config.control_token.empty() || token_is_file ? config.control_token : "(not shown)");
+  text("control-token",
+       config.control_token.empty() || token_is_file ? config.control_token : "(not shown)");
   out["threads"] = config.threads;
   text("data", config.data);
   text("tls-dir", config.tls_dir);
@@ -494,7 +524,8 @@ bool is_loopback(std::string_view address) {
 }
 
 bool is_control_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
 }
 
 }  // namespace app

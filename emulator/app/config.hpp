@@ -1,7 +1,7 @@
 #pragma once
 // What the emulator is started with (contract.md 2). Every option is a flag (--mqtts-port), an
-// environment variable (IOTHUB_EMULATOR_MQTTS_PORT) and a key of the config file ("mqtts-port"); the
-// earlier in this order wins, then the default. A list (--san) is replaced as a whole; settings
+// environment variable (IOTHUB_EMULATOR_MQTTS_PORT) and a key of the config file ("mqtts-port");
+// the earlier in this order wins, then the default. A list (--san) is replaced as a whole; settings
 // (--set) are merged by name. In the environment both are separated by commas.
 #include "emulator/core/limits.hpp"
 #include "emulator/core/log.hpp"
@@ -18,8 +18,7 @@
 
 namespace app {
 
-inline constexpr std::string_view well_known_key =
-    "aW90aHViLWVtdWxhdG9yL3dlbGwta25vd24vb3duZXI=";
+inline constexpr std::string_view well_known_key = "aW90aHViLWVtdWxhdG9yL3dlbGwta25vd24vb3duZXI=";
 
 using Port = std::optional<std::uint16_t>;  // nullopt: no listener; 0: any that is free
 
@@ -36,14 +35,14 @@ struct Config {
   std::string control_listen = "127.0.0.1";
   std::string control_token;  // or file:PATH; empty: none is asked for
   std::vector<std::string> control_hosts;
-  std::string control_cors;  // empty: no page of another origin
-  std::size_t threads = 1;  // of connections, 1 to threads_max
-  std::string data;         // empty: in memory
-  std::string tls_dir;      // empty: DIR/tls of data, else the user's state folder
+  std::string control_cors;       // empty: no page of another origin
+  std::size_t threads = 1;        // of connections, 1 to threads_max
+  std::string data;               // empty: in memory
+  std::string tls_dir;            // empty: DIR/tls of data, else the user's state folder
   std::string tls_cert, tls_key;  // files; both or none
   std::vector<std::string> sans;
   std::vector<std::string> device_cas;  // files
-  std::string key;  // empty: see effective_key in server.hpp
+  std::string key;                      // empty: see effective_key in server.hpp
   std::string seed;
   std::vector<std::pair<std::string, std::string>> settings;  // each accepted by hub::Settings
   std::string ready_file;

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::string_view file_prefix = "file:";
 
-http::WireError refused(unsigned status, std::string_view name, std::string detail, std::string hint) {
+http::WireError refused(unsigned status, std::string_view name, std::string detail,
+                        std::string hint) {
   return {status, status * 1000, name, std::move(detail), {}, std::move(hint)};
 }
 
@@ -28,7 +29,8 @@ std::string_view without_port(std::string_view host) {
   const auto colon = host.rfind(':');
   if (colon == std::string_view::npos) return host;
   const auto port = host.substr(colon + 1);
-  const bool digits = std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+  const bool digits =
+      std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
   return digits ? host.substr(0, colon) : host;
 }
 
@@ -71,7 +73,8 @@ bool ControlAccess::is_allowed_origin(std::string_view origin, std::string_view 
   if (!cors_origin_.empty() && hub::iequals(origin, cors_origin_)) return true;
   constexpr std::string_view scheme = "http://";
   return hub::iequals(origin.substr(0, scheme.size()), scheme) &&
-         hub::iequals(without_default_port(origin.substr(scheme.size())), without_default_port(host));
+         hub::iequals(without_default_port(origin.substr(scheme.size())),
+                      without_default_port(host));
 }
 
 std::optional<http::WireError> ControlAccess::check(const http::RequestHead& head,
@@ -79,14 +82,17 @@ std::optional<http::WireError> ControlAccess::check(const http::RequestHead& hea
   // Without a Host (HTTP/1.0) it is no browser.
   const std::string_view host = head.find("host").value_or("localhost");
   if (!is_our_host(host)) {
-    return refused(403, "ForbiddenHost", "this control API is not reached by the name " + std::string(host),
-                   "start the emulator with --control-host NAME to allow a name, or use localhost or an address");
+    return refused(403, "ForbiddenHost",
+                   "this control API is not reached by the name " + std::string(host),
+                   "start the emulator with --control-host NAME to allow a name, or use localhost "
+                   "or an address");
   }
   bool cors = false;
   for (const http::Header& header : head.headers) {
     if (!hub::iequals(header.name, "origin")) continue;
     if (!is_allowed_origin(header.value, host)) {
-      return refused(403, "ForbiddenOrigin", "pages of " + std::string(header.value) + " may not use this control API",
+      return refused(403, "ForbiddenOrigin",
+                     "pages of " + std::string(header.value) + " may not use this control API",
                      "start the emulator with --control-cors ORIGIN to allow one origin");
     }
     cors = true;
@@ -118,8 +124,8 @@ std::optional<http::WireError> ControlAccess::check(const http::RequestHead& hea
 }
 
 bool ControlAccess::is_preflight(const http::RequestHead& head) const {
-  return !cors_origin_.empty() && head.method_text == "OPTIONS" &&
-         head.find("origin") && head.find("access-control-request-method");
+  return !cors_origin_.empty() && head.method_text == "OPTIONS" && head.find("origin") &&
+         head.find("access-control-request-method");
 }
 
 http::WireError ControlAccess::token_needed(std::string detail) {
@@ -129,7 +135,8 @@ http::WireError ControlAccess::token_needed(std::string detail) {
 
 std::string ControlAccess::headers() const {
   std::string lines =
-      "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' "
+      "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src "
+      "'self' "
       "data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'\r\n"
       "X-Content-Type-Options: nosniff\r\n"
       "Cross-Origin-Resource-Policy: same-origin\r\n"

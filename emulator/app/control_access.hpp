@@ -1,8 +1,8 @@
 #pragma once
-// Who reaches the control API (spec/control.md 12). A browser is no friend: any page that a developer
-// visits can send requests here, and can name this address as its own host (DNS rebinding). So a
-// request has to name a host of ours (CT-151), must not come from another site (CT-152), and brings the
-// token if there is one (CT-153).
+// Who reaches the control API (spec/control.md 12). A browser is no friend: any page that a
+// developer visits can send requests here, and can name this address as its own host (DNS
+// rebinding). So a request has to name a host of ours (CT-151), must not come from another site
+// (CT-152), and brings the token if there is one (CT-153).
 #include "emulator/app/config.hpp"
 #include "protocols/http/service.hpp"
 
@@ -15,8 +15,8 @@ namespace app {
 
 class ControlAccess {
  public:
-  // --control-listen, -token (itself, not file:PATH), -host, -cors, and --san. `machine`: the names of
-  // this machine.
+  // --control-listen, -token (itself, not file:PATH), -host, -cors, and --san. `machine`: the names
+  // of this machine.
   explicit ControlAccess(const Config& config, const std::vector<std::string>& machine = {});
 
   // Why this request may not come in. `open`: it needs no token.
@@ -37,9 +37,9 @@ class ControlAccess {
   bool is_allowed_origin(std::string_view origin, std::string_view host) const;
 
   const bool loopback_;
-  const std::string token_;        // empty: none is asked for
+  const std::string token_;         // empty: none is asked for
   std::vector<std::string> hosts_;  // lower case, beside those that always are
-  const std::string cors_origin_;  // empty: no page of another origin
+  const std::string cors_origin_;   // empty: no page of another origin
 };
 
 // T, or what is in the file of file:PATH. Throws std::runtime_error.

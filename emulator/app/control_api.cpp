@@ -76,7 +76,8 @@ Refused strings(Call& call) {
   if (!sources.access.may_show_keys()) {
     const std::size_t withheld = withhold_keys(out);
     auto needed = ControlAccess::token_needed(
-        "this control API listens beyond loopback and shows no key but the well-known one without a token");
+        "this control API listens beyond loopback and shows no key but the well-known one without "
+        "a token");
     if (!out.contains("hub")) return needed;
     if (withheld > 0) out["withheld"] = json::object{{"count", withheld}, {"hint", needed.hint}};
   }
@@ -113,7 +114,8 @@ std::string known_routes(std::string_view wanted) {
   for (const Route& route : routes) paths.push_back(route.path);
   const auto in_common = [&](std::string_view path) {
     const auto front = std::mismatch(path.begin(), path.end(), wanted.begin(), wanted.end()).first;
-    const auto back = std::mismatch(path.rbegin(), path.rend(), wanted.rbegin(), wanted.rend()).first;
+    const auto back =
+        std::mismatch(path.rbegin(), path.rend(), wanted.rbegin(), wanted.rend()).first;
     return (front - path.begin()) + (back - path.rbegin());
   };
   std::ranges::stable_sort(paths, std::ranges::greater{}, in_common);
@@ -139,8 +141,9 @@ class ControlService final : public http::Service {
     if (found.route != nullptr || sources_.access.is_preflight(head)) return std::nullopt;
     if (!found.path_known) {
       const std::string path(head.path());
-      return http::WireError{404, 404000, "NotFound", "there is no route " + path, {},
-                             "there are: " + known_routes(path)};
+      return http::WireError{404,        404000,
+                             "NotFound", "there is no route " + path,
+                             {},         "there are: " + known_routes(path)};
     }
     http::WireError error = http::generic_error(405, "this route takes GET and HEAD");
     error.allow = "GET, HEAD";
@@ -175,8 +178,8 @@ http::Rules rules_of(const ControlAccess& access) {
 }  // namespace
 
 ControlSources::ControlSources(hub::Hub& shown, std::string ca_text,
-                               std::function<std::vector<std::string>()> missing, HostNames host_names,
-                               std::string url, ControlAccess may)
+                               std::function<std::vector<std::string>()> missing,
+                               HostNames host_names, std::string url, ControlAccess may)
     : hub(shown),
       ca_pem(std::move(ca_text)),
       not_ready(std::move(missing)),
@@ -188,8 +191,8 @@ ControlSources::ControlSources(hub::Hub& shown, std::string ca_text,
 std::unique_ptr<protocols::Session> make_control_session(const ControlSources& sources,
                                                          protocols::PeerInfo peer,
                                                          hub::TimePoint now) {
-  return std::make_unique<http::Session>(
-      std::make_unique<ControlService>(sources, std::move(peer)), now);
+  return std::make_unique<http::Session>(std::make_unique<ControlService>(sources, std::move(peer)),
+                                         now);
 }
 
 std::string metrics_text(const hub::Metrics& metrics) {
@@ -201,7 +204,8 @@ std::string metrics_text(const hub::Metrics& metrics) {
   };
   const Row rows[] = {
       {"c2d_commands_ingress_success", "counter",
-       "c2d.commands.ingress.success: cloud-to-device messages accepted", metrics.c2d_ingress_success},
+       "c2d.commands.ingress.success: cloud-to-device messages accepted",
+       metrics.c2d_ingress_success},
       {"c2d_commands_egress_complete_success", "counter",
        "c2d.commands.egress.complete.success: completed by the device",
        metrics.c2d_egress_complete_success},
@@ -225,21 +229,25 @@ std::string metrics_text(const hub::Metrics& metrics) {
       {"iothub_emulator_d2c_telemetry_ingress_bytes", "counter", "Bytes of telemetry accepted",
        metrics.d2c_telemetry_ingress_bytes},
       {"iothub_emulator_feedback_records", "counter", "Feedback records", metrics.feedback_records},
-      {"iothub_emulator_feedback_batches", "counter", "Feedback messages", metrics.feedback_batches},
+      {"iothub_emulator_feedback_batches", "counter", "Feedback messages",
+       metrics.feedback_batches},
       {"iothub_emulator_connections_opened", "counter", "Connections accepted since the start",
        metrics.connections_opened},
-      {"iothub_emulator_connections_open", "gauge", "Connections open now", metrics.connections_open},
+      {"iothub_emulator_connections_open", "gauge", "Connections open now",
+       metrics.connections_open},
       {"iothub_emulator_authentication_failures", "counter", "Refused logins and tokens",
        metrics.authentication_failures},
       {"iothub_emulator_throttled", "counter", "Operations refused by the tier's throttles",
        metrics.throttled},
-      {"dailyMessageQuotaUsed", "gauge", "dailyMessageQuotaUsed: messages charged that day, as of the last one",
+      {"dailyMessageQuotaUsed", "gauge",
+       "dailyMessageQuotaUsed: messages charged that day, as of the last one",
        metrics.daily_message_quota_used},
   };
   std::ostringstream out;
   for (const auto& row : rows) {
     out << "# HELP " << row.name << ' ' << row.help << "\n# TYPE " << row.name << ' ' << row.type
-        << '\n' << row.name << ' ' << row.value.load(std::memory_order_relaxed) << '\n';
+        << '\n'
+        << row.name << ' ' << row.value.load(std::memory_order_relaxed) << '\n';
   }
   return out.str();
 }

@@ -1,6 +1,6 @@
 #pragma once
-// The control API (contract.md 3), read-only: routes of its own over the HTTP session, on its own port.
-// Who may come in: control_access.hpp.
+// The control API (contract.md 3), read-only: routes of its own over the HTTP session, on its own
+// port. Who may come in: control_access.hpp.
 #include "emulator/app/control_access.hpp"
 #include "emulator/app/host_names.hpp"
 #include "emulator/core/hub.hpp"

@@ -17,7 +17,8 @@ void make_descriptor_table() {
   const int root = ::open("/", O_PATH | O_CLOEXEC);
   if (root < 0) return;
   // The table never shrinks again.
-  const int last = ::fcntl(root, F_DUPFD_CLOEXEC, static_cast<int>(std::min(limit.rlim_cur, at_once)) - 1);
+  const int last =
+      ::fcntl(root, F_DUPFD_CLOEXEC, static_cast<int>(std::min(limit.rlim_cur, at_once)) - 1);
   if (last >= 0) ::close(last);
   ::close(root);
 }

@@ -28,7 +28,8 @@ using std::runtime_error;
 
 constexpr auto renew_before = std::chrono::days{30};
 constexpr const char* start_anew =
-    "; put the right file there, or remove ca.pem and ca-key.pem: new ones are made, and each client has to "
+    "; put the right file there, or remove ca.pem and ca-key.pem: new ones are made, and each "
+    "client has to "
     "be given the new ca.pem";
 
 std::string day(hub::TimePoint time) { return hub::to_iso8601(time).substr(0, 10); }
@@ -71,19 +72,19 @@ bool others_may_read(const fs::path& path) {
 
 void warn_of_readers(const fs::path& key, std::vector<std::string>& warnings) {
   if (!others_may_read(key)) return;
-  warnings.push_back("the private key " + key.string() + " can be read by every user of this machine: chmod 600 " +
-                     key.string());
+  warnings.push_back("the private key " + key.string() +
+                     " can be read by every user of this machine: chmod 600 " + key.string());
 }
 
-void warn_of_dates(const fs::path& path, X509* certificate, hub::TimePoint now, const std::string& remedy,
-                   std::vector<std::string>& warnings) {
+void warn_of_dates(const fs::path& path, X509* certificate, hub::TimePoint now,
+                   const std::string& remedy, std::vector<std::string>& warnings) {
   const hub::TimePoint begin = begin_of(certificate), end = end_of(certificate);
   if (now < begin) {
     warnings.push_back("the certificate " + path.string() + " is valid from " + day(begin) +
                        ", and this machine's clock says " + day(now) + ": set the clock");
   } else if (now >= end) {
-    warnings.push_back("the certificate " + path.string() + " has ended on " + day(end) + ", clients refuse it: " +
-                       remedy);
+    warnings.push_back("the certificate " + path.string() + " has ended on " + day(end) +
+                       ", clients refuse it: " + remedy);
   } else if (now + renew_before >= end) {
     warnings.push_back("the certificate " + path.string() + " ends on " + day(end) + ": " + remedy);
   }
@@ -108,7 +109,8 @@ std::optional<Ca> load_ca(const fs::path& folder, hub::TimePoint now) {
   const std::string path = ca.path.string();
   ca.certificate = read_certificate(*pem);
   if (!ca.certificate) throw runtime_error(path + " holds no certificate in PEM" + start_anew);
-  if (!is_ca(ca.certificate.get())) throw runtime_error(path + " is not the certificate of a CA" + start_anew);
+  if (!is_ca(ca.certificate.get()))
+    throw runtime_error(path + " is not the certificate of a CA" + start_anew);
   if (end_of(ca.certificate.get()) <= now) {
     throw runtime_error(path + " has ended on " + day(end_of(ca.certificate.get())) +
                         ": no client accepts what it has signed" + start_anew);
@@ -118,7 +120,8 @@ std::optional<Ca> load_ca(const fs::path& folder, hub::TimePoint now) {
     if (!key_pem) {
       ca.no_key = key_path.string() + " is missing";
     } else if (ca.key = read_key(*key_pem); !ca.key) {
-      ca.no_key = key_path.string() + " holds no private key in PEM that can be read without a passphrase";
+      ca.no_key =
+          key_path.string() + " holds no private key in PEM that can be read without a passphrase";
     }
   } catch (const runtime_error& unreadable) {
     ca.no_key = unreadable.what();
@@ -163,7 +166,8 @@ Pair load_pair(const fs::path& certificate, const fs::path& key) {
   if (auto pem = read_if_there(key)) {
     pair.key = read_key(*pem);
     if (!pair.key) {
-      throw runtime_error(key.string() + " holds no private key in PEM that can be read without a passphrase" +
+      throw runtime_error(key.string() +
+                          " holds no private key in PEM that can be read without a passphrase" +
                           remedy());
     }
     pair.key_pem = std::move(*pem);
@@ -173,7 +177,9 @@ Pair load_pair(const fs::path& certificate, const fs::path& key) {
 
 void check_own(const Pair& own, hub::TimePoint now, std::vector<std::string>& warnings) {
   if (!own.leaf()) throw runtime_error(own.path.string() + " is not there");
-  if (!own.key) throw runtime_error(own.key_path.string() + ", the key of " + own.path.string() + ", is not there");
+  if (!own.key)
+    throw runtime_error(own.key_path.string() + ", the key of " + own.path.string() +
+                        ", is not there");
   if (!belongs_to(own.key.get(), own.leaf())) {
     throw runtime_error(own.key_path.string() + " is not the key of " + own.path.string() +
                         ", whose first certificate has to be the server's");
@@ -198,7 +204,8 @@ std::string why_renew(const Pair& pair, const Ca& from, const std::set<std::stri
   if (end_of(leaf) <= now) return "it has ended on " + day(end_of(leaf));
   ended = false;
   if (end_of(leaf) <= now + renew_before) return "it ends on " + day(end_of(leaf));
-  if (begin_of(leaf) > now && begin_of(ca) <= now) return "it is valid from " + day(begin_of(leaf)) + " only";
+  if (begin_of(leaf) > now && begin_of(ca) <= now)
+    return "it is valid from " + day(begin_of(leaf)) + " only";
   return names == wanted || !from.key ? "" : "names are no longer asked for";
 }
 
@@ -210,9 +217,11 @@ void ensure_pair(Pair& pair, bool is_rsa, const Ca& ca, const std::vector<std::s
   const std::string why = why_renew(pair, ca, wanted, now, ended);
   if (why.empty()) return;
   if (!ca.key) {
-    const std::string what = pair.path.string() + " must be signed anew, since " + why + ", and cannot be: " + ca.no_key +
-                             "; put the key back, or give a server certificate with --tls-cert and --tls-key, or "
-                             "remove ca.pem and ca-key.pem: a new CA is made, and each client has to be given it";
+    const std::string what =
+        pair.path.string() + " must be signed anew, since " + why +
+        ", and cannot be: " + ca.no_key +
+        "; put the key back, or give a server certificate with --tls-cert and --tls-key, or "
+        "remove ca.pem and ca-key.pem: a new CA is made, and each client has to be given it";
     if (ended) throw runtime_error(what);
     out.warnings.push_back(what);
     return;
@@ -241,8 +250,9 @@ void serve_own(const Pair& rsa, const Pair& ecdsa, const std::optional<Ca>& ca, 
   for (const Pair* own : {&rsa, &ecdsa}) {
     check_own(*own, now, out.warnings);
     if (ca && !leads_to(own->chain, ca->certificate.get())) {
-      out.warnings.push_back(own->path.string() + " does not lead to " + ca->path.string() +
-                             ", which clients are told to trust: put its CA there, or remove that ca.pem");
+      out.warnings.push_back(
+          own->path.string() + " does not lead to " + ca->path.string() +
+          ", which clients are told to trust: put its CA there, or remove that ca.pem");
     }
     if (&rsa == &ecdsa) break;
   }
@@ -252,12 +262,13 @@ void serve_own(const Pair& rsa, const Pair& ecdsa, const std::optional<Ca>& ca, 
   out.ca = ca ? to_pem(ca->certificate.get()) : rsa.pem;
 }
 
-// To take certificates and keys apart and to check them against each other is half of a start's work.
-// So what was found good is noted, as a digest over all of it and the day it was looked at: the same
-// files, for the same names, on the same day, need no second look.
+// To take certificates and keys apart and to check them against each other is half of a start's
+// work. So what was found good is noted, as a digest over all of it and the day it was looked at:
+// the same files, for the same names, on the same day, need no second look.
 constexpr const char* checked_file = ".checked";
-constexpr std::array checked_files{"ca.pem",         "ca-key.pem",       "server-rsa.pem",
-                                   "server-rsa-key.pem", "server-ecdsa.pem", "server-ecdsa-key.pem"};
+constexpr std::array checked_files{"ca.pem",           "ca-key.pem",
+                                   "server-rsa.pem",   "server-rsa-key.pem",
+                                   "server-ecdsa.pem", "server-ecdsa-key.pem"};
 
 std::string checked_line(const fs::path& folder, const std::vector<std::string>& names,
                          hub::TimePoint now) {
@@ -278,7 +289,8 @@ std::string checked_line(const fs::path& folder, const std::vector<std::string>&
   return hub::hex_encode(digest) + "\n";
 }
 
-std::optional<DevCertificates> read_checked(const fs::path& folder, const std::vector<std::string>& names,
+std::optional<DevCertificates> read_checked(const fs::path& folder,
+                                            const std::vector<std::string>& names,
                                             hub::TimePoint now) {
   const auto noted = read_file(folder / checked_file);
   if (!noted || *noted != checked_line(folder, names, now)) return std::nullopt;
@@ -293,14 +305,16 @@ std::optional<DevCertificates> read_checked(const fs::path& folder, const std::v
   return all;
 }
 
-void note_checked(const fs::path& folder, const std::vector<std::string>& names, hub::TimePoint now) {
+void note_checked(const fs::path& folder, const std::vector<std::string>& names,
+                  hub::TimePoint now) {
   try {
     write_file_atomically(folder / checked_file, checked_line(folder, names, now), 0600);
   } catch (const std::system_error&) {  // a read-only folder: it is looked at each time
   }
 }
 
-DevCertificates look_into(const fs::path& folder, const std::vector<std::string>& names, hub::TimePoint now) {
+DevCertificates look_into(const fs::path& folder, const std::vector<std::string>& names,
+                          hub::TimePoint now) {
   if (auto checked = read_checked(folder, names, now)) return *checked;
   DevCertificates out;
   Pair rsa = load_pair(folder / "server-rsa.pem", folder / "server-rsa-key.pem");
@@ -320,7 +334,8 @@ DevCertificates look_into(const fs::path& folder, const std::vector<std::string>
   out.ca_path = fs::absolute(ca->path);
   out.ca = read_file(ca->path).value_or("");
   warn_of_dates(ca->path, ca->certificate.get(), now,
-                "remove ca.pem and ca-key.pem to have a new CA made, and give it to the clients", out.warnings);
+                "remove ca.pem and ca-key.pem to have a new CA made, and give it to the clients",
+                out.warnings);
   for (const char* key : {"ca-key.pem", "server-rsa-key.pem", "server-ecdsa-key.pem"}) {
     warn_of_readers(folder / key, out.warnings);
   }
@@ -330,8 +345,8 @@ DevCertificates look_into(const fs::path& folder, const std::vector<std::string>
 
 }  // namespace
 
-DevCertificates ensure_dev_certificates(const fs::path& folder, const std::vector<std::string>& names,
-                                        hub::TimePoint now) {
+DevCertificates ensure_dev_certificates(const fs::path& folder,
+                                        const std::vector<std::string>& names, hub::TimePoint now) {
   try {
     if (!fs::exists(folder)) {
       fs::create_directories(folder);
@@ -340,12 +355,14 @@ DevCertificates ensure_dev_certificates(const fs::path& folder, const std::vecto
     const FolderLock lock(folder);
     return look_into(folder, names, now);
   } catch (const std::system_error& error) {
-    throw runtime_error(std::string(error.what()) +
-                        ": the folder for certificates cannot be used; give another with --tls-dir");
+    throw runtime_error(
+        std::string(error.what()) +
+        ": the folder for certificates cannot be used; give another with --tls-dir");
   }
 }
 
-DevCertificates own_certificates(const fs::path& certificate, const fs::path& key, hub::TimePoint now) {
+DevCertificates own_certificates(const fs::path& certificate, const fs::path& key,
+                                 hub::TimePoint now) {
   DevCertificates out;
   const Pair own = load_pair(certificate, key);
   serve_own(own, own, std::nullopt, now, out);

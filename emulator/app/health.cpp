@@ -32,7 +32,8 @@ struct Reply {
   boost::json::value body;  // null: no JSON
 };
 
-Reply get(const asio::ip::tcp::endpoint& endpoint, const char* path, std::chrono::milliseconds time) {
+Reply get(const asio::ip::tcp::endpoint& endpoint, const char* path,
+          std::chrono::milliseconds time) {
   asio::io_context context;
   boost::beast::tcp_stream stream(context);
   stream.expires_after(time);
@@ -50,12 +51,13 @@ Reply get(const asio::ip::tcp::endpoint& endpoint, const char* path, std::chrono
     if (failed(connect_error)) return;
     http::async_write(stream, request, [&](boost::system::error_code write_error, std::size_t) {
       if (failed(write_error)) return;
-      http::async_read(stream, buffer, parser, [&](boost::system::error_code read_error, std::size_t) {
-        if (failed(read_error)) return;
-        reply.status = parser.get().result_int();
-        boost::system::error_code no_json;
-        reply.body = boost::json::parse(parser.get().body(), no_json);
-      });
+      http::async_read(stream, buffer, parser,
+                       [&](boost::system::error_code read_error, std::size_t) {
+                         if (failed(read_error)) return;
+                         reply.status = parser.get().result_int();
+                         boost::system::error_code no_json;
+                         reply.body = boost::json::parse(parser.get().body(), no_json);
+                       });
     });
   });
   context.run();
@@ -73,29 +75,34 @@ bool has(const boost::json::value& body, std::string_view key, std::string_view 
 std::optional<std::string> health_fault(const Config& config) {
   if (!config.control_port) return "--control-port is off: there is nobody to ask";
   const asio::ip::tcp::endpoint endpoint(reachable(config.control_listen), *config.control_port);
-  const std::string place = "port " + std::to_string(endpoint.port()) + " of " + endpoint.address().to_string();
+  const std::string place =
+      "port " + std::to_string(endpoint.port()) + " of " + endpoint.address().to_string();
   const auto reply = get(endpoint, "/health", health_time);
   if (reply.error == asio::error::connection_refused) {
-    return "nothing listens on " + place + ": no emulator runs, or its --control-port is another one";
+    return "nothing listens on " + place +
+           ": no emulator runs, or its --control-port is another one";
   }
   if (reply.error == boost::beast::error::timeout) {
     return "no answer from " + place + " within 2 s: the emulator is busy, or it is something else";
   }
   if (reply.error.category() == boost::system::error_code{http::error::end_of_stream}.category()) {
-    return "what listens on " + place + " is no control API of an emulator: " + reply.error.message();
+    return "what listens on " + place +
+           " is no control API of an emulator: " + reply.error.message();
   }
   if (reply.error) return place + ": " + reply.error.message();
   if (reply.status != 200) {
     return place + " answers GET /health with the status " + std::to_string(reply.status);
   }
-  if (!has(reply.body, "status", "ok")) return "what listens on " + place + " is no control API of an emulator";
+  if (!has(reply.body, "status", "ok"))
+    return "what listens on " + place + " is no control API of an emulator";
   return std::nullopt;
 }
 
 bool is_emulator(const std::string& address, std::uint16_t port) {
   const auto reply = get({reachable(address), port}, "/version", neighbour_time);
   return has(reply.body, "name", "iothub-emulator") ||
-         (reply.status == 401 && boost::json::serialize(reply.body).find("ControlTokenNeeded") != std::string::npos);
+         (reply.status == 401 &&
+          boost::json::serialize(reply.body).find("ControlTokenNeeded") != std::string::npos);
 }
 
 }  // namespace app

@@ -72,7 +72,8 @@ std::vector<std::string> machine_names() {
   ifaddrs* all = nullptr;
   if (::getifaddrs(&all) != 0) return names;
   const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> keep(all, ::freeifaddrs);
-  for (const ifaddrs* one = all; one != nullptr && names.size() < machine_names_max; one = one->ifa_next) {
+  for (const ifaddrs* one = all; one != nullptr && names.size() < machine_names_max;
+       one = one->ifa_next) {
     const std::string address = address_text(one->ifa_addr);
     if (!address.empty() && (one->ifa_flags & IFF_UP) != 0) names.push_back(address);
   }
@@ -85,7 +86,8 @@ std::vector<std::string> certificate_names(const std::vector<std::string>& more)
   if (auto machine = machine_name(); !machine.empty()) names.push_back(std::move(machine));
   names.insert(names.end(), more.begin(), more.end());
   std::set<std::string> seen;
-  std::erase_if(names, [&](const std::string& name) { return !seen.insert(canonical_name(name)).second; });
+  std::erase_if(names,
+                [&](const std::string& name) { return !seen.insert(canonical_name(name)).second; });
   return names;
 }
 

@@ -28,7 +28,8 @@ class HubTimer::State : public std::enable_shared_from_this<State> {
     const auto due = hub_.next_deadline();
     if (!due || (armed_for_ && *armed_for_ <= *due)) return;
     const hub::TimePoint now = thread_.clock().now();
-    const auto wait = std::clamp<hub::Duration>(*due - now, hub::Duration{0}, std::chrono::hours{1});
+    const auto wait =
+        std::clamp<hub::Duration>(*due - now, hub::Duration{0}, std::chrono::hours{1});
     armed_for_ = now + wait;
     timer_.expires_after(wait);
     timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
@@ -56,6 +57,8 @@ HubTimer::HubTimer(hub::Hub& hub, net::IoThread& thread)
   state_->wake();  // what was restored may be due
 }
 
-HubTimer::~HubTimer() { hub_.set_deadline_waker([] {}); }
+HubTimer::~HubTimer() {
+  hub_.set_deadline_waker([] {});
+}
 
 }  // namespace app

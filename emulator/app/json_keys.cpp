@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-
 namespace app {
 
 namespace {
@@ -62,7 +61,8 @@ struct Keys {
 
 }  // namespace
 
-std::optional<RepeatedKey> repeated_key(std::string_view text, const boost::json::parse_options& options) {
+std::optional<RepeatedKey> repeated_key(std::string_view text,
+                                        const boost::json::parse_options& options) {
   boost::json::basic_parser<Keys> parser(options);
   error_code error;
   const std::size_t read = parser.write_some(false, text.data(), text.size(), error);

@@ -13,7 +13,9 @@ struct RepeatedKey {
   std::size_t offset = 0;  // where its second one ends in the text
 };
 
-// The first key that an object of `text`, which parses with `options`, has twice. A parser keeps the last of them without a word.
-std::optional<RepeatedKey> repeated_key(std::string_view text, const boost::json::parse_options& options);
+// The first key that an object of `text`, which parses with `options`, has twice. A parser keeps
+// the last of them without a word.
+std::optional<RepeatedKey> repeated_key(std::string_view text,
+                                        const boost::json::parse_options& options);
 
 }  // namespace app

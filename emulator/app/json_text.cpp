@@ -35,12 +35,14 @@ json::value parse_json_text(std::string_view text, const std::string& place) {
   const std::size_t read = parser.write(text.data(), text.size(), error);
   if (!error) parser.finish(error);
   const auto refuse = [&](std::size_t offset, const std::string& why) {
-    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
+    const auto line =
+        1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
     throw std::runtime_error(place + ": line " + std::to_string(line) + ": " + why);
   };
   if (error) refuse(read, "is no JSON: " + error.message());
   if (const auto repeated = repeated_key(text, options)) {
-    refuse(repeated->offset, "\"" + hub::printable(hub::shown(repeated->key)) + "\" stands here again");
+    refuse(repeated->offset,
+           "\"" + hub::printable(hub::shown(repeated->key)) + "\" stands here again");
   }
   return parser.release();
 }

@@ -1,5 +1,6 @@
 #pragma once
-// JSON files of people: read with comments allowed and errors that name the file; printed to be read.
+// JSON files of people: read with comments allowed and errors that name the file; printed to be
+// read.
 #include <boost/json/fwd.hpp>
 
 #include <string>

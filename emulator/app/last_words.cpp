@@ -32,8 +32,10 @@ void flush_log() noexcept {
     if (const auto error = std::current_exception()) std::rethrow_exception(error);
     end_with("stopping: the run was ended from within");
   } catch (const std::bad_alloc&) {
-    end_with("stopping: out of memory. What was acknowledged is kept if there is --data; "
-             "give the process more memory (container limit, ulimit -v), or fewer connections and messages");
+    end_with(
+        "stopping: out of memory. What was acknowledged is kept if there is --data; "
+        "give the process more memory (container limit, ulimit -v), or fewer connections and "
+        "messages");
   } catch (const std::exception& error) {
     std::array<char, 512> line{};
     constexpr std::string_view begin = "stopping: nobody expected this error: ";
@@ -67,7 +69,8 @@ void say_on_stderr(std::string_view what) noexcept {
   *end++ = '\n';
   pollfd writable{STDERR_FILENO, POLLOUT, 0};
   if (::poll(&writable, 1, 100) != 1) return;
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), static_cast<std::size_t>(end - line.data()));
+  [[maybe_unused]] const auto written =
+      ::write(STDERR_FILENO, line.data(), static_cast<std::size_t>(end - line.data()));
 }
 
 }  // namespace app

@@ -6,9 +6,10 @@
 
 namespace app {
 
-// While it lives, an exception that nobody catches, on whichever thread, and a broken invariant write
-// what the log still holds and say a line. The exception ends the process with exit code 1: no stack is
-// unwound and nothing more is stored; what was acknowledged is in the store by then, if there is one.
+// While it lives, an exception that nobody catches, on whichever thread, and a broken invariant
+// write what the log still holds and say a line. The exception ends the process with exit code 1:
+// no stack is unwound and nothing more is stored; what was acknowledged is in the store by then, if
+// there is one.
 class LastWords {
  public:
   explicit LastWords(SpdlogLog& log);  // one at a time, before other threads are there

@@ -59,7 +59,8 @@ struct LineWriter::State {
       lock.lock();
       writing = false;
       refused = unwritten > 0;
-      if (refused) dropped += unwritten + (lost > 0 ? lost - 1 : 0);  // the line about the lost is one
+      if (refused)
+        dropped += unwritten + (lost > 0 ? lost - 1 : 0);  // the line about the lost is one
       if (is_idle()) idle.notify_all();
     }
   }

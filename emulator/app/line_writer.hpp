@@ -1,7 +1,7 @@
 #pragma once
-// Lines to a descriptor that nobody may be reading: a pipe that is full holds up a thread of its own,
-// never the one that writes. What does not fit into the buffer is dropped and counted, and a line says
-// how many once there is room again.
+// Lines to a descriptor that nobody may be reading: a pipe that is full holds up a thread of its
+// own, never the one that writes. What does not fit into the buffer is dropped and counted, and a
+// line says how many once there is room again.
 #include <chrono>
 #include <cstddef>
 #include <functional>

@@ -90,9 +90,10 @@ std::unique_ptr<spdlog::formatter> formatter_of(LogFormat format) {
 }
 
 std::string dropped_line(LogFormat format, std::size_t count) {
-  const auto line = line_of(format, hub::LogLevel::warn, "lines of this log were dropped: nobody read it",
-                            {{"lines", std::to_string(count)},
-                             {"remedy", "read the emulator's stderr, or send it to a file"}});
+  const auto line =
+      line_of(format, hub::LogLevel::warn, "lines of this log were dropped: nobody read it",
+              {{"lines", std::to_string(count)},
+               {"remedy", "read the emulator's stderr, or send it to a file"}});
   spdlog::memory_buf_t out;
   formatter_of(format)->format({"hub", spdlog::level::warn, line}, out);
   return {out.data(), out.size()};
@@ -126,7 +127,8 @@ SpdlogLog::SpdlogLog(hub::LogLevel level, LogFormat format,
   // JSON lines carry their level themselves; both carry the time as spdlog takes it.
   logger_->set_formatter(formatter_of(format));
   logger_->set_level(spdlog_level(level));
-  logger_->set_error_handler([](const std::string&) {});  // spdlog's own waits for a reader of stderr
+  logger_->set_error_handler(
+      [](const std::string&) {});  // spdlog's own waits for a reader of stderr
 }
 
 SpdlogLog::~SpdlogLog() = default;

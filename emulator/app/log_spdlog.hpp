@@ -2,9 +2,10 @@
 // The log on stderr: one line an event, for people or as JSON.
 //   2026-01-02T03:04:05.678Z info  device connected device=d1 transport=mqtt
 //   {"time":"2026-01-02T03:04:05.678Z","level":"info","event":"device connected","device":"d1"}
-// Values of text lines are quoted where they hold a space, a quote, a control character or what is no
-// UTF-8, which are escaped: a peer can forge no line, move no terminal and break no JSON.
-// A write never waits: a thread of the log's own does, and says how many lines were dropped meanwhile.
+// Values of text lines are quoted where they hold a space, a quote, a control character or what is
+// no UTF-8, which are escaped: a peer can forge no line, move no terminal and break no JSON. A
+// write never waits: a thread of the log's own does, and says how many lines were dropped
+// meanwhile.
 #include "emulator/app/config.hpp"
 #include "emulator/core/log.hpp"
 

@@ -23,7 +23,8 @@
 
 namespace {
 
-// A file or socket that is opened later must not get their numbers: the log would be written into it.
+// A file or socket that is opened later must not get their numbers: the log would be written into
+// it.
 void hold_standard_descriptors() {
   int fd = 0;
   do fd = ::open("/dev/null", O_RDWR);
@@ -39,7 +40,8 @@ void say_on_stdout(const std::string& lines) {
 int serve(const app::Invocation& invocation, std::chrono::steady_clock::time_point begin) {
   const app::Config& config = invocation.config;
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);  // a file at the limit of its size is a full disk: the write fails (ST-13)
+  std::signal(SIGXFSZ,
+              SIG_IGN);  // a file at the limit of its size is a full disk: the write fails (ST-13)
   app::make_descriptor_table();
   app::raise_bind_capability();
   app::SpdlogLog log(config.log_level, config.log_format);
@@ -57,7 +59,8 @@ int serve(const app::Invocation& invocation, std::chrono::steady_clock::time_poi
   }
   const auto took = std::chrono::steady_clock::now() - begin;
   say_on_stdout(app::start_block(server.report()) + "ready in " +
-                std::to_string(std::chrono::ceil<std::chrono::milliseconds>(took).count()) + " ms\n");
+                std::to_string(std::chrono::ceil<std::chrono::milliseconds>(took).count()) +
+                " ms\n");
   return server.run();
 }
 
@@ -94,7 +97,8 @@ int run(const std::vector<std::string>& arguments, const std::vector<std::string
 int main(int argc, char** argv) {
   hold_standard_descriptors();
   std::vector<std::string> environment;
-  for (char** variable = environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    environment.emplace_back(*variable);
   try {
     return run({argv + 1, argv + argc}, environment);
   } catch (const app::StartError& error) {

@@ -63,7 +63,8 @@ class Reader {
     const std::string_view key = left_.begin()->key();
     std::string hint = hub::did_you_mean(key, known_);
     if (hint.empty()) {
-      for (const auto known : known_) hint.append(hint.empty() ? "; known are " : ", ").append(known);
+      for (const auto known : known_)
+        hint.append(hint.empty() ? "; known are " : ", ").append(known);
     }
     fail("unknown key \"" + std::string(key) + "\"" + hint);
   }
@@ -78,7 +79,8 @@ class Reader {
 std::string device_id_from(Reader& reader) {
   auto id = reader.text("id");
   auto by_sdk = reader.text("deviceId");
-  if (!id.empty() && !by_sdk.empty()) reader.fail("id and deviceId are the same thing: one of them");
+  if (!id.empty() && !by_sdk.empty())
+    reader.fail("id and deviceId are the same thing: one of them");
   return id.empty() ? by_sdk : id;
 }
 
@@ -103,8 +105,8 @@ hub::DeviceSpec device_from(Reader reader) {
   if (by_certificate && !(device.primary_key.empty() && device.secondary_key.empty())) {
     reader.fail("keys or thumbprints, not both");
   }
-  device.authentication_type = by_certificate ? hub::AuthenticationType::self_signed
-                                              : hub::AuthenticationType::sas;
+  device.authentication_type =
+      by_certificate ? hub::AuthenticationType::self_signed : hub::AuthenticationType::sas;
   reader.expect_end();
   if (device.id.text.empty()) reader.fail("id is missing");
   return device;
@@ -145,7 +147,8 @@ class Places {
  public:
   void note(const std::string& what, const std::string& file, const std::string& place) {
     const auto [it, is_new] = places_.emplace(what, place);
-    if (!is_new) throw std::runtime_error(file + ": " + place + ": " + what + " is already " + it->second);
+    if (!is_new)
+      throw std::runtime_error(file + ": " + place + ": " + what + " is already " + it->second);
   }
 
  private:
@@ -210,7 +213,8 @@ void seed_devices(hub::Hub& hub, const std::vector<hub::DeviceSpec>& devices, hu
   for (const auto& spec : devices) {
     const auto existing = hub.get_device(spec.id, now);
     if (existing && is_as(existing->identity, spec)) continue;
-    const auto put = existing ? hub.update_device(spec, std::nullopt, now) : hub.create_device(spec, now);
+    const auto put =
+        existing ? hub.update_device(spec, std::nullopt, now) : hub.create_device(spec, now);
     if (!put) throw std::runtime_error(hub::described(spec.id) + ": " + put.error().detail);
   }
 }

@@ -1,6 +1,6 @@
 #pragma once
-// The file of --seed, or its text in place of a path: JSON, comments allowed, every part optional. An
-// unknown key stops the start, and so does a device or policy that stands there twice.
+// The file of --seed, or its text in place of a path: JSON, comments allowed, every part optional.
+// An unknown key stops the start, and so does a device or policy that stands there twice.
 //   {
 //     "devices": [
 //       {"id": "d1"},                                     keys are made; deviceId means id

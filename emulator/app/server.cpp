@@ -166,8 +166,9 @@ struct Server::Impl {
   std::string policy_key() {
     if (!config.key.empty()) return config.key;
     if (is_loopback(config.listen)) return std::string(well_known_key);
-    log.warn("a random key was made, since the well-known one is public and --listen is not loopback",
-             {{"remedy", "give one with --key to keep it the same"}});
+    log.warn(
+        "a random key was made, since the well-known one is public and --listen is not loopback",
+        {{"remedy", "give one with --key to keep it the same"}});
     return ids.next_symmetric_key();
   }
 
@@ -177,43 +178,53 @@ struct Server::Impl {
     more.push_back(config.hub);
     if (config.listen != "0.0.0.0" && config.listen != "::") more.push_back(config.listen);
     more.insert(more.end(), config.sans.begin(), config.sans.end());
-    const DevCertificates certificates = config.tls_cert.empty()
-        ? starting(1, "--tls-dir", [&] {
-            return ensure_dev_certificates(tls_folder(config), certificate_names(more), clock.now());
-          })
-        : starting(2, "--tls-cert", [&] {
-            return own_certificates(config.tls_cert, config.tls_key, clock.now());
-          });
+    const DevCertificates certificates =
+        config.tls_cert.empty()
+            ? starting(1, "--tls-dir",
+                       [&] {
+                         return ensure_dev_certificates(tls_folder(config), certificate_names(more),
+                                                        clock.now());
+                       })
+            : starting(2, "--tls-cert", [&] {
+                return own_certificates(config.tls_cert, config.tls_key, clock.now());
+              });
     for (const auto& warning : certificates.warnings) log.warn(warning);
     if (certificates.renewed) {
-      log.info("server certificate written", {{"folder", certificates.ca_path.parent_path().string()},
-                                              {"reason", certificates.why}});
+      log.info(
+          "server certificate written",
+          {{"folder", certificates.ca_path.parent_path().string()}, {"reason", certificates.why}});
     }
-    const net::ServerCertificates pem{certificates.rsa_chain, certificates.rsa_key,
-                                      certificates.ecdsa_chain, certificates.ecdsa_key,
+    const net::ServerCertificates pem{certificates.rsa_chain,        certificates.rsa_key,
+                                      certificates.ecdsa_chain,      certificates.ecdsa_key,
                                       certificates.ca_path.string(), certificates.own};
     tls = starting(2, "--device-ca", [&] {
       return std::make_unique<const net::TlsContext>(pem, read_device_cas(config.device_cas));
     });
     // Whether OpenSSL takes a stranger's key is not left to the first client.
-    if (certificates.own) starting(2, config.tls_cert.empty() ? "--tls-dir" : "--tls-cert", [&] { return tls->native(); });
+    if (certificates.own)
+      starting(2, config.tls_cert.empty() ? "--tls-dir" : "--tls-cert",
+               [&] { return tls->native(); });
     report.ca_path = certificates.ca_path.string();
     for (const auto& front : fronts) report.ports.emplace_back(front.name, front.listener->port());
     if (const auto port = report.port("control"); port != 0) {
       report.ca_url = ca_url(config.control_listen, port);
     }
-    control.emplace(*hub, certificates.ca, [this] { return not_ready(); }, report.names, report.ca_url,
-                    make_control_access());
+    control.emplace(
+        *hub, certificates.ca, [this] { return not_ready(); }, report.names, report.ca_url,
+        make_control_access());
   }
 
   ControlAccess make_control_access() {
     Config resolved = config;
     resolved.control_token =
         starting(2, "--control-token", [&] { return read_control_token(config.control_token); });
-    if (config.control_port && !is_loopback(config.control_listen) && config.control_token.empty()) {
-      log.warn("the control API listens beyond loopback without a token: whoever reaches its port may use it, "
-               "but is shown no key except the well-known one",
-               {{"remedy", "give a token with --control-token, or publish the port on loopback only"}});
+    if (config.control_port && !is_loopback(config.control_listen) &&
+        config.control_token.empty()) {
+      log.warn(
+          "the control API listens beyond loopback without a token: whoever reaches its port may "
+          "use it, "
+          "but is shown no key except the well-known one",
+          {{"remedy", "give a token with --control-token, or publish the port on loopback only"}});
     }
     return ControlAccess(resolved, machine_names());
   }
@@ -233,23 +244,26 @@ struct Server::Impl {
     if (!port) return;
     net::ConnectionLimits limits;
     // It stages nothing, and says how the hub is while the store hangs.
-    if (protocol == "control") limits.staged_changes_max = std::numeric_limits<std::uint64_t>::max() / 2;
+    if (protocol == "control")
+      limits.staged_changes_max = std::numeric_limits<std::uint64_t>::max() / 2;
     auto service = std::make_shared<const net::Service>(net::Service{
         protocol,
         [this](std::string_view wanted, protocols::PeerInfo peer, hub::Waker waker,
                hub::TimePoint now) {
-          return wanted == "control" ? make_control_session(*control, std::move(peer), now)
-                                     : make_session(wanted, *hub, std::move(peer), std::move(waker), now);
+          return wanted == "control"
+                     ? make_control_session(*control, std::move(peer), now)
+                     : make_session(wanted, *hub, std::move(peer), std::move(waker), now);
         },
         limits});
     const auto listen = [&](std::uint16_t number) {
-      fronts.push_back({name, with_tls, std::make_unique<net::Listener>(
-                                            *threads, net::ListenerOptions{address, number, service})});
+      fronts.push_back({name, with_tls,
+                        std::make_unique<net::Listener>(
+                            *threads, net::ListenerOptions{address, number, service})});
     };
     const auto fail = [&](std::uint16_t number, const boost::system::error_code& error,
                           const char* why_this_one = "") {
-      throw StartError(1, "port " + std::to_string(number) + " on " + address + ": " + why_this_one +
-                              error.message() + " (--" + name + "-port)" +
+      throw StartError(1, "port " + std::to_string(number) + " on " + address + ": " +
+                              why_this_one + error.message() + " (--" + name + "-port)" +
                               (error == boost::asio::error::address_in_use ? neighbour() : ""));
     };
     try {
@@ -264,15 +278,18 @@ struct Server::Impl {
     } catch (const boost::system::system_error& error) {
       fail(https_fallback_port, error.code(), "taken instead of 443, which is not permitted: ");
     }
-    log.warn("not permitted to bind port 443: HTTPS and WebSocket are on 8443, which some SDKs cannot use",
-             {{"remedy",
-               "sysctl net.ipv4.ip_unprivileged_port_start=443, or setcap cap_net_bind_service=+p on "
-               "the binary, or a container that publishes 443:8443"}});
+    log.warn(
+        "not permitted to bind port 443: HTTPS and WebSocket are on 8443, which some SDKs cannot "
+        "use",
+        {{"remedy",
+          "sysctl net.ipv4.ip_unprivileged_port_start=443, or setcap cap_net_bind_service=+p on "
+          "the binary, or a container that publishes 443:8443"}});
   }
 
   // Who may have a port that we want. Our own control API does not listen yet.
   std::string neighbour() const {
-    if (config.control_port.value_or(0) != 0 && is_emulator(config.control_listen, *config.control_port)) {
+    if (config.control_port.value_or(0) != 0 &&
+        is_emulator(config.control_listen, *config.control_port)) {
       return "; an iothub-emulator runs already, with its control API on port " +
              std::to_string(*config.control_port) + ": stop it, or give this one ports of its own";
     }
@@ -291,7 +308,8 @@ struct Server::Impl {
     if (stopping) return {"shutting down"};
     std::vector<std::string> missing;
     for (const auto& front : fronts) {
-      if (!front.listener->accepting()) missing.push_back("listener " + front.name + " does not accept");
+      if (!front.listener->accepting())
+        missing.push_back("listener " + front.name + " does not accept");
     }
     return missing;
   }

@@ -1,7 +1,7 @@
 #pragma once
-// A running emulator: owns store, hub, committer, the I/O threads' contexts and the listeners, in this
-// order, and ends them in the reverse one. Several may live in one process, one after the other or
-// side by side on different ports.
+// A running emulator: owns store, hub, committer, the I/O threads' contexts and the listeners, in
+// this order, and ends them in the reverse one. Several may live in one process, one after the
+// other or side by side on different ports.
 #include "emulator/app/config.hpp"
 #include "emulator/app/start_report.hpp"
 #include "emulator/core/log.hpp"
@@ -33,8 +33,8 @@ class Server {
   hub::Hub& hub();
 
   // Serves until request_stop(), SIGTERM or SIGINT, then says goodbye to every connection, for at
-  // most a second and a half. The exit code: 0, or 1 if the store failed. What is thrown in there is
-  // caught by nobody: half of a change must not be stored.
+  // most a second and a half. The exit code: 0, or 1 if the store failed. What is thrown in there
+  // is caught by nobody: half of a change must not be stored.
   int run() noexcept;
   void request_stop();  // any thread
 

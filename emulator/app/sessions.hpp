@@ -8,7 +8,8 @@
 
 namespace app {
 
-// `protocol`: "mqtt", "amqp" or "http", or a subprotocol: "mqtt", "AMQPWSB10". nullptr: none of them.
+// `protocol`: "mqtt", "amqp" or "http", or a subprotocol: "mqtt", "AMQPWSB10". nullptr: none of
+// them.
 std::unique_ptr<protocols::Session> make_session(std::string_view protocol, hub::Hub& hub,
                                                  protocols::PeerInfo peer, hub::Waker waker,
                                                  hub::TimePoint now);

@@ -55,7 +55,8 @@ json::object connection_strings(hub::Hub& hub, const HostNames& names, hub::Time
     for (const auto& view : views) {
       const auto& device = view.identity;
       devices[device.id.text] = of_device(names.by_name, device);
-      if (!names.by_address.empty()) by_address[device.id.text] = of_device(names.by_address, device);
+      if (!names.by_address.empty())
+        by_address[device.id.text] = of_device(names.by_address, device);
       last = device.id.text;
     }
     slice = views.size() < slice ? 0 : std::min(slice_max, devices_max - devices.size());
@@ -102,7 +103,8 @@ std::string start_block(const StartReport& report) {
     if (port == 0) continue;
     ports.append(ports.empty() ? "" : ", ").append(shown).append(" ").append(std::to_string(port));
   }
-  std::string text = "iothub-emulator " + std::string(version().number) + ", hub " + report.host_name;
+  std::string text =
+      "iothub-emulator " + std::string(version().number) + ", hub " + report.host_name;
   const auto line = [&](std::string_view title, const std::string& value) {
     text.append("\n  ").append(title).append(19 - title.size(), ' ').append(value);
   };
@@ -111,12 +113,14 @@ std::string start_block(const StartReport& report) {
     line("  for C and Java", json::value_to<std::string>(*dotted));
   }
   std::string machine;
-  for (const auto& name : report.names.machine) machine.append(machine.empty() ? "" : ", ").append(name);
+  for (const auto& name : report.names.machine)
+    machine.append(machine.empty() ? "" : ", ").append(name);
   if (!machine.empty()) line("HostName elsewhere", machine);
   line("ports", ports);
   line("CA certificate", report.ca_path + (report.ca_url.empty() ? "" : " or " + report.ca_url));
   line("  for Node", "export NODE_EXTRA_CA_CERTS=" + report.ca_path);
-  line("  for Python", "export SSL_CERT_FILE=" + report.ca_path + " REQUESTS_CA_BUNDLE=" + report.ca_path);
+  line("  for Python",
+       "export SSL_CERT_FILE=" + report.ca_path + " REQUESTS_CA_BUNDLE=" + report.ca_path);
   line("  for others", "README.md, \"Trust, stack by stack\"");
   return text + "\n";
 }

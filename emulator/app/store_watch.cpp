@@ -23,10 +23,12 @@ void StoreWatch::look() {
   if (stuck == told_) return;
   told_ = stuck;
   if (!stuck) return log_.info("the store has caught up");
-  log_.warn("the store has stored nothing for 5 seconds or more; answers wait for it, and once much waits nothing "
-            "more is read",
-            {{"changes", std::to_string(staged - committed_)},
-             {"remedy", "look whether the disk of --data hangs; a second SIGTERM ends the hub at once"}});
+  log_.warn(
+      "the store has stored nothing for 5 seconds or more; answers wait for it, and once much "
+      "waits nothing "
+      "more is read",
+      {{"changes", std::to_string(staged - committed_)},
+       {"remedy", "look whether the disk of --data hangs; a second SIGTERM ends the hub at once"}});
 }
 
 void StoreWatch::wait() {

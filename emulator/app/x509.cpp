@@ -21,14 +21,17 @@ namespace {
 template <auto Free>
 struct Freer {
   template <class T>
-  void operator()(T* object) const { Free(object); }
+  void operator()(T* object) const {
+    Free(object);
+  }
 };
 using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>>;
 using NamesPtr = std::unique_ptr<GENERAL_NAMES, Freer<GENERAL_NAMES_free>>;
 using BioPtr = std::unique_ptr<BIO, Freer<BIO_free>>;
 using StorePtr = std::unique_ptr<X509_STORE, Freer<X509_STORE_free>>;
 using VerificationPtr = std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>>;
-using StackPtr = std::unique_ptr<STACK_OF(X509), Freer<[](STACK_OF(X509)* all) { sk_X509_free(all); }>>;
+using StackPtr =
+    std::unique_ptr<STACK_OF(X509), Freer<[](STACK_OF(X509) * all) { sk_X509_free(all); }>>;
 
 constexpr auto ca_life = std::chrono::days{3650};
 constexpr auto server_life = std::chrono::days{397};  // what the strictest clients accept is 398
@@ -56,9 +59,12 @@ BioPtr reader(const std::string& text) {
 }
 
 void set_validity(X509* certificate, hub::TimePoint now, std::chrono::days life) {
-  const auto seconds = [](hub::TimePoint t) { return static_cast<std::time_t>(hub::to_unix_ms(t) / 1000); };
+  const auto seconds = [](hub::TimePoint t) {
+    return static_cast<std::time_t>(hub::to_unix_ms(t) / 1000);
+  };
   require(ASN1_TIME_set(X509_getm_notBefore(certificate), seconds(now - backdated)), "validity");
-  require(ASN1_TIME_set(X509_getm_notAfter(certificate), seconds(now - backdated + life)), "validity");
+  require(ASN1_TIME_set(X509_getm_notAfter(certificate), seconds(now - backdated + life)),
+          "validity");
 }
 
 void set_random_serial(X509* certificate) {
@@ -91,10 +97,10 @@ void add_extension(X509* certificate, X509* issuer, int nid, const char* value) 
 void add_subject_alternative_names(X509* certificate, const std::vector<std::string>& names) {
   const NamesPtr list(require(GENERAL_NAMES_new(), "names"));
   for (const auto& name : names) {
-    GENERAL_NAME* entry = require(
-        a2i_GENERAL_NAME(nullptr, nullptr, nullptr, is_ip_address(name) ? GEN_IPADD : GEN_DNS,
-                         name.c_str(), 0),
-        name.c_str());
+    GENERAL_NAME* entry =
+        require(a2i_GENERAL_NAME(nullptr, nullptr, nullptr,
+                                 is_ip_address(name) ? GEN_IPADD : GEN_DNS, name.c_str(), 0),
+                name.c_str());
     require(sk_GENERAL_NAME_push(list.get(), entry), "names");
   }
   require(X509_add1_ext_i2d(certificate, NID_subject_alt_name, list.get(), 0, 0) == 1, "names");
@@ -114,7 +120,8 @@ CertificatePtr sign(EVP_PKEY* key, X509* issuer, EVP_PKEY* issuer_key, const cha
   require(X509_set_pubkey(self, key), "public key");
   add_extension(self, by, NID_subject_key_identifier, "hash");
   add_extension(self, by, NID_authority_key_identifier, "keyid:always");
-  add_extension(self, by, NID_basic_constraints, is_ca ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE");
+  add_extension(self, by, NID_basic_constraints,
+                is_ca ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE");
   const bool is_rsa = EVP_PKEY_is_a(key, "RSA") == 1;
   add_extension(self, by, NID_key_usage,
                 is_ca    ? "critical,keyCertSign,cRLSign"
@@ -152,7 +159,9 @@ std::vector<CertificatePtr> read_certificates(const std::string& pem) {
 }
 
 KeyPtr read_key(const std::string& pem) {
-  const auto no_passphrase = [](char*, int, int, void*) { return -1; };  // else the terminal is asked
+  const auto no_passphrase = [](char*, int, int, void*) {
+    return -1;
+  };  // else the terminal is asked
   KeyPtr key(PEM_read_bio_PrivateKey(reader(pem).get(), nullptr, no_passphrase, nullptr));
   ERR_clear_error();
   return key;
@@ -184,8 +193,8 @@ CertificatePtr make_server_certificate(EVP_PKEY* key, X509* ca, EVP_PKEY* ca_key
 
 bool made_here(X509* certificate) {
   std::array<char, 64> organization{};
-  X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_organizationName, organization.data(),
-                            static_cast<int>(organization.size()));
+  X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_organizationName,
+                            organization.data(), static_cast<int>(organization.size()));
   return std::string_view(organization.data()) == our_organization;
 }
 
@@ -209,9 +218,11 @@ bool leads_to(const std::vector<CertificatePtr>& chain, X509* ca) {
   const VerificationPtr verification(require(X509_STORE_CTX_new(), "verification"));
   require(X509_STORE_add_cert(store.get(), ca) == 1, "CA");
   for (const auto& one : chain) require(sk_X509_push(others.get(), one.get()) > 0, "chain");
-  require(X509_STORE_CTX_init(verification.get(), store.get(), chain.front().get(), others.get()) == 1,
-          "verification");
-  X509_STORE_CTX_set_flags(verification.get(), X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
+  require(
+      X509_STORE_CTX_init(verification.get(), store.get(), chain.front().get(), others.get()) == 1,
+      "verification");
+  X509_STORE_CTX_set_flags(verification.get(),
+                           X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
   const bool good = X509_verify_cert(verification.get()) == 1;
   ERR_clear_error();
   return good;
@@ -223,8 +234,8 @@ std::set<std::string> names_in(X509* certificate) {
       X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; list && i < sk_GENERAL_NAME_num(list.get()); ++i) {
     int type = 0;
-    const auto* value =
-        static_cast<ASN1_STRING*>(GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(list.get(), i), &type));
+    const auto* value = static_cast<ASN1_STRING*>(
+        GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(list.get(), i), &type));
     std::string bytes(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
                       static_cast<std::size_t>(ASN1_STRING_length(value)));
     names.insert(type == GEN_DNS ? hub::to_lower(bytes) : bytes);

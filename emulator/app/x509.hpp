@@ -23,7 +23,7 @@ struct FreeCertificate {
 using KeyPtr = std::unique_ptr<EVP_PKEY, FreeKey>;
 using CertificatePtr = std::unique_ptr<X509, FreeCertificate>;
 
-CertificatePtr read_certificate(const std::string& pem);            // the first one; null: there is none
+CertificatePtr read_certificate(const std::string& pem);  // the first one; null: there is none
 std::vector<CertificatePtr> read_certificates(const std::string& pem);
 KeyPtr read_key(const std::string& pem);  // null: none, or one that wants a passphrase
 std::string to_pem(X509* certificate);

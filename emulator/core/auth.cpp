@@ -77,8 +77,9 @@ Result<TimePoint> parse_expiry(std::string_view se) {
   std::int64_t seconds = 0;
   const auto [end, error] = std::from_chars(se.data(), se.data() + se.size(), seconds);
   if (error != std::errc{} || end != se.data() + se.size() || seconds < 0) {
-    return unauthorized("se of the token is no time in Unix seconds; expected are digits only, such "
-                        "as 1900000000");
+    return unauthorized(
+        "se of the token is no time in Unix seconds; expected are digits only, such "
+        "as 1900000000");
   }
   // No maximum lifetime is documented; the far future is as good as any.
   return from_unix_seconds(std::min(seconds, seconds_at_year_9999));
@@ -94,15 +95,17 @@ Result<SasToken> parse_sas_token(std::string_view text) {
   if (!text.starts_with(scheme)) return no_token(text);
   text.remove_prefix(scheme.size());
   if (text.empty() || (text[0] != ' ' && text[0] != '\t')) {
-    return unauthorized(text.starts_with('%')
-                            ? "the token is percent-encoded as a whole; only the values of sr and sig "
-                              "are to be"
-                            : "the token has no space behind SharedAccessSignature; its form is " +
-                                  std::string(form));
+    return unauthorized(
+        text.starts_with('%')
+            ? "the token is percent-encoded as a whole; only the values of sr and sig "
+              "are to be"
+            : "the token has no space behind SharedAccessSignature; its form is " +
+                  std::string(form));
   }
   text.remove_prefix(1);
   if (text.starts_with(' ') || text.starts_with('\t')) {
-    return unauthorized("the token has more than one space behind SharedAccessSignature; write one");
+    return unauthorized(
+        "the token has more than one space behind SharedAccessSignature; write one");
   }
 
   SasToken token;
@@ -134,7 +137,8 @@ Result<SasToken> parse_sas_token(std::string_view text) {
   }
   for (const auto& [has, name] : {std::pair{has_sr, "sr"}, {has_sig, "sig"}, {has_se, "se"}}) {
     if (has) continue;
-    return unauthorized("the token lacks " + std::string(name) + "; its form is " + std::string(form));
+    return unauthorized("the token lacks " + std::string(name) + "; its form is " +
+                        std::string(form));
   }
   if (token.skn.size() > policy_name_chars_max) {
     return unauthorized("skn of the token, the name of a policy, is longer than 256 characters");

@@ -34,10 +34,10 @@ std::vector<SharedAccessPolicy> default_policies(std::string_view key);
 
 // A token taken apart; `sr` and `se` are kept as they were written, since that is what is signed.
 struct SasToken {
-  std::string_view sr;   // still encoded
+  std::string_view sr;  // still encoded
   std::string_view se;
-  std::string sig;       // decoded once: base64 text
-  std::string skn;       // decoded; empty: a device's own key
+  std::string sig;         // decoded once: base64 text
+  std::string skn;         // decoded; empty: a device's own key
   TimePoint expires_at{};  // the year 9999 at most
 };
 // iot_hub_unauthorized_access with the reason. Views point into `text`.
@@ -49,7 +49,7 @@ std::string make_sas_token(std::string_view resource, std::string_view key_base6
 
 // From a TLS handshake; the client has proven that it holds the key.
 struct ClientCertificate {
-  std::string sha1_hex;     // lower case
+  std::string sha1_hex;  // lower case
   std::string sha256_hex;
   std::string common_name;
   bool chain_trusted = false;  // it leads to one of the hub's registered CAs, and is valid today

@@ -15,8 +15,9 @@ namespace hub {
 // An MQTT session that outlives its connection (CleanSession=0): M-16.
 struct MqttSubscription {
   std::string filter;
-  std::uint8_t qos = 0;               // granted
-  SequenceNumber first_sequence = 0;  // messages before it were sent before the subscription (C2D-29)
+  std::uint8_t qos = 0;  // granted
+  SequenceNumber first_sequence =
+      0;  // messages before it were sent before the subscription (C2D-29)
   bool operator==(const MqttSubscription&) const = default;
 };
 struct MqttSessionState {
@@ -32,20 +33,49 @@ struct QueueId {
 };
 
 namespace change {
-struct DevicePut { DeviceIdentity identity; };
+struct DevicePut {
+  DeviceIdentity identity;
+};
 // The identity with its queue, MQTT session and pending feedback records. The modules of a device
 // are deleted one by one before it.
-struct DeviceDeleted { DeviceId id; };
+struct DeviceDeleted {
+  DeviceId id;
+};
 // Also moves the queue's sequence counter: it must survive even when the message is gone (C2D-28).
-struct MessageEnqueued { QueueId queue; MessagePtr message; };
-struct MessageRemoved { QueueId queue; SequenceNumber sequence_number; };
-struct DeliveryCountSet { QueueId queue; SequenceNumber sequence_number; std::uint32_t count; };
-struct FeedbackRecordAdded { FeedbackRecord record; };
-struct FeedbackRecordsRemoved { std::vector<std::uint64_t> record_ids; };
-struct MqttSessionPut { DeviceId device; MqttSessionState state; };
-struct MqttSessionRemoved { DeviceId device; };
-struct EventAppended { std::uint32_t partition; TelemetryPtr event; };
-struct EventsTrimmed { std::uint32_t partition; std::uint64_t first_kept; };
+struct MessageEnqueued {
+  QueueId queue;
+  MessagePtr message;
+};
+struct MessageRemoved {
+  QueueId queue;
+  SequenceNumber sequence_number;
+};
+struct DeliveryCountSet {
+  QueueId queue;
+  SequenceNumber sequence_number;
+  std::uint32_t count;
+};
+struct FeedbackRecordAdded {
+  FeedbackRecord record;
+};
+struct FeedbackRecordsRemoved {
+  std::vector<std::uint64_t> record_ids;
+};
+struct MqttSessionPut {
+  DeviceId device;
+  MqttSessionState state;
+};
+struct MqttSessionRemoved {
+  DeviceId device;
+};
+struct EventAppended {
+  std::uint32_t partition;
+  TelemetryPtr event;
+};
+struct EventsTrimmed {
+  std::uint32_t partition;
+  std::uint64_t first_kept;
+};
 }  // namespace change
 
 using Change =
@@ -73,12 +103,12 @@ struct Snapshot {
     DeviceId device;
     MqttSessionState state;
   };
-  std::vector<DeviceIdentity> devices;     // each followed by its modules
-  std::vector<QueuedMessage> messages;     // by queue, then sequence number
+  std::vector<DeviceIdentity> devices;  // each followed by its modules
+  std::vector<QueuedMessage> messages;  // by queue, then sequence number
   std::vector<SequenceCounter> counters;
   std::vector<FeedbackRecord> feedback_records;  // pending, by record id
   std::vector<StoredMqttSession> mqtt_sessions;
-  std::vector<StoredEvent> events;         // by partition, then sequence number
+  std::vector<StoredEvent> events;  // by partition, then sequence number
 };
 
 }  // namespace hub

@@ -33,7 +33,8 @@ Result<std::string> normal_thumbprint(std::string_view text) {
     hex += static_cast<char>(c >= 'a' ? c - 32 : c);
   }
   if (!hex.empty() && hex.size() != 40 && hex.size() != 64) {
-    return fail(HubErrc::argument_invalid, "a thumbprint must be SHA-1 (40) or SHA-256 (64 digits)");
+    return fail(HubErrc::argument_invalid,
+                "a thumbprint must be SHA-1 (40) or SHA-256 (64 digits)");
   }
   return hex;
 }
@@ -102,10 +103,14 @@ std::string_view to_text(DeviceStatus status) {
 
 std::string_view to_text(AuthenticationType type) {
   switch (type) {
-    case AuthenticationType::sas: return "sas";
-    case AuthenticationType::self_signed: return "selfSigned";
-    case AuthenticationType::certificate_authority: return "certificateAuthority";
-    case AuthenticationType::none: return "none";
+    case AuthenticationType::sas:
+      return "sas";
+    case AuthenticationType::self_signed:
+      return "selfSigned";
+    case AuthenticationType::certificate_authority:
+      return "certificateAuthority";
+    case AuthenticationType::none:
+      return "none";
   }
   assertion_failed("unknown AuthenticationType", __FILE__, __LINE__);
 }
@@ -239,8 +244,8 @@ Result<void> DeviceRegistry::check(const DeviceId& id, const IfMatch& if_match) 
 Result<DeviceIdentity> DeviceRegistry::update(const DeviceSpec& spec, const IfMatch& if_match,
                                               TimePoint now) {
   if (auto may = check(spec.id, if_match); !may) return may.error();
-  DeviceIdentity& identity = spec.id.is_module() ? modules_.find(spec.id)->second
-                                                 : devices_.find(spec.id.text)->second;
+  DeviceIdentity& identity =
+      spec.id.is_module() ? modules_.find(spec.id)->second : devices_.find(spec.id.text)->second;
   if (auto allowed = check_texts(spec); !allowed) return allowed.error();
   const bool edge = !spec.id.is_module() && spec.iot_edge.value_or(identity.iot_edge);
   if (edge && !identity.iot_edge) {
@@ -314,8 +319,8 @@ Result<const DeviceIdentity*> DeviceRegistry::usable(const DeviceId& id) const {
 std::vector<const DeviceIdentity*> DeviceRegistry::modules_of(std::string_view device) const {
   std::vector<const DeviceIdentity*> out;
   const DeviceId before_all{std::string(device)};
-  for (auto it = modules_.upper_bound(before_all);
-       it != modules_.end() && it->first.text == device; ++it) {
+  for (auto it = modules_.upper_bound(before_all); it != modules_.end() && it->first.text == device;
+       ++it) {
     out.push_back(&it->second);
   }
   return out;
@@ -331,8 +336,7 @@ std::vector<const DeviceIdentity*> DeviceRegistry::list(std::string_view after,
 }
 
 void DeviceRegistry::restore(DeviceIdentity identity) {
-  last_generation_ =
-      std::max(last_generation_, std::uint64_t{std::stoull(identity.generation_id)});
+  last_generation_ = std::max(last_generation_, std::uint64_t{std::stoull(identity.generation_id)});
   if (const DeviceId id = identity.id; id.is_module()) {
     modules_.insert_or_assign(id, std::move(identity));
   } else {

@@ -18,9 +18,9 @@ namespace hub {
 enum class DeviceStatus : std::uint8_t { enabled, disabled };
 enum class AuthenticationType : std::uint8_t { sas, self_signed, certificate_authority, none };
 
-std::string_view to_text(DeviceStatus status);             // enabled, disabled
-std::string_view to_text(AuthenticationType type);         // sas, selfSigned, …
-std::optional<DeviceStatus> parse_device_status(std::string_view text);              // any case
+std::string_view to_text(DeviceStatus status);                           // enabled, disabled
+std::string_view to_text(AuthenticationType type);                       // sas, selfSigned, …
+std::optional<DeviceStatus> parse_device_status(std::string_view text);  // any case
 std::optional<AuthenticationType> parse_authentication_type(std::string_view text);  // any case
 
 // What an edge device has by itself (MOD-19).
@@ -30,9 +30,9 @@ std::string described(const DeviceId& id);  // for people: device D, module M of
 
 struct Authentication {
   AuthenticationType type = AuthenticationType::sas;
-  std::string primary_key;           // base64, 16..64 bytes decoded
+  std::string primary_key;  // base64, 16..64 bytes decoded
   std::string secondary_key;
-  std::string primary_thumbprint;    // hex of SHA-1 or SHA-256
+  std::string primary_thumbprint;  // hex of SHA-1 or SHA-256
   std::string secondary_thumbprint;
   bool operator==(const Authentication&) const = default;
 };
@@ -62,7 +62,7 @@ struct DeviceSpec {
   std::optional<DeviceStatus> status;
   std::optional<std::string> status_reason;
   std::optional<AuthenticationType> authentication_type;
-  std::string primary_key, secondary_key;                // empty: generate (create), keep (update)
+  std::string primary_key, secondary_key;  // empty: generate (create), keep (update)
   std::string primary_thumbprint, secondary_thumbprint;
   std::optional<bool> iot_edge;
   // Under which edge device it is: an edge device is told by `parent_scope`, another by either one,
@@ -86,7 +86,8 @@ class DeviceRegistry {
   Result<DeviceIdentity> update(const DeviceSpec& spec, const IfMatch& if_match, TimePoint now);
   // check()ed: what refers to the identity must go before it. A device goes with its modules.
   void remove(const DeviceId& id);
-  // Why an update or a removal would be refused: device_not_found, module_not_found, precondition_failed.
+  // Why an update or a removal would be refused: device_not_found, module_not_found,
+  // precondition_failed.
   Result<void> check(const DeviceId& id, const IfMatch& if_match) const;
 
   const DeviceIdentity* find(const DeviceId& id) const;  // stable until removed
@@ -97,7 +98,7 @@ class DeviceRegistry {
   // In the order of ids, those after `after`, at most `count`.
   std::vector<const DeviceIdentity*> list(std::string_view after, std::size_t count) const;
   std::vector<const DeviceIdentity*> modules_of(std::string_view device) const;  // by id
-  std::size_t size() const { return devices_.size(); }  // devices
+  std::size_t size() const { return devices_.size(); }                           // devices
   // Kept, not made by counting: it is asked for with the hub's lock held.
   std::size_t disabled_count() const { return disabled_count_; }
 

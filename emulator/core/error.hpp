@@ -1,7 +1,7 @@
 #pragma once
-// Every way the hub says no. A name here is the hub's own (azure-docs troubleshoot-error-codes), and
-// so is its number, which begins with the HTTP status. AMQP and MQTT map them all in one switch without
-// default, so a new one compiles only when mapped. docs/errors.md shows all of it.
+// Every way the hub says no. A name here is the hub's own (azure-docs troubleshoot-error-codes),
+// and so is its number, which begins with the HTTP status. AMQP and MQTT map them all in one switch
+// without default, so a new one compiles only when mapped. docs/errors.md shows all of it.
 #include <boost/system/result.hpp>
 
 #include <cstdint>

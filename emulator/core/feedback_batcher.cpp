@@ -10,12 +10,18 @@ namespace hub {
 
 std::string_view feedback_status_code(Outcome::Kind kind) {
   switch (kind) {
-    case Outcome::Kind::completed: return "Success";
-    case Outcome::Kind::expired: return "Expired";
-    case Outcome::Kind::delivery_count_exceeded: return "DeliveryCountExceeded";
-    case Outcome::Kind::rejected: return "Rejected";
-    case Outcome::Kind::purged: return "Purged";
-    case Outcome::Kind::returned: break;
+    case Outcome::Kind::completed:
+      return "Success";
+    case Outcome::Kind::expired:
+      return "Expired";
+    case Outcome::Kind::delivery_count_exceeded:
+      return "DeliveryCountExceeded";
+    case Outcome::Kind::rejected:
+      return "Rejected";
+    case Outcome::Kind::purged:
+      return "Purged";
+    case Outcome::Kind::returned:
+      break;
   }
   assertion_failed("a returned message has no feedback", __FILE__, __LINE__);
 }
@@ -25,12 +31,18 @@ namespace {
 // feedbackDescriptions=legacy (U9): of these only Success and Rejected were seen on the wire.
 std::string_view legacy_description(Outcome::Kind kind) {
   switch (kind) {
-    case Outcome::Kind::completed: return "Success";
-    case Outcome::Kind::expired: return "Message expired";
-    case Outcome::Kind::delivery_count_exceeded: return "Message delivery count exceeded";
-    case Outcome::Kind::rejected: return "Message rejected";
-    case Outcome::Kind::purged: return "Message purged";
-    case Outcome::Kind::returned: break;
+    case Outcome::Kind::completed:
+      return "Success";
+    case Outcome::Kind::expired:
+      return "Message expired";
+    case Outcome::Kind::delivery_count_exceeded:
+      return "Message delivery count exceeded";
+    case Outcome::Kind::rejected:
+      return "Message rejected";
+    case Outcome::Kind::purged:
+      return "Message purged";
+    case Outcome::Kind::returned:
+      break;
   }
   assertion_failed("a returned message has no feedback", __FILE__, __LINE__);
 }
@@ -50,7 +62,8 @@ const FeedbackRecord& FeedbackBatcher::add(FeedbackRecord record) {
   record.record_id = next_record_id_++;
   // Empty ticks are counted up here, so that the window free-runs while nothing is pending (U18).
   const Duration window = settings_->feedback_window;
-  if (pending_.empty() && window > Duration::zero() && record.enqueued_time >= last_tick_ + window) {
+  if (pending_.empty() && window > Duration::zero() &&
+      record.enqueued_time >= last_tick_ + window) {
     last_tick_ += (record.enqueued_time - last_tick_) / window * window;
   }
   return pending_.emplace_back(std::move(record));

@@ -14,7 +14,7 @@ namespace hub {
 struct FeedbackRecord {
   std::uint64_t record_id = 0;  // ours, for the store; increasing
   MessageId original_message_id;
-  TimePoint enqueued_time{};    // of the outcome
+  TimePoint enqueued_time{};  // of the outcome
   Outcome::Kind status = Outcome::Kind::completed;
   DeviceId device_id;
   std::string device_generation_id;

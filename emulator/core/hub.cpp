@@ -142,8 +142,8 @@ std::optional<MqttSessionState> Hub::mqtt_session(const DeviceId& device) {
   return state == nullptr ? std::nullopt : state->mqtt_session;
 }
 
-bool Hub::store_mqtt_session(const DeviceId& device, const MqttSessionState& session,
-                             TimePoint now, const Presence* on_behalf_of) {
+bool Hub::store_mqtt_session(const DeviceId& device, const MqttSessionState& session, TimePoint now,
+                             const Presence* on_behalf_of) {
   Guard guard(*this, now);
   if (guard->was_closed(on_behalf_of)) return false;
   const DeviceIdentity* identity = guard->registry.find(device);

@@ -1,10 +1,10 @@
 #pragma once
 // The hub: the only class that protocols call. A monitor: one mutex, microseconds a call, no I/O
 // inside, no call outwards while it is held; wakers fire after it is released. Thread-safe.
-// Every call first runs all timers that are due at `now` (spec/c2d.md 2.7). Where that is very much,
-// it runs those of the queue that it is about, and on_time the others, share by share (C2D-46).
-// Threads read the clock before they wait for the mutex: a `now` older than the latest seen is taken
-// for that (N-31).
+// Every call first runs all timers that are due at `now` (spec/c2d.md 2.7). Where that is very
+// much, it runs those of the queue that it is about, and on_time the others, share by share
+// (C2D-46). Threads read the clock before they wait for the mutex: a `now` older than the latest
+// seen is taken for that (N-31).
 #include "emulator/core/auth.hpp"
 #include "emulator/core/change.hpp"
 #include "emulator/core/device_registry.hpp"
@@ -35,7 +35,7 @@ enum class Transport : std::uint8_t { mqtt, amqp, https };
 
 // Why the hub took a receiver or a presence away from its session.
 enum class CloseReason : std::uint8_t {
-  taken_over,       // a newer connection or link of the same device (400027, 409002)
+  taken_over,  // a newer connection or link of the same device (400027, 409002)
   device_disabled,
   device_deleted,
   authentication_changed,  // the identity's authentication type changed (6.5)
@@ -48,14 +48,17 @@ class Receiver {
  public:
   Receiver() = default;
   Receiver(Receiver&& other) noexcept { swap(other); }
-  Receiver& operator=(Receiver&& other) noexcept { Receiver{std::move(other)}.swap(*this); return *this; }
+  Receiver& operator=(Receiver&& other) noexcept {
+    Receiver{std::move(other)}.swap(*this);
+    return *this;
+  }
   Receiver(const Receiver&) = delete;
   Receiver& operator=(const Receiver&) = delete;
   ~Receiver();
 
   explicit operator bool() const { return hub_ != nullptr; }
-  // The next message, locked for this receiver; nullopt: nothing now, the waker fires when there is.
-  // Call it only with room for the message (credit, in-flight window), until it says nullopt or
+  // The next message, locked for this receiver; nullopt: nothing now, the waker fires when there
+  // is. Call it only with room for the message (credit, in-flight window), until it says nullopt or
   // the room is used up.
   std::optional<Delivery> receive(TimePoint now);
   // MQTT QoS 0: locked and completed in one step (C2D-25).
@@ -77,7 +80,10 @@ class Receiver {
   template <class Settle>
   Result<void> settle(TimePoint now, Settle&& settle);
   Receiver(Hub* hub, HolderId id) : hub_(hub), id_(id) {}
-  void swap(Receiver& other) noexcept { std::swap(hub_, other.hub_); std::swap(id_, other.id_); }
+  void swap(Receiver& other) noexcept {
+    std::swap(hub_, other.hub_);
+    std::swap(id_, other.id_);
+  }
   Hub* hub_ = nullptr;
   HolderId id_ = 0;
 };
@@ -88,7 +94,10 @@ class Presence {
  public:
   Presence() = default;
   Presence(Presence&& other) noexcept { swap(other); }
-  Presence& operator=(Presence&& other) noexcept { Presence{std::move(other)}.swap(*this); return *this; }
+  Presence& operator=(Presence&& other) noexcept {
+    Presence{std::move(other)}.swap(*this);
+    return *this;
+  }
   Presence(const Presence&) = delete;
   Presence& operator=(const Presence&) = delete;
   ~Presence();
@@ -101,7 +110,10 @@ class Presence {
   friend class Hub;
   struct State;
   Presence(Hub* hub, State* state) : hub_(hub), state_(state) {}
-  void swap(Presence& other) noexcept { std::swap(hub_, other.hub_); std::swap(state_, other.state_); }
+  void swap(Presence& other) noexcept {
+    std::swap(hub_, other.hub_);
+    std::swap(state_, other.state_);
+  }
   Hub* hub_ = nullptr;
   State* state_ = nullptr;
 };
@@ -121,7 +133,8 @@ struct DeviceView {
   std::optional<TimePoint> last_activity_time;
   std::size_t c2d_message_count = 0;
   std::size_t c2d_locked_count = 0;
-  // U4: messages older than the MQTT subscription that waits for newer ones, so that nobody wonders.
+  // U4: messages older than the MQTT subscription that waits for newer ones, so that nobody
+  // wonders.
   std::size_t held_back_from_mqtt = 0;
 };
 
@@ -130,7 +143,8 @@ class Hub {
   // `ids` and `log` outlive the hub. `durable`: changes are staged for a Store; else dropped.
   Hub(HubConfig config, IdSource& ids, Log& log, TimePoint now, bool durable = false);
   ~Hub();
-  void restore(Snapshot snapshot, TimePoint now);  // before anything else; overdue timers fire (C2D-17)
+  void restore(Snapshot snapshot,
+               TimePoint now);  // before anything else; overdue timers fire (C2D-17)
 
   const std::string& host_name() const { return config_.host_name; }
   const std::string& name() const { return name_; }  // first label of host_name
@@ -148,9 +162,9 @@ class Hub {
   Result<Principal> authenticate_sas(std::string_view token, TimePoint now);
   Result<Principal> authenticate_certificate(const DeviceId& device, const ClientCertificate& cert,
                                              TimePoint now);
-  // May `principal` use the device endpoints of `device`, or of a module? Needs DeviceConnect, scope
-  // and, for an own token, the very same id and generation; the identity must exist and be enabled.
-  // Returns the identity it was granted for.
+  // May `principal` use the device endpoints of `device`, or of a module? Needs DeviceConnect,
+  // scope and, for an own token, the very same id and generation; the identity must exist and be
+  // enabled. Returns the identity it was granted for.
   Result<DeviceIdentity> authorize_device(const Principal& principal, const DeviceId& device,
                                           TimePoint now);
   // May it use a service operation? `resource`: path segments, for narrowed policy tokens.
@@ -227,7 +241,8 @@ class Hub {
                                         std::size_t count);
   std::uint32_t partition_count() const { return config_.settings.partition_count; }
 
-  // ---- stored MQTT sessions (M-16) ----------------------------------------------------------------
+  // ---- stored MQTT sessions (M-16)
+  // ----------------------------------------------------------------
   std::optional<MqttSessionState> mqtt_session(const DeviceId& device);
   bool store_mqtt_session(const DeviceId& device, const MqttSessionState& state, TimePoint now,
                           const Presence* on_behalf_of = nullptr);
@@ -240,9 +255,10 @@ class Hub {
   // no twins yet.
   bool first_reported_properties(const DeviceId& device);
 
-  // ---- time and storage ---------------------------------------------------------------------------
-  // How far the machine's clock is ahead of the hub's, which does not follow it (C2D-40): the answer
-  // to a token that has expired says so. Any thread.
+  // ---- time and storage
+  // --------------------------------------------------------------------------- How far the
+  // machine's clock is ahead of the hub's, which does not follow it (C2D-40): the answer to a token
+  // that has expired says so. Any thread.
   void note_clock_drift(Duration ahead) { clock_drift_.store(ahead, std::memory_order_relaxed); }
   // To be called at next_deadline(), and again for as long as that is not after `now`.
   void on_time(TimePoint now);

@@ -10,7 +10,8 @@ HubError unauthorized(std::string detail) {
   return fail(HubErrc::iot_hub_unauthorized_access, std::move(detail));
 }
 
-// `sr` behind its host, decoded once. `https://`, `amqps://` and `sb://` are tolerated (amqp.md 2.4).
+// `sr` behind its host, decoded once. `https://`, `amqps://` and `sb://` are tolerated
+// (amqp.md 2.4).
 std::vector<std::string> scope_of(std::string_view sr) {
   std::string decoded = percent_decode(sr);
   std::string_view text = decoded;
@@ -57,10 +58,14 @@ void warn_of_milliseconds(Log& log, const SasToken& token, const std::string& wh
 
 std::string_view to_text(Right right) {
   switch (right) {
-    case Right::registry_read: return "RegistryRead";
-    case Right::registry_write: return "RegistryWrite";
-    case Right::service_connect: return "ServiceConnect";
-    case Right::device_connect: return "DeviceConnect";
+    case Right::registry_read:
+      return "RegistryRead";
+    case Right::registry_write:
+      return "RegistryWrite";
+    case Right::service_connect:
+      return "ServiceConnect";
+    case Right::device_connect:
+      return "DeviceConnect";
   }
   assertion_failed("unknown Right", __FILE__, __LINE__);
 }
@@ -111,8 +116,9 @@ Result<Principal> Hub::authenticate_sas(std::string_view token_text, TimePoint n
 
   const std::vector<std::string>& scope = principal.scope;
   if (scope.size() < 2 || !iequals(scope[0], "devices")) {
-    return refuse("a token without skn must name a device: sr={host}/devices/{id}[/modules/{id}]; that "
-                  "of a policy says skn={policy}");
+    return refuse(
+        "a token without skn must name a device: sr={host}/devices/{id}[/modules/{id}]; that "
+        "of a policy says skn={policy}");
   }
   DeviceId id{scope[1]};
   if (scope.size() >= 4 && iequals(scope[2], "modules")) id.module = scope[3];
@@ -176,9 +182,10 @@ Result<void> Hub::verify_own_token(Principal& principal, const SasToken& token, 
     principal.by_device_key =
         id.is_module() && any_key_verifies(token, of_device.primary_key, of_device.secondary_key);
     if (!principal.by_device_key) {
-      return unauthorized("the signature fits neither key of " + described(id) +
-                          (id.is_module() ? ", nor one of its device" : "") +
-                          "; take the key from the registry, which has new ones if it was made anew");
+      return unauthorized(
+          "the signature fits neither key of " + described(id) +
+          (id.is_module() ? ", nor one of its device" : "") +
+          "; take the key from the registry, which has new ones if it was made anew");
     }
   }
   grant(principal, id);
@@ -297,7 +304,8 @@ Result<void> Hub::authorize_service(const Principal& principal, Right right,
   if (principal.kind != Principal::Kind::policy || !has(principal.rights, right)) {
     const bool is_policy = principal.kind == Principal::Kind::policy;
     return refuse((is_policy ? "policy " : "") + principal.name + " lacks " +
-                  std::string(to_text(right)) + "; take the token of a policy that has it, such as "
+                  std::string(to_text(right)) +
+                  "; take the token of a policy that has it, such as "
                   "iothubowner");
   }
   if (principal.expires_at) {

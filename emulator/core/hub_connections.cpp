@@ -5,10 +5,14 @@ namespace hub {
 
 std::string_view to_text(CloseReason reason) {
   switch (reason) {
-    case CloseReason::taken_over: return "a newer connection of the same identity took over";
-    case CloseReason::device_disabled: return "the device was disabled";
-    case CloseReason::device_deleted: return "the identity was deleted";
-    case CloseReason::authentication_changed: return "the identity's authentication type changed";
+    case CloseReason::taken_over:
+      return "a newer connection of the same identity took over";
+    case CloseReason::device_disabled:
+      return "the device was disabled";
+    case CloseReason::device_deleted:
+      return "the identity was deleted";
+    case CloseReason::authentication_changed:
+      return "the identity's authentication type changed";
   }
   assertion_failed("unknown CloseReason", __FILE__, __LINE__);
 }
@@ -83,9 +87,8 @@ Result<Presence> Hub::connect_device(const DeviceId& device, Transport transport
   const auto usable = guard->usable_state(device);
   if (!usable) return usable.error();
   auto& state = **usable;
-  if (granted != nullptr &&
-      (granted->generation_id != state.identity.generation_id ||
-       granted->authentication.type != state.identity.authentication.type)) {
+  if (granted != nullptr && (granted->generation_id != state.identity.generation_id ||
+                             granted->authentication.type != state.identity.authentication.type)) {
     return fail(HubErrc::iot_hub_unauthorized_access, described(device) + " was changed just now");
   }
   if (auto admitted = guard->admit(Operation::connect, 1, now); !admitted) return admitted.error();
@@ -129,9 +132,8 @@ Result<Receiver> Hub::open_devicebound(const DeviceId& device, Transport transpo
   guard->begin_subscription(state, transport, first_sequence, now);
   const HolderId id = guard->next_id++;
   state.receivers.push_back(id);
-  guard->receivers.emplace(
-      id, Impl::ReceiverState{&state, transport, std::move(waker), first_sequence, true,
-                              std::nullopt});
+  guard->receivers.emplace(id, Impl::ReceiverState{&state, transport, std::move(waker),
+                                                   first_sequence, true, std::nullopt});
   return Receiver{this, id};
 }
 
@@ -139,9 +141,8 @@ Receiver Hub::open_feedback(Waker waker, TimePoint now) {
   Guard guard(*this, now);
   const HolderId id = guard->next_id++;
   guard->feedback.receivers.push_back(id);
-  guard->receivers.emplace(
-      id, Impl::ReceiverState{&guard->feedback, Transport::amqp, std::move(waker), 0, true,
-                              std::nullopt});
+  guard->receivers.emplace(id, Impl::ReceiverState{&guard->feedback, Transport::amqp,
+                                                   std::move(waker), 0, true, std::nullopt});
   return Receiver{this, id};
 }
 

@@ -17,15 +17,18 @@ Hub::Impl::Impl(Hub& owner, TimePoint start, bool is_durable)
 
 QueueLimits Hub::Impl::device_limits() const {
   const Settings& settings = hub.config_.settings;
-  return {hub.config_.limits.queue_depth_max, QueueLimits{}.body_bytes_max, settings.max_delivery_count,
-          settings.delivery_count_mode, settings.expire_while_locked,
-          settings.redeliver_on_live_connection};
+  return {hub.config_.limits.queue_depth_max, QueueLimits{}.body_bytes_max,
+          settings.max_delivery_count,        settings.delivery_count_mode,
+          settings.expire_while_locked,       settings.redeliver_on_live_connection};
 }
 
 QueueLimits Hub::Impl::feedback_limits() const {
   const Settings& settings = hub.config_.settings;
-  return {hub.config_.limits.feedback_queue_depth_max, hub.config_.limits.feedback_queue_bytes_max,
-          settings.feedback_max_delivery_count, settings.delivery_count_mode, settings.expire_while_locked,
+  return {hub.config_.limits.feedback_queue_depth_max,
+          hub.config_.limits.feedback_queue_bytes_max,
+          settings.feedback_max_delivery_count,
+          settings.delivery_count_mode,
+          settings.expire_while_locked,
           settings.redeliver_on_live_connection};
 }
 
@@ -40,8 +43,8 @@ Hub::Impl::DeviceState* Hub::Impl::find_device_state(const DeviceId& id) {
 }
 
 Result<Hub::Impl::DeviceState*> Hub::Impl::usable_state(const DeviceId& id) {
-  if (auto* state = find_device_state(id); state != nullptr && !id.is_module() &&
-                                           state->identity.status == DeviceStatus::enabled) {
+  if (auto* state = find_device_state(id);
+      state != nullptr && !id.is_module() && state->identity.status == DeviceStatus::enabled) {
     return state;
   }
   const auto usable = registry.usable(id);
@@ -64,8 +67,8 @@ void Hub::Impl::settle(QueueState& state, TimePoint now) {
   for (const Outcome& outcome : state.queue.take_outcomes()) {
     if (outcome.kind == Outcome::Kind::returned) {
       if (durable) {
-        stage(change::DeliveryCountSet{{state.id}, outcome.message->sequence_number,
-                                       outcome.delivery_count});
+        stage(change::DeliveryCountSet{
+            {state.id}, outcome.message->sequence_number, outcome.delivery_count});
       }
       continue;
     }
@@ -93,12 +96,18 @@ namespace {
 
 std::string_view event_of(Outcome::Kind kind) {
   switch (kind) {
-    case Outcome::Kind::completed: return "message completed";
-    case Outcome::Kind::expired: return "message expired";
-    case Outcome::Kind::delivery_count_exceeded: return "message abandoned too often";
-    case Outcome::Kind::rejected: return "message rejected";
-    case Outcome::Kind::purged: return "message purged";
-    case Outcome::Kind::returned: break;
+    case Outcome::Kind::completed:
+      return "message completed";
+    case Outcome::Kind::expired:
+      return "message expired";
+    case Outcome::Kind::delivery_count_exceeded:
+      return "message abandoned too often";
+    case Outcome::Kind::rejected:
+      return "message rejected";
+    case Outcome::Kind::purged:
+      return "message purged";
+    case Outcome::Kind::returned:
+      break;
   }
   assertion_failed("no end of a message", __FILE__, __LINE__);
 }
@@ -112,12 +121,23 @@ void Hub::Impl::report(const QueueState& state, const Outcome& outcome) {
   }
   Metrics& metrics = hub.metrics_;
   switch (outcome.kind) {
-    case Outcome::Kind::completed: ++metrics.c2d_egress_complete_success; break;
-    case Outcome::Kind::expired: ++metrics.c2d_messages_expired; break;
-    case Outcome::Kind::delivery_count_exceeded: ++metrics.c2d_delivery_count_exceeded; break;
-    case Outcome::Kind::rejected: ++metrics.c2d_egress_reject_success; break;
-    case Outcome::Kind::purged: ++metrics.c2d_messages_purged; break;
-    case Outcome::Kind::returned: break;
+    case Outcome::Kind::completed:
+      ++metrics.c2d_egress_complete_success;
+      break;
+    case Outcome::Kind::expired:
+      ++metrics.c2d_messages_expired;
+      break;
+    case Outcome::Kind::delivery_count_exceeded:
+      ++metrics.c2d_delivery_count_exceeded;
+      break;
+    case Outcome::Kind::rejected:
+      ++metrics.c2d_egress_reject_success;
+      break;
+    case Outcome::Kind::purged:
+      ++metrics.c2d_messages_purged;
+      break;
+    case Outcome::Kind::returned:
+      break;
   }
   if (!wants_feedback(outcome.message->ack, outcome.kind)) return;
   const DeviceIdentity* identity = registry.find(state.id);
@@ -135,7 +155,8 @@ void Hub::Impl::report(const QueueState& state, const Outcome& outcome) {
 void Hub::Impl::flush_feedback(TimePoint now) {
   for (const FeedbackBatcher::Batch& batch : batcher.on_time(now)) {
     change::FeedbackRecordsRemoved removed;
-    for (const FeedbackRecord& record : batch.records) removed.record_ids.push_back(record.record_id);
+    for (const FeedbackRecord& record : batch.records)
+      removed.record_ids.push_back(record.record_id);
     stage(std::move(removed));
 
     auto message = std::make_shared<Message>();
@@ -148,9 +169,10 @@ void Hub::Impl::flush_feedback(TimePoint now) {
     message->content.body = batcher.to_json(batch.records);
     if (!feedback.queue.enqueue(message)) {
       if (std::exchange(feedback_is_full, true)) continue;  // once, until there is room again
-      hub.log_.warn("feedback batch dropped: nobody reads the feedback and its queue is full",
-                    {{"records", std::to_string(batch.records.size())},
-                     {"remedy", "receive and complete the feedback, or send with iothub-ack none"}});
+      hub.log_.warn(
+          "feedback batch dropped: nobody reads the feedback and its queue is full",
+          {{"records", std::to_string(batch.records.size())},
+           {"remedy", "receive and complete the feedback, or send with iothub-ack none"}});
       continue;
     }
     feedback_is_full = false;
@@ -190,9 +212,8 @@ void Hub::Impl::drop_device_state(const DeviceId& id, TimePoint now) {
     closed.closed = CloseReason::device_deleted;
     wake(closed.waker);
   }
-  for_each_presence(state, [&](auto& presence) {
-    close_presence(presence, CloseReason::device_deleted, now);
-  });
+  for_each_presence(
+      state, [&](auto& presence) { close_presence(presence, CloseReason::device_deleted, now); });
   if (state.scheduled) timers.erase({*state.scheduled, &state});
   devices.erase(found);
 }

@@ -18,17 +18,17 @@ struct Hub::Impl {
   struct QueueState {
     QueueState(const DeviceId& queue_of, const QueueLimits* limits) : id(queue_of), queue(limits) {}
     bool is_feedback() const { return id.text.empty(); }
-    const DeviceId& id;                    // the identity's own; feedback: empty
+    const DeviceId& id;  // the identity's own; feedback: empty
     MessageQueue queue;
     SequenceNumber last_sequence = 0;
-    std::optional<TimePoint> scheduled;    // its place in `timers`
-    std::vector<HolderId> receivers;       // live ones; the one that waits longest first
+    std::optional<TimePoint> scheduled;  // its place in `timers`
+    std::vector<HolderId> receivers;     // live ones; the one that waits longest first
   };
 
   struct DeviceState : QueueState {
     DeviceState(const DeviceIdentity& of, const QueueLimits* limits)
         : QueueState(of.id, limits), identity(of) {}
-    const DeviceIdentity& identity;        // the registry's: outlives this
+    const DeviceIdentity& identity;  // the registry's: outlives this
     std::optional<MqttSessionState> mqtt_session;
     Presence::State* presences = nullptr;  // live ones, the oldest first
     std::optional<TimePoint> connection_state_updated_time;
@@ -117,7 +117,8 @@ struct Hub::Impl {
   void for_each_presence(const DeviceState& device, Close close);
 
   // ---- what the tier allows
-  // throttling_exception, iot_hub_quota_exceeded; the charge is for afterwards, when all else is well.
+  // throttling_exception, iot_hub_quota_exceeded; the charge is for afterwards, when all else is
+  // well.
   Result<void> admit(Operation operation, std::uint64_t count, TimePoint now);
   Result<void> check_quota(std::uint64_t cost, TimePoint now);
   void charge_quota(std::uint64_t cost);

@@ -43,10 +43,9 @@ void tell_delivery(Log& log, const DeviceId& device, const Delivery& delivery) {
 Result<void> check_property_count(const MessageContent& content, const Limits& limits) {
   const std::size_t count = content.properties.size();
   if (count <= limits.property_count_max) return {};
-  return fail(HubErrc::argument_invalid, "the message has " + std::to_string(count) +
-                                             " application properties; " +
-                                             std::to_string(limits.property_count_max) +
-                                             " are allowed");
+  return fail(HubErrc::argument_invalid,
+              "the message has " + std::to_string(count) + " application properties; " +
+                  std::to_string(limits.property_count_max) + " are allowed");
 }
 
 HubError no_such_queue(const QueueId& queue) {
@@ -77,16 +76,15 @@ Result<SequenceNumber> Hub::send(SendRequest&& request, TimePoint now) {
     }
   }
   if (const std::size_t size = content.size(); size > limits.c2d_message_bytes_max) {
-    return fail(HubErrc::message_too_large, "the message has " + std::to_string(size) +
-                                                " bytes; 65536 are allowed");
+    return fail(HubErrc::message_too_large,
+                "the message has " + std::to_string(size) + " bytes; 65536 are allowed");
   }
   if (request.device.is_module()) return no_such_queue(QueueId{request.device});
   Guard guard(*this, now);
   const auto usable = guard->usable_state(request.device);
   if (!usable) return usable.error();
   if (content.absolute_expiry && *content.absolute_expiry > now + limits.message_ttl_max) {
-    return fail(HubErrc::invalid_message_expiry_time,
-                "the expiry lies more than 48 hours ahead");
+    return fail(HubErrc::invalid_message_expiry_time, "the expiry lies more than 48 hours ahead");
   }
   if (auto admitted = guard->admit(Operation::c2d_send, 1, now); !admitted) return admitted.error();
   const std::uint64_t cost = DailyQuota::cost(content.size(), config_.settings.sku);
@@ -108,7 +106,8 @@ Result<SequenceNumber> Hub::send(SendRequest&& request, TimePoint now) {
   if (guard->durable) guard->stage(change::MessageEnqueued{{state.id}, message});
   if (message->expires_at <= now) {
     log_.warn(
-        "message accepted and expired at once: its expiry has passed; where a number says it, it is "
+        "message accepted and expired at once: its expiry has passed; where a number says it, it "
+        "is "
         "in milliseconds, not seconds, since 1970, and in UTC",
         {{"device", state.id.text},
          {"id", message->content.message_id.text},
@@ -192,8 +191,8 @@ std::optional<Delivery> Receiver::receive_then(TimePoint now, Then&& then) {
   guard->catch_up(state, now);
   MessageQueue::ReceiveOptions options;
   options.holder = id_;
-  options.lock_duration = state.is_feedback() ? hub_->settings().feedback_lock_duration
-                                                 : hub_->limits().lock_duration;
+  options.lock_duration =
+      state.is_feedback() ? hub_->settings().feedback_lock_duration : hub_->limits().lock_duration;
   options.first_sequence = receiver.first_sequence;
   options.marks_published = receiver.transport == Transport::mqtt;
   auto delivery = state.queue.receive(hub_->ids_.next_lock_token(), options, now);
@@ -283,9 +282,9 @@ Result<void> Hub::send_telemetry(std::span<const std::shared_ptr<TelemetryMessag
     cost += DailyQuota::cost(size, config_.settings.sku);
   }
   if (bytes > config_.limits.d2c_message_bytes_max) {
-    return fail(HubErrc::message_too_large, std::string(batch.size() == 1 ? "the message" : "the batch") +
-                                                " has " + std::to_string(bytes) +
-                                                " bytes; 262144 are allowed");
+    return fail(HubErrc::message_too_large,
+                std::string(batch.size() == 1 ? "the message" : "the batch") + " has " +
+                    std::to_string(bytes) + " bytes; 262144 are allowed");
   }
   const TelemetryOrigin& origin = *batch.front()->origin;
   Guard guard(*this, now);

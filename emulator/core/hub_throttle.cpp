@@ -6,8 +6,9 @@ namespace hub {
 Result<void> Hub::Impl::admit(Operation operation, std::uint64_t count, TimePoint now) {
   if (throttle.admit(operation, count, hub.config_.settings, now)) return {};
   ++hub.metrics_.throttled;
-  return fail(HubErrc::throttling_exception,
-              "more of this than the hub's tier allows in a minute (settings sku.name, sku.capacity)");
+  return fail(
+      HubErrc::throttling_exception,
+      "more of this than the hub's tier allows in a minute (settings sku.name, sku.capacity)");
 }
 
 Result<void> Hub::Impl::check_quota(std::uint64_t cost, TimePoint now) {

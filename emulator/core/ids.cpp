@@ -14,17 +14,21 @@ namespace hub {
 namespace {
 
 // Text position i of a GUID's bytes in .NET's order: the first three groups are little-endian.
-constexpr std::array<std::size_t, 16> net_order{3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+constexpr std::array<std::size_t, 16> net_order{3, 2, 1,  0,  5,  4,  7,  6,
+                                                8, 9, 10, 11, 12, 13, 14, 15};
 
 }  // namespace
 
 // C2D-13; `+` and `#` are legal in the swagger and in older documents.
 bool is_valid_device_id(std::string_view text) {
   if (text.empty() || text.size() > 128) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::strchr("-:.+%_#*?!(),=@;$'", c) != nullptr;
-  }) && text.find('\0') == std::string_view::npos;
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) {
+                       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                              (c >= '0' && c <= '9') ||
+                              std::strchr("-:.+%_#*?!(),=@;$'", c) != nullptr;
+                     }) &&
+         text.find('\0') == std::string_view::npos;
 }
 
 std::vector<std::string> DeviceId::resource() const {

@@ -21,8 +21,8 @@ using std::chrono::seconds;
 
 // What values a setting takes and where they go.
 struct Kind {
-  std::string range;                                         // as in "is not RANGE"
-  std::function<bool(Settings&, std::string_view)> set;      // false: outside the range
+  std::string range;                                     // as in "is not RANGE"
+  std::function<bool(Settings&, std::string_view)> set;  // false: outside the range
   std::function<std::string(const Settings&)> shown;
 };
 
@@ -132,22 +132,22 @@ const std::vector<Setting>& table() {
       {"feedbackDescriptions", "what a feedback record's description says",
        choice<bool>(&S::feedback_legacy_descriptions, {{"code", false}, {"legacy", true}})},
       {"deliveryCountMode", "what counts as a delivery",
-       choice<Mode>(
-           &S::delivery_count_mode,
-           {{"abandon-only", Mode::abandon_only}, {"every-return", Mode::every_return}})},
+       choice<Mode>(&S::delivery_count_mode,
+                    {{"abandon-only", Mode::abandon_only}, {"every-return", Mode::every_return}})},
       {"expireWhileLocked", "when a locked message expires",
        choice<Expire>(&S::expire_while_locked,
                       {{"immediate", Expire::immediate}, {"atUnlock", Expire::at_unlock}})},
       {"mqttBacklogOnFirstSubscribe",
        "what becomes of messages sent before an MQTT device ever subscribed",
-       choice<Backlog>(&S::mqtt_backlog, {{"reject", Backlog::reject},
-                                          {"keep", Backlog::keep},
-                                          {"deliver", Backlog::deliver}})},
+       choice<Backlog>(
+           &S::mqtt_backlog,
+           {{"reject", Backlog::reject}, {"keep", Backlog::keep}, {"deliver", Backlog::deliver}})},
       {"mqttDeliverBacklogOnFirstSubscribe", older_name,
        choice<Backlog>(&S::mqtt_backlog, {{"true", Backlog::deliver}, {"false", Backlog::keep}})},
       {"releaseLocksOnDisconnect", "locks of a connection that ends are free at once",
        boolean(&S::release_locks_on_disconnect)},
-      {"redeliverOnLiveConnection", "a message whose lock timed out goes to the same connection again",
+      {"redeliverOnLiveConnection",
+       "a message whose lock timed out goes to the same connection again",
        boolean(&S::redeliver_on_live_connection)},
       {"sasClockSkewSeconds", "how long past its expiry a token is taken at login",
        number_of_seconds(&S::sas_clock_skew, 0, 3600)},
@@ -160,15 +160,18 @@ const std::vector<Setting>& table() {
                                                  {"complete", Order::complete}})},
       {"mqttInFlightMax", "messages under way to an MQTT device that are not acknowledged",
        number(&S::mqtt_in_flight_max, 1u, 50u)},
-      {"strictPropertyChars", "refuse property names and values with characters beyond the documented",
+      {"strictPropertyChars",
+       "refuse property names and values with characters beyond the documented",
        boolean(&S::strict_property_chars)},
       {"partitionCount", "partitions of the telemetry", number(&S::partition_count, 1u, 32u)},
       {"eventsPerPartitionMax", "telemetry messages kept a partition; 64 MiB of it at most",
        number<std::uint64_t>(&S::events_per_partition_max, 1, 10'000'000)},
       {"sku.name", "throttle as that tier does",
-       choice<Sku>(
-           &S::sku,
-           {{"none", Sku::none}, {"F1", Sku::f1}, {"S1", Sku::s1}, {"S2", Sku::s2}, {"S3", Sku::s3}})},
+       choice<Sku>(&S::sku, {{"none", Sku::none},
+                             {"F1", Sku::f1},
+                             {"S1", Sku::s1},
+                             {"S2", Sku::s2},
+                             {"S3", Sku::s3}})},
       {"sku.capacity", "units of that tier", number(&S::sku_units, 1u, 200u)},
       {"dailyMessageQuota", "messages a day until 403002; 0: no quota",
        number<std::uint64_t>(&S::daily_message_quota, 0, 1'000'000'000'000)},

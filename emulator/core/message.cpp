@@ -8,10 +8,14 @@ namespace hub {
 
 std::string_view to_text(Ack ack) {
   switch (ack) {
-    case Ack::none: return "none";
-    case Ack::positive: return "positive";
-    case Ack::negative: return "negative";
-    case Ack::full: return "full";
+    case Ack::none:
+      return "none";
+    case Ack::positive:
+      return "positive";
+    case Ack::negative:
+      return "negative";
+    case Ack::full:
+      return "full";
   }
   assertion_failed("unknown Ack", __FILE__, __LINE__);
 }
@@ -63,9 +67,8 @@ std::size_t MessageContent::size() const {
 
 std::size_t MessageContent::heap_bytes() const {
   std::size_t total = 0;
-  for (const std::string* text :
-       {&message_id.text, &correlation_id.text, &user_id, &to, &content_type, &content_encoding,
-        &body, &amqp_bare}) {
+  for (const std::string* text : {&message_id.text, &correlation_id.text, &user_id, &to,
+                                  &content_type, &content_encoding, &body, &amqp_bare}) {
     total += hub::heap_bytes(*text);
   }
   if (properties.capacity() > 0) total += block_bytes(properties.capacity() * sizeof(Property));

@@ -1,6 +1,6 @@
 #pragma once
-// A cloud-to-device message, and a telemetry message. Immutable once queued (C2D-20): every delivery
-// shows the same body, properties, enqueued time, expiry and sequence number.
+// A cloud-to-device message, and a telemetry message. Immutable once queued (C2D-20): every
+// delivery shows the same body, properties, enqueued time, expiry and sequence number.
 #include "emulator/core/error.hpp"
 #include "emulator/core/ids.hpp"
 #include "emulator/core/time.hpp"
@@ -16,12 +16,13 @@
 
 namespace hub {
 
-// message-id and correlation-id: AMQP allows four types, and an AMQP receiver gets the sender's type
-// back; everybody else, the feedback included, gets `text`.
+// message-id and correlation-id: AMQP allows four types, and an AMQP receiver gets the sender's
+// type back; everybody else, the feedback included, gets `text`.
 struct MessageId {
   enum class Type : std::uint8_t { none, string, ulong, uuid, binary };
   Type type = Type::none;
-  std::string text;  // string as is; ulong in decimal; uuid lower case with dashes; binary: the bytes
+  std::string
+      text;  // string as is; ulong in decimal; uuid lower case with dashes; binary: the bytes
 
   bool empty() const { return type == Type::none; }
   static MessageId of(std::string text) { return {Type::string, std::move(text)}; }
@@ -48,8 +49,8 @@ struct MessageContent {
   std::string to;       // as the sender wrote it
   std::string content_type;
   std::string content_encoding;
-  std::optional<TimePoint> absolute_expiry;   // only what the sender set
-  std::vector<Property> properties;           // application properties, in the sender's order
+  std::optional<TimePoint> absolute_expiry;  // only what the sender set
+  std::vector<Property> properties;          // application properties, in the sender's order
   std::string body;
 
   // The bare message as an AMQP sender encoded it (sections properties, application-properties,
@@ -71,8 +72,8 @@ struct Message {
 };
 using MessagePtr = std::shared_ptr<const Message>;
 
-// For the log: what the senders call these, "#" and the sequence number of one without an id. Ten at
-// most are named.
+// For the log: what the senders call these, "#" and the sequence number of one without an id. Ten
+// at most are named.
 std::string ids_of(std::span<const MessagePtr> messages);
 
 // One locking of a message by a receiver.
@@ -80,11 +81,13 @@ struct Delivery {
   MessagePtr message;
   LockToken lock_token;
   TimePoint locked_until{};
-  std::uint32_t delivery_count = 0;  // abandons (or returns, C2D-19) before this delivery: 0 at first
-  bool published_before = false;     // was already PUBLISHed unacknowledged in this MQTT session (DUP)
+  std::uint32_t delivery_count =
+      0;                          // abandons (or returns, C2D-19) before this delivery: 0 at first
+  bool published_before = false;  // was already PUBLISHed unacknowledged in this MQTT session (DUP)
 };
 
-// Who sends telemetry, and by what right: the same for all messages of a connection, which share it.
+// Who sends telemetry, and by what right: the same for all messages of a connection, which share
+// it.
 struct TelemetryOrigin {
   DeviceId device;                 // connection-device-id and connection-module-id
   std::string auth_generation_id;  // of the identity: another one was created anew
@@ -99,10 +102,10 @@ using TelemetryOriginPtr = std::shared_ptr<const TelemetryOrigin>;
 // Device-to-cloud. The hub stamps when it came.
 struct TelemetryMessage {
   MessageContent content;
-  TelemetryOriginPtr origin;         // never null once sent
+  TelemetryOriginPtr origin;  // never null once sent
   std::string message_source = "Telemetry";
-  std::string interface_id;          // iothub-interface-id
-  std::string subject;               // dt-subject
+  std::string interface_id;  // iothub-interface-id
+  std::string subject;       // dt-subject
   TimePoint enqueued_time{};
   std::uint64_t sequence_number = 0;  // per partition
   std::uint64_t offset = 0;           // bytes stored before it in its partition

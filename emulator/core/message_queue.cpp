@@ -30,11 +30,11 @@ void MessageQueue::restore(MessagePtr message, std::uint32_t delivery_count) {
   content_->enqueued.insert(content_->enqueued.end(), sequence);
   content_->body_bytes += message->content.body.size();
   content_->entries.emplace_hint(content_->entries.end(), sequence,
-                        Entry{std::move(message), delivery_count, false, 0, std::nullopt});
+                                 Entry{std::move(message), delivery_count, false, 0, std::nullopt});
 }
 
 std::set<SequenceNumber>::const_iterator MessageQueue::next_for(HolderId holder,
-                                                               SequenceNumber first) const {
+                                                                SequenceNumber first) const {
   const auto& enqueued = content().enqueued;
   auto next = enqueued.lower_bound(first);
   while (next != enqueued.end() && holder != 0 &&
@@ -116,7 +116,8 @@ void MessageQueue::give_back(Entries::iterator it, bool counts, TimePoint time) 
   }
   if (it->first < content_->rejected_below) return reject_as_too_early(it, time);
   if (counts) {
-    content_->outcomes.push_back({Outcome::Kind::returned, entry.message, time, entry.delivery_count});
+    content_->outcomes.push_back(
+        {Outcome::Kind::returned, entry.message, time, entry.delivery_count});
   }
 }
 

@@ -30,7 +30,8 @@ using HolderId = std::uint64_t;
 // What of the settings a queue needs; read at each use, so a change takes effect at once (C2D-18).
 struct QueueLimits {
   std::size_t depth_max = 50;
-  std::uint64_t body_bytes_max = std::numeric_limits<std::uint64_t>::max();  // of all messages in it
+  std::uint64_t body_bytes_max =
+      std::numeric_limits<std::uint64_t>::max();  // of all messages in it
   std::uint32_t max_delivery_count = 10;
   DeliveryCountMode delivery_count_mode = DeliveryCountMode::abandon_only;
   ExpireWhileLocked expire_while_locked = ExpireWhileLocked::immediate;
@@ -40,7 +41,11 @@ struct QueueLimits {
 // A terminal state, or a changed count: what the caller stores, counts and reports.
 struct Outcome {
   enum class Kind : std::uint8_t {
-    completed, expired, delivery_count_exceeded, rejected, purged,  // terminal
+    completed,
+    expired,
+    delivery_count_exceeded,
+    rejected,
+    purged,    // terminal
     returned,  // still live, delivery count changed: to be stored
   };
   Kind kind;
@@ -55,7 +60,8 @@ class MessageQueue {
   explicit MessageQueue(const QueueLimits* limits) : limits_(limits) {}  // not owned, outlives
 
   // Appends. `message->sequence_number` must be above all before it.
-  // Error: device_maximum_queue_depth_exceeded at depth_max (C2D-10) or above body_bytes_max; nothing is stored then.
+  // Error: device_maximum_queue_depth_exceeded at depth_max (C2D-10) or above body_bytes_max;
+  // nothing is stored then.
   Result<void> enqueue(MessagePtr message);
 
   struct ReceiveOptions {

@@ -18,8 +18,9 @@ std::size_t character_size(std::string_view text) {
 // Of a valid character of two or three bytes.
 unsigned code_point(std::string_view character) {
   const auto bits = [&](std::size_t i) { return static_cast<unsigned>(character[i]) & 0x3F; };
-  return character.size() == 2 ? (static_cast<unsigned>(character[0]) & 0x1F) << 6 | bits(1)
-                               : (static_cast<unsigned>(character[0]) & 0x0F) << 12 | bits(1) << 6 | bits(2);
+  return character.size() == 2
+             ? (static_cast<unsigned>(character[0]) & 0x1F) << 6 | bits(1)
+             : (static_cast<unsigned>(character[0]) & 0x0F) << 12 | bits(1) << 6 | bits(2);
 }
 
 // What moves a terminal or hides what stands beside it: controls (C0, DEL, C1), line and paragraph
@@ -30,7 +31,8 @@ bool is_control(unsigned point) {
 }
 
 void append_hex(std::string& out, unsigned value, int digits) {
-  for (int shift = (digits - 1) * 4; shift >= 0; shift -= 4) out += "0123456789abcdef"[value >> shift & 15];
+  for (int shift = (digits - 1) * 4; shift >= 0; shift -= 4)
+    out += "0123456789abcdef"[value >> shift & 15];
 }
 
 }  // namespace
@@ -38,8 +40,9 @@ void append_hex(std::string& out, unsigned value, int digits) {
 void append_printable(std::string& out, std::string_view text, bool for_json) {
   while (!text.empty()) {
     const std::size_t size = character_size(text);
-    const unsigned point = size == 1 ? static_cast<unsigned char>(text[0])
-                           : size == 2 || size == 3 ? code_point(text.substr(0, size)) : 0x10000;
+    const unsigned point = size == 1                ? static_cast<unsigned char>(text[0])
+                           : size == 2 || size == 3 ? code_point(text.substr(0, size))
+                                                    : 0x10000;
     if (size == 0) {
       out += for_json ? "\\\\x" : "\\x";
       append_hex(out, static_cast<unsigned char>(text[0]), 2);

@@ -108,24 +108,31 @@ class Finder {
     const std::string& text = id.text;
     bool good = true;
     switch (id.type) {
-      case MessageId::Type::none: good = text.empty(); break;
+      case MessageId::Type::none:
+        good = text.empty();
+        break;
       case MessageId::Type::ulong: {
         std::uint64_t value = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
         good = error == std::errc{} && end == text.data() + text.size();
         break;
       }
-      case MessageId::Type::uuid: good = LockToken::from_text(text).has_value(); break;
+      case MessageId::Type::uuid:
+        good = LockToken::from_text(text).has_value();
+        break;
       case MessageId::Type::string:
-      case MessageId::Type::binary: break;
+      case MessageId::Type::binary:
+        break;
     }
     if (!good) damaged("has a " + std::string(what) + " that is not of its type");
   }
 
-  void number(std::string_view what, std::uint64_t value, std::uint64_t high, std::uint64_t low = 0) {
+  void number(std::string_view what, std::uint64_t value, std::uint64_t high,
+              std::uint64_t low = 0) {
     if (value >= low && value <= high) return;
     // As it stands in the database.
-    damaged("has the " + std::string(what) + " " + std::to_string(static_cast<std::int64_t>(value)));
+    damaged("has the " + std::string(what) + " " +
+            std::to_string(static_cast<std::int64_t>(value)));
   }
 
   void time(std::string_view what, TimePoint value) {

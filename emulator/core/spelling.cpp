@@ -39,8 +39,8 @@ std::string did_you_mean(std::string_view wrong, std::span<const std::string_vie
   std::vector<std::pair<std::size_t, std::string_view>> near;
   for (const auto name : known) {
     const std::string candidate = to_lower(name);
-    const std::size_t distance = std::min(edit_distance(lower, candidate),
-                                          edit_distance(last_part(lower), last_part(candidate)) + 1);
+    const std::size_t distance = std::min(
+        edit_distance(lower, candidate), edit_distance(last_part(lower), last_part(candidate)) + 1);
     if (distance <= std::max<std::size_t>(1, lower.size() / 4)) near.emplace_back(distance, name);
   }
   std::stable_sort(near.begin(), near.end(),

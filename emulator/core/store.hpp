@@ -9,7 +9,7 @@ namespace hub {
 class Store {
  public:
   virtual ~Store() = default;
-  virtual Snapshot load() = 0;                               // throws std::runtime_error; start-up only
+  virtual Snapshot load() = 0;  // throws std::runtime_error; start-up only
   // One transaction, synced to disk when it returns. Throws std::runtime_error: the caller stops
   // the process, since what was staged can no longer be promised.
   virtual void apply(std::span<const Change> changes) = 0;

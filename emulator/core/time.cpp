@@ -91,7 +91,6 @@ std::optional<TimePoint> parse_iso8601(std::string_view text) {
          std::chrono::seconds{*second} + *fraction - *offset;
 }
 
-
 // P[nD][T[nH][nM][n[.fff]S]], at least one field, in this order.
 std::optional<Duration> parse_iso8601_duration(std::string_view text) {
   if (text.size() < 2 || (text[0] != 'P' && text[0] != 'p')) return std::nullopt;
@@ -134,8 +133,10 @@ std::optional<Duration> parse_iso8601_duration(std::string_view text) {
     if (at == std::string_view::npos) return std::nullopt;
     units.remove_prefix(at + 1);
     if (fraction && unit != 'S') return std::nullopt;
-    const std::int64_t ms = unit == 'D' ? 86'400'000 : unit == 'H' ? 3'600'000
-                          : unit == 'M' ? 60'000 : 1'000;
+    const std::int64_t ms = unit == 'D'   ? 86'400'000
+                            : unit == 'H' ? 3'600'000
+                            : unit == 'M' ? 60'000
+                                          : 1'000;
     if (whole > limit / ms) return std::nullopt;
     total += whole * ms + thousandths;
     if (total > limit) return std::nullopt;

@@ -19,8 +19,7 @@ class Waker {
   Waker() = default;  // nobody to wake: does nothing
   Waker(std::shared_ptr<Target> target) : target_(std::move(target)) {}
   template <std::invocable Function>
-    requires(!std::same_as<std::remove_cvref_t<Function>, Waker>)
-  Waker(Function&& function)
+  requires(!std::same_as<std::remove_cvref_t<Function>, Waker>) Waker(Function&& function)
       : target_(std::make_shared<Callable<std::remove_cvref_t<Function>>>(
             std::forward<Function>(function))) {}
 

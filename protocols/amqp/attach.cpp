@@ -5,6 +5,7 @@
 #include <proton/session.h>
 #include <proton/terminus.h>
 
+#include "emulator/core/printable.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/link_properties.hpp"
 #include "protocols/amqp/links/c2d_send.hpp"
@@ -12,7 +13,6 @@
 #include "protocols/amqp/links/queue.hpp"
 #include "protocols/amqp/links/telemetry.hpp"
 #include "protocols/amqp/links/twin.hpp"
-#include "emulator/core/printable.hpp"
 
 namespace amqp {
 
@@ -57,9 +57,10 @@ void echo(pn_link_t* pn) {
 
 void Connection::on_attach(pn_link_t* pn) {
   const std::string_view text = address_of(pn);
-  auto made = pn_terminus_get_type(pn_link_remote_target(pn)) == PN_COORDINATOR
-                  ? LinkResult(hub::fail(HubErrc::feature_not_supported, "transactions are not supported"))
-                  : make_link(pn, text);
+  auto made =
+      pn_terminus_get_type(pn_link_remote_target(pn)) == PN_COORDINATOR
+          ? LinkResult(hub::fail(HubErrc::feature_not_supported, "transactions are not supported"))
+          : make_link(pn, text);
   if (!made) {
     hub_.log().warn("AMQP link refused", {{"peer", peer_.address},
                                           {"link", hub::shown(pn_link_name(pn))},
@@ -87,10 +88,11 @@ void Connection::refuse(pn_link_t* pn, const WireError& error) {
   pn_link_open(pn);
   amqp::detach(pn, error);
   if (guard_.link_count() - links_.size() > refused_links_max) {
-    refuse_peer("AMQP peer refused",
-                {"amqp:resource-limit-exceeded", "too many links that were refused and not detached"},
-                "detach a link that the hub has detached, and attach it anew only once the reason "
-                "is gone");
+    refuse_peer(
+        "AMQP peer refused",
+        {"amqp:resource-limit-exceeded", "too many links that were refused and not detached"},
+        "detach a link that the hub has detached, and attach it anew only once the reason "
+        "is gone");
   }
 }
 
@@ -114,13 +116,17 @@ Connection::LinkResult Connection::make_link(pn_link_t* pn, std::string_view tex
     case Kind::telemetry:
     case Kind::devicebound:
     case Kind::twin:
-    case Kind::methods: return make_device_link(pn, address);
+    case Kind::methods:
+      return make_device_link(pn, address);
     case Kind::service_devicebound:
     case Kind::feedback:
-    case Kind::file_notifications: return make_service_link(pn, address);
+    case Kind::file_notifications:
+      return make_service_link(pn, address);
     case Kind::management:
-    case Kind::events: return no_event_hub();
-    case Kind::unknown: break;
+    case Kind::events:
+      return no_event_hub();
+    case Kind::unknown:
+      break;
   }
   return hub::fail(HubErrc::amqp_address_not_found, "the hub has no such address");
 }
@@ -164,9 +170,8 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
         break;
       }
       const WakeId id = next_id();
-      auto receiver =
-          hub_.open_devicebound(device, hub::Transport::amqp, wakes_->waker_for(id), 0, now_,
-                                &devices_.find(name)->second.presence);
+      auto receiver = hub_.open_devicebound(device, hub::Transport::amqp, wakes_->waker_for(id), 0,
+                                            now_, &devices_.find(name)->second.presence);
       if (!receiver) {
         leave_if_unused(name);
         return receiver.error();
@@ -240,8 +245,8 @@ hub::Result<void> Connection::join_device(const hub::DeviceIdentity& granted) {
   const std::string name = granted.id.name();
   if (devices_.contains(name)) return {};
   const WakeId id = next_id();
-  auto presence = hub_.connect_device(granted.id, hub::Transport::amqp, wakes_->waker_for(id), now_,
-                                      &granted);
+  auto presence =
+      hub_.connect_device(granted.id, hub::Transport::amqp, wakes_->waker_for(id), now_, &granted);
   if (!presence) return presence.error();
   devices_.emplace(name, DevicePeer{std::move(*presence), id, {}});
   device_wakes_.emplace(id, name);

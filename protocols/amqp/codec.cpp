@@ -81,46 +81,86 @@ bool Reader::read_payload(std::uint8_t format, Value& value) {
     return true;
   };
   switch (format) {
-    case 0x40: return constant(Type::null, 0);
-    case 0x41: return constant(Type::boolean, 1);
-    case 0x42: return constant(Type::boolean, 0);
-    case 0x43: return constant(Type::uint, 0);
-    case 0x44: return constant(Type::ulong, 0);
-    case 0x45: return constant(Type::list, 0);
-    case 0x50: return number(Type::ubyte, 1);
-    case 0x51: return number(Type::byte, 1, true);
-    case 0x52: return number(Type::uint, 1);
-    case 0x53: return number(Type::ulong, 1);
-    case 0x54: return number(Type::int_, 1, true);
-    case 0x55: return number(Type::long_, 1, true);
-    case 0x56: return number(Type::boolean, 1) && value.bits <= 1;
-    case 0x60: return number(Type::ushort, 2);
-    case 0x61: return number(Type::short_, 2, true);
-    case 0x70: return number(Type::uint, 4);
-    case 0x71: return number(Type::int_, 4, true);
-    case 0x72: return number(Type::float_, 4);
-    case 0x73: return number(Type::character, 4);
-    case 0x74: return fixed(Type::decimal, 4);
-    case 0x80: return number(Type::ulong, 8);
-    case 0x81: return number(Type::long_, 8);
-    case 0x82: return number(Type::double_, 8);
-    case 0x83: return number(Type::timestamp, 8);
-    case 0x84: return fixed(Type::decimal, 8);
-    case 0x94: return fixed(Type::decimal, 16);
-    case 0x98: return fixed(Type::uuid, 16);
-    case 0xa0: return variable(Type::binary, 1);
-    case 0xa1: return variable(Type::string, 1);
-    case 0xa3: return variable(Type::symbol, 1);
-    case 0xb0: return variable(Type::binary, 4);
-    case 0xb1: return variable(Type::string, 4);
-    case 0xb3: return variable(Type::symbol, 4);
-    case 0xc0: return compound(Type::list, 1);
-    case 0xc1: return compound(Type::map, 1);
-    case 0xd0: return compound(Type::list, 4);
-    case 0xd1: return compound(Type::map, 4);
-    case 0xe0: return compound(Type::array, 1);
-    case 0xf0: return compound(Type::array, 4);
-    default: return false;
+    case 0x40:
+      return constant(Type::null, 0);
+    case 0x41:
+      return constant(Type::boolean, 1);
+    case 0x42:
+      return constant(Type::boolean, 0);
+    case 0x43:
+      return constant(Type::uint, 0);
+    case 0x44:
+      return constant(Type::ulong, 0);
+    case 0x45:
+      return constant(Type::list, 0);
+    case 0x50:
+      return number(Type::ubyte, 1);
+    case 0x51:
+      return number(Type::byte, 1, true);
+    case 0x52:
+      return number(Type::uint, 1);
+    case 0x53:
+      return number(Type::ulong, 1);
+    case 0x54:
+      return number(Type::int_, 1, true);
+    case 0x55:
+      return number(Type::long_, 1, true);
+    case 0x56:
+      return number(Type::boolean, 1) && value.bits <= 1;
+    case 0x60:
+      return number(Type::ushort, 2);
+    case 0x61:
+      return number(Type::short_, 2, true);
+    case 0x70:
+      return number(Type::uint, 4);
+    case 0x71:
+      return number(Type::int_, 4, true);
+    case 0x72:
+      return number(Type::float_, 4);
+    case 0x73:
+      return number(Type::character, 4);
+    case 0x74:
+      return fixed(Type::decimal, 4);
+    case 0x80:
+      return number(Type::ulong, 8);
+    case 0x81:
+      return number(Type::long_, 8);
+    case 0x82:
+      return number(Type::double_, 8);
+    case 0x83:
+      return number(Type::timestamp, 8);
+    case 0x84:
+      return fixed(Type::decimal, 8);
+    case 0x94:
+      return fixed(Type::decimal, 16);
+    case 0x98:
+      return fixed(Type::uuid, 16);
+    case 0xa0:
+      return variable(Type::binary, 1);
+    case 0xa1:
+      return variable(Type::string, 1);
+    case 0xa3:
+      return variable(Type::symbol, 1);
+    case 0xb0:
+      return variable(Type::binary, 4);
+    case 0xb1:
+      return variable(Type::string, 4);
+    case 0xb3:
+      return variable(Type::symbol, 4);
+    case 0xc0:
+      return compound(Type::list, 1);
+    case 0xc1:
+      return compound(Type::map, 1);
+    case 0xd0:
+      return compound(Type::list, 4);
+    case 0xd1:
+      return compound(Type::map, 4);
+    case 0xe0:
+      return compound(Type::array, 1);
+    case 0xf0:
+      return compound(Type::array, 4);
+    default:
+      return false;
   }
 }
 

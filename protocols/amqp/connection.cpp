@@ -11,8 +11,8 @@
 #include <algorithm>
 
 #include "emulator/core/encoding.hpp"
-#include "protocols/amqp/links/queue.hpp"
 #include "emulator/core/printable.hpp"
+#include "protocols/amqp/links/queue.hpp"
 
 namespace amqp {
 
@@ -36,7 +36,8 @@ constexpr std::string_view token_remedy =
 
 std::string_view remedy_of_fault(const FrameGuard::Fault& fault) {
   if (fault.bad_header) {
-    return "AMQP 1.0 belongs on this port; MQTT and HTTPS have their own, which the hub prints when "
+    return "AMQP 1.0 belongs on this port; MQTT and HTTPS have their own, which the hub prints "
+           "when "
            "it starts";
   }
   if (std::string_view(fault.condition) == "amqp:resource-limit-exceeded") {
@@ -47,9 +48,12 @@ std::string_view remedy_of_fault(const FrameGuard::Fault& fault) {
 
 std::string_view remedy_of_close(hub::CloseReason reason) {
   switch (reason) {
-    case hub::CloseReason::taken_over: return remedy_of(hub::HubErrc::link_creation_conflict);
-    case hub::CloseReason::device_disabled: return "enable the device in the registry";
-    case hub::CloseReason::device_deleted: return "create the identity again";
+    case hub::CloseReason::taken_over:
+      return remedy_of(hub::HubErrc::link_creation_conflict);
+    case hub::CloseReason::device_disabled:
+      return "enable the device in the registry";
+    case hub::CloseReason::device_deleted:
+      return "create the identity again";
     case hub::CloseReason::authentication_changed:
       return "log in as the identity is registered now";
   }
@@ -128,8 +132,9 @@ void Connection::on_time(TimePoint now) {
     hub_.log().warn("AMQP peer given up",
                     {{"peer", peer_.address},
                      {"reason", "it has not opened its AMQP connection within 60 seconds"},
-                     {"remedy", "an AMQP client opens at once; to see whether the hub is up, ask "
-                                "/health on the control port"}});
+                     {"remedy",
+                      "an AMQP client opens at once; to see whether the hub is up, ask "
+                      "/health on the control port"}});
     closing_ = true;
     return;
   }
@@ -194,17 +199,29 @@ bool Connection::dispatch_events() {
 
 void Connection::dispatch(pn_event_t* event) {
   switch (pn_event_type(event)) {
-    case PN_CONNECTION_REMOTE_OPEN: return on_remote_open();
-    case PN_CONNECTION_REMOTE_CLOSE: drop_all(); return engine_.close_after_peer();
-    case PN_SESSION_REMOTE_OPEN: return on_begin(pn_event_session(event));
-    case PN_SESSION_REMOTE_CLOSE: return on_session_closed(pn_event_session(event));
-    case PN_LINK_REMOTE_OPEN: return on_attach(pn_event_link(event));
-    case PN_LINK_REMOTE_CLOSE: return on_link_closed(pn_event_link(event), true);
-    case PN_LINK_REMOTE_DETACH: return on_link_closed(pn_event_link(event), false);
-    case PN_LINK_FLOW: return on_credit(pn_event_link(event));
-    case PN_DELIVERY: return on_delivery(pn_event_delivery(event));
-    case PN_TRANSPORT_ERROR: return on_transport_error();
-    default: return;
+    case PN_CONNECTION_REMOTE_OPEN:
+      return on_remote_open();
+    case PN_CONNECTION_REMOTE_CLOSE:
+      drop_all();
+      return engine_.close_after_peer();
+    case PN_SESSION_REMOTE_OPEN:
+      return on_begin(pn_event_session(event));
+    case PN_SESSION_REMOTE_CLOSE:
+      return on_session_closed(pn_event_session(event));
+    case PN_LINK_REMOTE_OPEN:
+      return on_attach(pn_event_link(event));
+    case PN_LINK_REMOTE_CLOSE:
+      return on_link_closed(pn_event_link(event), true);
+    case PN_LINK_REMOTE_DETACH:
+      return on_link_closed(pn_event_link(event), false);
+    case PN_LINK_FLOW:
+      return on_credit(pn_event_link(event));
+    case PN_DELIVERY:
+      return on_delivery(pn_event_delivery(event));
+    case PN_TRANSPORT_ERROR:
+      return on_transport_error();
+    default:
+      return;
   }
 }
 
@@ -223,9 +240,7 @@ void Connection::on_remote_open() {
   engine_.encode();  // our open is out, whatever comes behind the client's
 }
 
-void Connection::on_begin(pn_session_t* session) {
-  engine_.begin(session);
-}
+void Connection::on_begin(pn_session_t* session) { engine_.begin(session); }
 
 void Connection::on_delivery(pn_delivery_t* delivery) {
   pn_link_t* pn = pn_delivery_link(delivery);
@@ -238,9 +253,10 @@ void Connection::on_delivery(pn_delivery_t* delivery) {
   if (link == nullptr || pn_delivery_aborted(delivery)) return pn_delivery_settle(delivery);
   const std::size_t size = pn_delivery_pending(delivery);
   if (size > FrameGuard::message_bytes_max) {
-    return detach(*link, to_wire(hub::fail(hub::HubErrc::message_too_large,
-                                           "a message has at most 1048576 bytes")),
-                  remedy_of(hub::HubErrc::message_too_large));
+    return detach(
+        *link,
+        to_wire(hub::fail(hub::HubErrc::message_too_large, "a message has at most 1048576 bytes")),
+        remedy_of(hub::HubErrc::message_too_large));
   }
   if (pn_delivery_partial(delivery)) return;
   payload_.resize(size);
@@ -285,13 +301,14 @@ void Connection::on_transport_error() {
   pn_condition_t* condition = pn_transport_condition(engine_.transport());
   const std::string_view reason = text_or_empty(pn_condition_get_description(condition));
   const bool is_silence = reason.find("timeout") != std::string_view::npos;
-  hub_.log().warn("AMQP connection failed",
-                  {{"peer", peer_.address},
-                   {"condition", text_or_empty(pn_condition_get_name(condition))},
-                   {"reason", hub::shown(reason)},
-                   {"remedy", is_silence ? "let the client send something, if only empty frames, at "
-                                           "half of the idle-time-out that the hub's open says"
-                                         : library_remedy}});
+  hub_.log().warn(
+      "AMQP connection failed",
+      {{"peer", peer_.address},
+       {"condition", text_or_empty(pn_condition_get_name(condition))},
+       {"reason", hub::shown(reason)},
+       {"remedy", is_silence ? "let the client send something, if only empty frames, at "
+                               "half of the idle-time-out that the hub's open says"
+                             : library_remedy}});
 }
 
 void Connection::run_wakes() {
@@ -325,11 +342,10 @@ void Connection::expire_credentials() {
     detach(*link, {"amqp:unauthorized-access", "Token Invalid."}, token_remedy);
   }
   for (const CredentialPtr& credential : expired) {
-    hub_.log().warn("AMQP token expired",
-                    {{"peer", peer_.address},
-                     {"identity", credential->principal.name},
-                     {"reason", "its se has passed, and no newer token came"},
-                     {"remedy", token_remedy}});
+    hub_.log().warn("AMQP token expired", {{"peer", peer_.address},
+                                           {"identity", credential->principal.name},
+                                           {"reason", "its se has passed, and no newer token came"},
+                                           {"remedy", token_remedy}});
   }
 }
 
@@ -350,7 +366,8 @@ void Connection::detach(Link& link, const WireError& error, std::string_view rem
 void Connection::detach_closed(Link& link, hub::CloseReason reason) {
   const std::string_view remedy = remedy_of_close(reason);
   if (reason != hub::CloseReason::taken_over) {
-    return detach(link, {"amqp:link:detach-forced", std::string(hub::to_text(reason))}, remedy);
+    return detach(link, {"amqp:link:detach-forced", std::string(hub::to_text(reason))},
+                  remedy);
   }
   // The hub knows devices; whether it was this very connection shows here.
   std::string text(hub::to_text(reason));
@@ -363,7 +380,8 @@ void Connection::detach_closed(Link& link, hub::CloseReason reason) {
                 : "a link for its messages on another connection took over";
   }
   detach(link,
-         {condition_of(hub::HubErrc::link_creation_conflict), "LinkCreationConflict (409002): " + text},
+         {condition_of(hub::HubErrc::link_creation_conflict),
+          "LinkCreationConflict (409002): " + text},
          remedy);
 }
 

@@ -3,10 +3,10 @@
 // links' words to the hub. Private to this layer; protocols know it as Session.
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <set>
 #include <unordered_set>
 #include <vector>
 

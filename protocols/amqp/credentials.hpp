@@ -1,7 +1,7 @@
 #pragma once
 // Who has authenticated on one connection: SASL PLAIN, put-token, the TLS certificate. Many devices
-// and modules share a connection, each with its own token; a renewed token takes the place of the old one, and
-// the links that live on it go on (spec/amqp.md 2.4).
+// and modules share a connection, each with its own token; a renewed token takes the place of the
+// old one, and the links that live on it go on (spec/amqp.md 2.4).
 #include <memory>
 #include <optional>
 #include <string>

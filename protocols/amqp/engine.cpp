@@ -112,7 +112,8 @@ void Engine::close(const WireError& error) {
     detach(link, error);
     link = next;
   }
-  for (pn_session_t* session = pn_session_head(connection(), PN_LOCAL_ACTIVE); session != nullptr;) {
+  for (pn_session_t* session = pn_session_head(connection(), PN_LOCAL_ACTIVE);
+       session != nullptr;) {
     pn_session_t* next = pn_session_next(session, PN_LOCAL_ACTIVE);
     pn_session_close(session);
     session = next;

@@ -36,12 +36,13 @@ class Engine {
   std::optional<hub::TimePoint> tick(hub::TimePoint now);
 
   void begin(pn_session_t* session);  // the answer to the peer's
-  // A close frame; an open before it, if there was none. Links are detached and sessions ended before:
-  // after a close alone Node's client does that itself, and waits 45 s for the answers.
+  // A close frame; an open before it, if there was none. Links are detached and sessions ended
+  // before: after a close alone Node's client does that itself, and waits 45 s for the answers
+  //
   void close(const WireError& error);
-  void close_after_peer();             // the peer's close, answered
-  void refuse_header();                // no AMQP 1.0 peer: our header is all the answer
-  void peer_gone();                    // nothing can be written any more
+  void close_after_peer();                     // the peer's close, answered
+  void refuse_header();                        // no AMQP 1.0 peer: our header is all the answer
+  void peer_gone();                            // nothing can be written any more
   bool finished() const { return finished_; }  // nothing more will be encoded
 
   std::string_view output() const { return std::string_view(out_).substr(taken_); }
@@ -60,7 +61,7 @@ class Engine {
 // ---- small helpers over Proton's calls ---------------------------------------------------------
 
 void detach(pn_link_t* link, const WireError& error);  // for good; freed when the peer has answered
-void accept(pn_delivery_t* delivery);  // accepted, settled
+void accept(pn_delivery_t* delivery);                  // accepted, settled
 // rejected, settled; always with an error, without one Node takes it for success.
 void reject(pn_delivery_t* delivery, const WireError& error);
 // One whole message under `tag`; `settled`: it is not awaited.

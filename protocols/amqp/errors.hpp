@@ -1,6 +1,6 @@
 #pragma once
-// HubErrc -> AMQP condition: A-36, spec/c2d.md 2.6, spec/amqp.md 3.7. And what to do about each, for
-// the log.
+// HubErrc -> AMQP condition: A-36, spec/c2d.md 2.6, spec/amqp.md 3.7. And what to do about each,
+// for the log.
 #include <string>
 #include <string_view>
 

@@ -182,10 +182,14 @@ bool FrameGuard::check_performative(std::uint16_t channel, std::string_view& uni
     case Descriptor::open:
       open_seen_ = true;
       return on_open(unit, fields);
-    case Descriptor::begin: return on_begin(channel, fields);
-    case Descriptor::attach: return on_attach(channel, fields, body.size());
-    case Descriptor::transfer: return on_transfer(channel, fields, whole.rest().size());
-    case Descriptor::detach: return on_detach(channel, fields);
+    case Descriptor::begin:
+      return on_begin(channel, fields);
+    case Descriptor::attach:
+      return on_attach(channel, fields, body.size());
+    case Descriptor::transfer:
+      return on_transfer(channel, fields, whole.rest().size());
+    case Descriptor::detach:
+      return on_detach(channel, fields);
     case Descriptor::end:
       if (const auto found = channels_.find(channel); found != channels_.end()) {
         for (const auto& [handle, link] : found->second.links) forget(link);
@@ -197,8 +201,10 @@ bool FrameGuard::check_performative(std::uint16_t channel, std::string_view& uni
       return fields.given(3) || fail(invalid_field, "a flow without the session's windows");
     case Descriptor::disposition:
       return fields.given(2) || fail(invalid_field, "a disposition without role or first");
-    case Descriptor::close: return true;  // Proton checks it well, and what else these have
-    default: return fail(decode_error, "an unknown performative");
+    case Descriptor::close:
+      return true;  // Proton checks it well, and what else these have
+    default:
+      return fail(decode_error, "an unknown performative");
   }
 }
 

@@ -3,8 +3,8 @@
 // a transfer, and when a peer breaks certain rules (a second begin on a channel, a handle
 // attached twice, a first transfer without delivery-id, a transfer on a link that the hub sends on)
 // it asserts, or keeps pointers to freed sessions and links; a missing mandatory field it takes for
-// zero. Here those are errors of the peer. The largest frame that an open allows is handed out
-// a little smaller: what Proton writes grows on its way out (FullLength).
+// zero. Here those are errors of the peer. The largest frame that an open allows is handed
+// out a little smaller: what Proton writes grows on its way out (FullLength).
 //
 //   stream = header [1*frame(type 1) header] *frame(type 0)     header = "AMQP" id 1 0 0
 //   frame  = size:u32 doff:u8 type:u8 channel:u16 ext* [performative payload]
@@ -22,7 +22,7 @@ namespace amqp {
 
 class FrameGuard {
  public:
-  static constexpr std::size_t frame_bytes_max = 65'536;  // what our open announces
+  static constexpr std::size_t frame_bytes_max = 65'536;         // what our open announces
   static constexpr std::size_t message_bytes_max = 1024 * 1024;  // then its link is closed
   // Bounds on what one peer can make us keep: sessions, links, and messages that have begun.
   // A thousand devices share a connection at most, each with a session and six links; what Proton

@@ -33,16 +33,24 @@ void put_u32(std::string& out, std::size_t value) {
 // Of AMQP 1.0 part 2, section 2.7; 0: no performative.
 std::uint32_t fields_of(std::uint8_t code) {
   switch (static_cast<Descriptor>(code)) {
-    case Descriptor::open: return 10;
-    case Descriptor::begin: return 8;
-    case Descriptor::attach: return 14;
+    case Descriptor::open:
+      return 10;
+    case Descriptor::begin:
+      return 8;
+    case Descriptor::attach:
+      return 14;
     case Descriptor::flow:
-    case Descriptor::transfer: return 11;
-    case Descriptor::disposition: return 6;
-    case Descriptor::detach: return 3;
+    case Descriptor::transfer:
+      return 11;
+    case Descriptor::disposition:
+      return 6;
+    case Descriptor::detach:
+      return 3;
     case Descriptor::end:
-    case Descriptor::close: return 1;
-    default: return 0;
+    case Descriptor::close:
+      return 1;
+    default:
+      return 0;
   }
 }
 
@@ -96,8 +104,7 @@ void append_frame(std::string& out, std::string_view frame, std::size_t frame_by
 
   const std::size_t inside = fields.bytes.size() + added.size() + nulls;
   const bool is_short = inside + 1 <= 0xff;
-  const std::size_t size =
-      list_at + (is_short ? 3 : 9) + inside + (frame.size() - fields.end);
+  const std::size_t size = list_at + (is_short ? 3 : 9) + inside + (frame.size() - fields.end);
   if (size > frame_bytes_max) {
     out.append(frame);
     return;

@@ -52,19 +52,26 @@ std::string utf8(std::uint32_t c) {
 // A simple value as text: application properties other than strings are stringified.
 std::optional<std::string> text_of(const Value& value) {
   switch (value.type) {
-    case Type::null: return std::string();
-    case Type::boolean: return value.bits != 0 ? "true" : "false";
+    case Type::null:
+      return std::string();
+    case Type::boolean:
+      return value.bits != 0 ? "true" : "false";
     case Type::ubyte:
     case Type::ushort:
     case Type::uint:
-    case Type::ulong: return decimal(value.bits);
+    case Type::ulong:
+      return decimal(value.bits);
     case Type::byte:
     case Type::short_:
     case Type::int_:
-    case Type::long_: return decimal(static_cast<std::int64_t>(value.bits));
-    case Type::float_: return decimal(std::bit_cast<float>(static_cast<std::uint32_t>(value.bits)));
-    case Type::double_: return decimal(std::bit_cast<double>(value.bits));
-    case Type::character: return utf8(static_cast<std::uint32_t>(value.bits));
+    case Type::long_:
+      return decimal(static_cast<std::int64_t>(value.bits));
+    case Type::float_:
+      return decimal(std::bit_cast<float>(static_cast<std::uint32_t>(value.bits)));
+    case Type::double_:
+      return decimal(std::bit_cast<double>(value.bits));
+    case Type::character:
+      return utf8(static_cast<std::uint32_t>(value.bits));
     case Type::timestamp: {
       // Beyond the year 9999 there is no ISO text; the number is all that can be said.
       const auto ms = static_cast<std::int64_t>(value.bits);
@@ -72,30 +79,38 @@ std::optional<std::string> text_of(const Value& value) {
       if (ms < 0 || ms > year_9999) return decimal(ms);
       return hub::to_iso8601(hub::from_unix_ms(ms));
     }
-    case Type::uuid: return uuid_text(value.bytes);
+    case Type::uuid:
+      return uuid_text(value.bytes);
     case Type::binary:
       return hub::is_valid_utf8(value.bytes) ? std::string(value.bytes)
                                              : hub::base64_encode(value.bytes);
     case Type::string:
-    case Type::symbol: return std::string(value.bytes);
+    case Type::symbol:
+      return std::string(value.bytes);
     case Type::decimal:
     case Type::list:
     case Type::map:
-    case Type::array: return std::nullopt;
+    case Type::array:
+      return std::nullopt;
   }
   hub::assertion_failed("unknown Type", __FILE__, __LINE__);
 }
 
 std::optional<MessageId> read_message_id(const Value& value) {
   switch (value.type) {
-    case Type::null: return MessageId{};
+    case Type::null:
+      return MessageId{};
     case Type::string:
       if (!hub::is_valid_utf8(value.bytes)) return std::nullopt;
       return MessageId{MessageId::Type::string, std::string(value.bytes)};
-    case Type::ulong: return MessageId{MessageId::Type::ulong, decimal(value.bits)};
-    case Type::uuid: return MessageId{MessageId::Type::uuid, uuid_text(value.bytes)};
-    case Type::binary: return MessageId{MessageId::Type::binary, std::string(value.bytes)};
-    default: return std::nullopt;
+    case Type::ulong:
+      return MessageId{MessageId::Type::ulong, decimal(value.bits)};
+    case Type::uuid:
+      return MessageId{MessageId::Type::uuid, uuid_text(value.bytes)};
+    case Type::binary:
+      return MessageId{MessageId::Type::binary, std::string(value.bytes)};
+    default:
+      return std::nullopt;
   }
 }
 
@@ -288,9 +303,12 @@ hub::Result<std::optional<hub::Ack>> read_message(const Sections& sections, Dire
 
 void append_message_id(Writer& writer, const MessageId& id) {
   switch (id.type) {
-    case MessageId::Type::none: return writer.null();
-    case MessageId::Type::string: return writer.string(id.text);
-    case MessageId::Type::binary: return writer.binary(id.text);
+    case MessageId::Type::none:
+      return writer.null();
+    case MessageId::Type::string:
+      return writer.string(id.text);
+    case MessageId::Type::binary:
+      return writer.binary(id.text);
     case MessageId::Type::ulong: {
       std::uint64_t number = 0;
       const auto [end, error] =

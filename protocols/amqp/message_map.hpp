@@ -11,11 +11,11 @@ namespace amqp {
 
 enum class Direction : std::uint8_t { device_to_cloud, cloud_to_device };
 
-// Reads a message into `content`, which is empty, and returns the feedback that its sender asked for,
-// if any: the application property `iothub-ack` (or `ack`), taken out.
-// Errors: iot_hub_format_error (types that may not be), argument_invalid (a bad ack),
-// feature_not_supported (amqp-sequence bodies). Of cloud-to-device messages that need no change the
-// bare message is kept, to be forwarded as it is.
+// Reads a message into `content`, which is empty, and returns the feedback that its sender asked
+// for, if any: the application property `iothub-ack` (or `ack`), taken out. Errors:
+// iot_hub_format_error (types that may not be), argument_invalid (a bad ack), feature_not_supported
+// (amqp-sequence bodies). Of cloud-to-device messages that need no change the bare message is kept,
+// to be forwarded as it is.
 hub::Result<std::optional<hub::Ack>> read_message(const Sections& sections, Direction direction,
                                                   hub::MessageContent& content);
 

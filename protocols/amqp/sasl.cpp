@@ -110,8 +110,8 @@ bool Sasl::on_plain(std::string_view response) {
   constexpr std::string_view mark = "@sas.";
   const auto at = user.rfind(mark);  // `@` is legal in a device id
   if (at == std::string_view::npos) {
-    return refuse("PLAIN", user,
-                  "the user name is neither a device's or module's nor a policy's", plain_remedy);
+    return refuse("PLAIN", user, "the user name is neither a device's or module's nor a policy's",
+                  plain_remedy);
   }
   const std::string name(user.substr(0, at));
   const bool is_policy = user.substr(at + mark.size()).starts_with("root.");

@@ -37,8 +37,12 @@ hub::Result<Sections> scan_sections(std::string_view message) {
     const auto section = static_cast<Descriptor>(code);
     bool ok = true;
     switch (section) {
-      case Descriptor::header: ok = value.type == Type::list; break;
-      case Descriptor::delivery_annotations: ok = value.type == Type::map; break;
+      case Descriptor::header:
+        ok = value.type == Type::list;
+        break;
+      case Descriptor::delivery_annotations:
+        ok = value.type == Type::map;
+        break;
       case Descriptor::message_annotations:
         ok = value.type == Type::map && set_once(out.message_annotations, value);
         break;

@@ -11,8 +11,8 @@ using protocols::TimePoint;
 
 Session::Session(hub::Hub& hub, protocols::PeerInfo peer, hub::Waker waker, TimePoint now,
                  Nodes* nodes)
-    : connection_(std::make_unique<Connection>(hub, std::move(peer), std::move(waker), now, nodes)) {
-}
+    : connection_(
+          std::make_unique<Connection>(hub, std::move(peer), std::move(waker), now, nodes)) {}
 Session::~Session() = default;
 
 void Session::on_bytes(std::string_view bytes, TimePoint now) { connection_->on_bytes(bytes, now); }

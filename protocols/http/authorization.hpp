@@ -5,9 +5,9 @@
 
 namespace http {
 
-// Fills `principal`, and `device` on the routes of devices and modules. iot_hub_unauthorized_access with the reason,
-// which is for the log (H-48). Checked for every request: HTTPS has no session that could remember
-// it, and a regenerated key is refused from the next call on (spec/c2d.md 6.5).
+// Fills `principal`, and `device` on the routes of devices and modules. iot_hub_unauthorized_access
+// with the reason, which is for the log (H-48). Checked for every request: HTTPS has no session
+// that could remember it, and a regenerated key is refused from the next call on (spec/c2d.md 6.5).
 hub::Result<void> authorize(Exchange& exchange, Access access);
 
 }  // namespace http

@@ -134,7 +134,8 @@ hub::Result<void> bulk_devices(Exchange& exchange) {
                          std::to_string(exchange.hub.limits().bulk_devices_max) +
                          ", and the others in the next");
   }
-  if (auto admitted = exchange.hub.admit(hub::Operation::registry, entries.size() - 1, exchange.now);
+  if (auto admitted =
+          exchange.hub.admit(hub::Operation::registry, entries.size() - 1, exchange.now);
       !admitted) {
     return admitted;
   }

@@ -13,11 +13,7 @@ namespace http {
 
 WireError to_wire_error(const hub::HubError& error) {
   return {hub::number_of(error.code) / 1000,  // 404001 is a 404
-          hub::number_of(error.code),
-          hub::name_of(error.code),
-          error.detail,
-          {},
-          {}};
+          hub::number_of(error.code),        hub::name_of(error.code), error.detail, {}, {}};
 }
 
 WireError generic_error(unsigned status, std::string detail) {
@@ -61,7 +57,8 @@ void write_error(Response& response, const WireError& error, std::string_view re
   response.reset();
   response.status = error.status;
   response.header("iothub-errorcode", error.name);
-  if (error.status == 401 && style == ErrorStyle::control) response.header("WWW-Authenticate", "Bearer");
+  if (error.status == 401 && style == ErrorStyle::control)
+    response.header("WWW-Authenticate", "Bearer");
   if (!error.allow.empty()) response.header("Allow", error.allow);
   boost::json::object body;
   body["Message"] = "ErrorCode:" + std::string(error.name) + ";" + text;

@@ -47,8 +47,8 @@ class HubService final : public Service {
                                      "the query key api-version is missing or malformed: add "
                                      "?api-version=2021-04-12"));
     }
-    exchange_.emplace(Exchange{
-        hub_, peer, head, target, {}, now, response, std::move(found.ids), {}, {}});
+    exchange_.emplace(
+        Exchange{hub_, peer, head, target, {}, now, response, std::move(found.ids), {}, {}});
     return error_of(authorize(*exchange_, route_->access));
   }
 

@@ -42,17 +42,20 @@ std::string words_of(std::string_view text) {
 }
 
 // What `az iot hub device-identity children list` asks for.
-constexpr std::string_view children_begin = "select deviceid from devices where array_contains(parentscopes, '";
+constexpr std::string_view children_begin =
+    "select deviceid from devices where array_contains(parentscopes, '";
 constexpr std::string_view children_end = "')";
 
 struct Query {
-  std::optional<std::string> parent_scope;  // children of that one, their ids alone; else: all twins
+  std::optional<std::string>
+      parent_scope;  // children of that one, their ids alone; else: all twins
 };
 
 std::optional<Query> known_query(std::string_view text) {
   const std::string words = words_of(text);
   if (hub::iequals(words, "select * from devices")) return Query{};
-  if (words.size() < children_begin.size() + children_end.size() || !words.ends_with(children_end) ||
+  if (words.size() < children_begin.size() + children_end.size() ||
+      !words.ends_with(children_end) ||
       !hub::iequals(std::string_view(words).substr(0, children_begin.size()), children_begin)) {
     return std::nullopt;
   }
@@ -75,9 +78,10 @@ hub::Result<Query> parse_query(std::string_view body) {
   }
   const json::string& text = query->get_string();
   if (auto known = known_query({text.data(), text.size()})) return *known;
-  return hub::fail(HubErrc::feature_not_supported,
-                   "this emulator knows no conditions so far: send SELECT * FROM devices, and choose "
-                   "among what comes");
+  return hub::fail(
+      HubErrc::feature_not_supported,
+      "this emulator knows no conditions so far: send SELECT * FROM devices, and choose "
+      "among what comes");
 }
 
 std::size_t page_size(std::string_view asked, std::size_t most) {

@@ -164,7 +164,9 @@ void RequestParser::Impl::check_framing() {
 void RequestParser::Impl::refuse(const error_code& ec) {
   if (ec == BeastError::body_limit) return refuse(413, "the body is larger than 4 MiB");
   if (ec == BeastError::bad_version) {
-    return refuse(505, "only HTTP/1.0 and 1.1 are spoken here; a blank in the path is %20 (encodeURIComponent)");
+    return refuse(
+        505,
+        "only HTTP/1.0 and 1.1 are spoken here; a blank in the path is %20 (encodeURIComponent)");
   }
   refuse(400, "malformed request: " + ec.message());
 }
@@ -207,7 +209,8 @@ std::size_t RequestParser::Impl::feed(std::string_view bytes) {
     std::string_view window = bytes.substr(used);
     // Measured the same way however the bytes were cut: the line must end within the window.
     const bool line = parser->chunked() && parser->before_chunk();
-    // No last chunk is shorter, and Beast relies on having seen all of it the second time that it looks.
+    // No last chunk is shorter, and Beast relies on having seen all of it the second time that it
+    // looks.
     if (line && window.size() < chunk_line_bytes_min) return used;
     if (line) window = window.substr(0, chunk_line_bytes_max);
     error_code ec;

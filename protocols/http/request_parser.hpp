@@ -1,7 +1,8 @@
 #pragma once
 // Bytes -> requests, over Beast's parser, without a socket. Order of calls, for each request:
 //   put() until head_complete; look at head(); limit_body() if it is not the usual limit; put() on
-//   (even with nothing) until complete; look at body(); next(). After `refused` nothing more can be read from this connection.
+//   (even with nothing) until complete; look at body(); next(). After `refused` nothing more can be
+//   read from this connection.
 // The outcome does not depend on how the bytes were cut.
 #include "protocols/http/request.hpp"
 
@@ -29,9 +30,9 @@ class RequestParser {
   std::size_t put(std::string_view bytes);
 
   Status status() const;
-  const RequestHead& head() const;    // from head_complete on
-  std::string_view raw_head() const;  // as received, with the empty line
-  std::string_view body() const;      // at complete
+  const RequestHead& head() const;     // from head_complete on
+  std::string_view raw_head() const;   // as received, with the empty line
+  std::string_view body() const;       // at complete
   void limit_body(std::size_t bytes);  // what is larger is read and dropped
   bool body_too_large() const;         // at complete: that has happened (H-21)
   const Refusal& refusal() const;

@@ -1,6 +1,6 @@
 #pragma once
-// Method and path template -> row of a table. Fixed segments match in any case, `{name}` matches one
-// segment, a last `*` any number of them (T-06).
+// Method and path template -> row of a table. Fixed segments match in any case, `{name}` matches
+// one segment, a last `*` any number of them (T-06).
 #include "protocols/http/request.hpp"
 
 #include <span>

@@ -1,7 +1,7 @@
 // Everything this hub serves over HTTPS, and what it does not serve yet.
+#include "protocols/http/routes.hpp"
 #include "emulator/core/encoding.hpp"
 #include "protocols/http/device_api.hpp"
-#include "protocols/http/routes.hpp"
 #include "protocols/http/service_api.hpp"
 
 #include <boost/json/object.hpp>

@@ -95,8 +95,9 @@ void Session::on_request(TimePoint now) {
   // A body that was too large may have been sent by mistake as a whole stream: start anew.
   const bool too_large = !refused_ && parser_.body_too_large();
   if (too_large) {
-    refused_ = generic_error(413, "a request body has at most " +
-                                      std::to_string(service_->rules.body_bytes_max / 1024) + " KiB");
+    refused_ =
+        generic_error(413, "a request body has at most " +
+                               std::to_string(service_->rules.body_bytes_max / 1024) + " KiB");
   }
   if (!refused_) {
     output_promises_ |= service_->rules.answers_promise;

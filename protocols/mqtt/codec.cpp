@@ -203,20 +203,34 @@ Unsubscribe read_unsubscribe(Reader& in) {
 
 Packet read_body(PacketType type, std::uint8_t flags, Reader& in) {
   switch (type) {
-    case PacketType::connect: return read_connect(in);
-    case PacketType::connack: return read_connack(in);
-    case PacketType::publish: return read_publish(in, flags);
-    case PacketType::puback: return Puback{in.packet_id()};
-    case PacketType::pubrec: return Pubrec{in.packet_id()};
-    case PacketType::pubrel: return Pubrel{in.packet_id()};
-    case PacketType::pubcomp: return Pubcomp{in.packet_id()};
-    case PacketType::subscribe: return read_subscribe(in);
-    case PacketType::suback: return read_suback(in);
-    case PacketType::unsubscribe: return read_unsubscribe(in);
-    case PacketType::unsuback: return Unsuback{in.packet_id()};
-    case PacketType::pingreq: return Pingreq{};
-    case PacketType::pingresp: return Pingresp{};
-    case PacketType::disconnect: return Disconnect{};
+    case PacketType::connect:
+      return read_connect(in);
+    case PacketType::connack:
+      return read_connack(in);
+    case PacketType::publish:
+      return read_publish(in, flags);
+    case PacketType::puback:
+      return Puback{in.packet_id()};
+    case PacketType::pubrec:
+      return Pubrec{in.packet_id()};
+    case PacketType::pubrel:
+      return Pubrel{in.packet_id()};
+    case PacketType::pubcomp:
+      return Pubcomp{in.packet_id()};
+    case PacketType::subscribe:
+      return read_subscribe(in);
+    case PacketType::suback:
+      return read_suback(in);
+    case PacketType::unsubscribe:
+      return read_unsubscribe(in);
+    case PacketType::unsuback:
+      return Unsuback{in.packet_id()};
+    case PacketType::pingreq:
+      return Pingreq{};
+    case PacketType::pingresp:
+      return Pingresp{};
+    case PacketType::disconnect:
+      return Disconnect{};
   }
   hub::assertion_failed("unknown PacketType", __FILE__, __LINE__);
 }
@@ -229,24 +243,31 @@ std::string remedy_of(DecodeError error, std::string_view about) {
       return quoted + (about == "MQIsdp" ? ", which is MQTT 3.1" : "") +
              "; set the client's protocol version to MQTT 3.1.1";
     case DecodeError::bad_connect_flags:
-      return "; a password needs a user name, QoS and RETAIN of a will need the will, and the lowest "
+      return "; a password needs a user name, QoS and RETAIN of a will need the will, and the "
+             "lowest "
              "bit is 0";
-    case DecodeError::qos_3: return "; the hub takes 0 and 1";
-    case DecodeError::packet_id_zero: return "; it is 1 to 65535";
+    case DecodeError::qos_3:
+      return "; the hub takes 0 and 1";
+    case DecodeError::packet_id_zero:
+      return "; it is 1 to 65535";
     case DecodeError::wildcard_in_topic:
       return quoted + "; in the names and values of properties write %2B for + and %23 for #";
     case DecodeError::bad_filter:
       return quoted + "; # stands alone at the end, + alone between slashes";
-    case DecodeError::bad_utf8: return "; topics, ids and user names are UTF-8";
-    case DecodeError::empty_topic: return "; telemetry goes to devices/{id}/messages/events/";
-    case DecodeError::no_filters: return "; it names one topic filter or more";
+    case DecodeError::bad_utf8:
+      return "; topics, ids and user names are UTF-8";
+    case DecodeError::empty_topic:
+      return "; telemetry goes to devices/{id}/messages/events/";
+    case DecodeError::no_filters:
+      return "; it names one topic filter or more";
     case DecodeError::unknown_packet_type:
     case DecodeError::reserved_flags:
     case DecodeError::remaining_length_too_long:
     case DecodeError::packet_too_large:
     case DecodeError::body_too_short:
     case DecodeError::body_too_long:
-    case DecodeError::bad_code: return "; is the client one of MQTT 3.1.1?";
+    case DecodeError::bad_code:
+      return "; is the client one of MQTT 3.1.1?";
   }
   hub::assertion_failed("unknown DecodeError", __FILE__, __LINE__);
 }
@@ -273,42 +294,72 @@ std::string_view topic_of(std::uint8_t first, std::string_view body) {
 
 std::string_view to_text(PacketType type) {
   switch (type) {
-    case PacketType::connect: return "CONNECT";
-    case PacketType::connack: return "CONNACK";
-    case PacketType::publish: return "PUBLISH";
-    case PacketType::puback: return "PUBACK";
-    case PacketType::pubrec: return "PUBREC";
-    case PacketType::pubrel: return "PUBREL";
-    case PacketType::pubcomp: return "PUBCOMP";
-    case PacketType::subscribe: return "SUBSCRIBE";
-    case PacketType::suback: return "SUBACK";
-    case PacketType::unsubscribe: return "UNSUBSCRIBE";
-    case PacketType::unsuback: return "UNSUBACK";
-    case PacketType::pingreq: return "PINGREQ";
-    case PacketType::pingresp: return "PINGRESP";
-    case PacketType::disconnect: return "DISCONNECT";
+    case PacketType::connect:
+      return "CONNECT";
+    case PacketType::connack:
+      return "CONNACK";
+    case PacketType::publish:
+      return "PUBLISH";
+    case PacketType::puback:
+      return "PUBACK";
+    case PacketType::pubrec:
+      return "PUBREC";
+    case PacketType::pubrel:
+      return "PUBREL";
+    case PacketType::pubcomp:
+      return "PUBCOMP";
+    case PacketType::subscribe:
+      return "SUBSCRIBE";
+    case PacketType::suback:
+      return "SUBACK";
+    case PacketType::unsubscribe:
+      return "UNSUBSCRIBE";
+    case PacketType::unsuback:
+      return "UNSUBACK";
+    case PacketType::pingreq:
+      return "PINGREQ";
+    case PacketType::pingresp:
+      return "PINGRESP";
+    case PacketType::disconnect:
+      return "DISCONNECT";
   }
   hub::assertion_failed("unknown PacketType", __FILE__, __LINE__);
 }
 
 std::string_view to_text(DecodeError error) {
   switch (error) {
-    case DecodeError::unknown_packet_type: return "packet type 0 or 15, which MQTT 3.1.1 reserves";
-    case DecodeError::reserved_flags: return "wrong flags in the fixed header";
-    case DecodeError::remaining_length_too_long: return "a remaining length of more than 4 bytes";
-    case DecodeError::packet_too_large: return "a packet above the size limit";
-    case DecodeError::body_too_short: return "a packet that ends before its fields do";
-    case DecodeError::body_too_long: return "bytes behind the last field of a packet";
-    case DecodeError::bad_utf8: return "text that is no UTF-8 or holds U+0000";
-    case DecodeError::wrong_protocol_name: return "a protocol name other than MQTT:";
-    case DecodeError::bad_connect_flags: return "CONNECT flags that contradict each other";
-    case DecodeError::qos_3: return "QoS 3";
-    case DecodeError::packet_id_zero: return "packet id 0";
-    case DecodeError::empty_topic: return "an empty topic";
-    case DecodeError::wildcard_in_topic: return "a wildcard in a topic name:";
-    case DecodeError::bad_filter: return "an empty filter, or one with a misplaced wildcard:";
-    case DecodeError::no_filters: return "a SUBSCRIBE or UNSUBSCRIBE without a filter";
-    case DecodeError::bad_code: return "a return code that does not exist";
+    case DecodeError::unknown_packet_type:
+      return "packet type 0 or 15, which MQTT 3.1.1 reserves";
+    case DecodeError::reserved_flags:
+      return "wrong flags in the fixed header";
+    case DecodeError::remaining_length_too_long:
+      return "a remaining length of more than 4 bytes";
+    case DecodeError::packet_too_large:
+      return "a packet above the size limit";
+    case DecodeError::body_too_short:
+      return "a packet that ends before its fields do";
+    case DecodeError::body_too_long:
+      return "bytes behind the last field of a packet";
+    case DecodeError::bad_utf8:
+      return "text that is no UTF-8 or holds U+0000";
+    case DecodeError::wrong_protocol_name:
+      return "a protocol name other than MQTT:";
+    case DecodeError::bad_connect_flags:
+      return "CONNECT flags that contradict each other";
+    case DecodeError::qos_3:
+      return "QoS 3";
+    case DecodeError::packet_id_zero:
+      return "packet id 0";
+    case DecodeError::empty_topic:
+      return "an empty topic";
+    case DecodeError::wildcard_in_topic:
+      return "a wildcard in a topic name:";
+    case DecodeError::bad_filter:
+      return "an empty filter, or one with a misplaced wildcard:";
+    case DecodeError::no_filters:
+      return "a SUBSCRIBE or UNSUBSCRIBE without a filter";
+    case DecodeError::bad_code:
+      return "a return code that does not exist";
   }
   hub::assertion_failed("unknown DecodeError", __FILE__, __LINE__);
 }

@@ -1,8 +1,8 @@
 // CONNECT: who is it, and what did it leave here (spec/mqtt.md 2).
 #include <algorithm>
 
-#include "protocols/mqtt/errors.hpp"
 #include "emulator/core/printable.hpp"
+#include "protocols/mqtt/errors.hpp"
 #include "protocols/mqtt/session.hpp"
 #include "protocols/mqtt/topic.hpp"
 #include "protocols/mqtt/username.hpp"
@@ -22,14 +22,16 @@ std::string other_version(std::uint8_t level) {
   constexpr int bridge = 0x80 | protocol_level_3_1_1;  // mosquitto's bridges ask for it first
   const std::string came = "MQTT level " + std::to_string(level);
   if (level == bridge) {
-    return came + ", a bridge's own form of 3.1.1; it comes again without, or set try_private false";
+    return came +
+           ", a bridge's own form of 3.1.1; it comes again without, or set try_private false";
   }
   return came + (level == protocol_level_5 ? ", which is MQTT 5" : "") +
          "; the hub speaks 3.1.1, level 4: set the client's protocol version to that";
 }
 
 std::string bad_username(std::optional<std::string_view> username) {
-  const std::string wanted = "the user name is not {host}/{device id}[/{module id}]/?api-version=…: ";
+  const std::string wanted =
+      "the user name is not {host}/{device id}[/{module id}]/?api-version=…: ";
   if (!username) return wanted + "there is none";
   if (hub::holds_secret(*username)) {
     return wanted + "it is a connection string or a token, and a token is the password";
@@ -44,8 +46,8 @@ void Session::on_connect(const Connect& packet, TimePoint now) {
     return violation("a second CONNECT; a client logs in once on a connection", now);
   }
   if (packet.level != protocol_level_3_1_1) {  // M-70
-    return refuse(ConnectReturn::unacceptable_protocol_version,
-                  other_version(packet.level), packet, now);
+    return refuse(ConnectReturn::unacceptable_protocol_version, other_version(packet.level), packet,
+                  now);
   }
   const auto username = packet.username && !hub::holds_secret(*packet.username)
                             ? parse_username(*packet.username, packet.client_id)
@@ -57,7 +59,8 @@ void Session::on_connect(const Connect& packet, TimePoint now) {
   if (packet.client_id != device.name()) {
     return refuse(ConnectReturn::not_authorized,
                   "the client id is not the device id, or device id/module id, of the user name, "
-                  "which says '" + std::string(hub::shown(device.name())) + "'",
+                  "which says '" +
+                      std::string(hub::shown(device.name())) + "'",
                   packet, now);
   }
 
@@ -137,9 +140,10 @@ bool Session::resume_session(TimePoint now) {
 void Session::store_will(const Will& will) {
   const PublishTopic topic = classify_publish(will.topic, device_);
   if (topic.kind != PublishKind::telemetry) {
-    hub_.log().warn("will ignored: its topic is not the device's own for telemetry, "
-                    "devices/{id}/[modules/{id}/]messages/events/",
-                    {{"device", device_.name()}, {"topic", hub::shown(will.topic)}});
+    hub_.log().warn(
+        "will ignored: its topic is not the device's own for telemetry, "
+        "devices/{id}/[modules/{id}/]messages/events/",
+        {{"device", device_.name()}, {"topic", hub::shown(will.topic)}});
     return;
   }
   extras().will = {std::string(topic.bag), std::string(will.payload), will.retain};

@@ -13,21 +13,28 @@ constexpr std::size_t topic_bytes_max = 0xFFFF;
 
 void Session::on_puback(const Puback& packet, TimePoint now) {
   const auto ignored = [&](std::string_view why) {
-    hub_.log().debug(why, {{"device", device_.text},
-                           {"packet id", std::to_string(packet.packet_id)}});
+    hub_.log().debug(why,
+                     {{"device", device_.text}, {"packet id", std::to_string(packet.packet_id)}});
   };
   switch (in_flight_.acknowledge(packet.packet_id, hub_.settings().mqtt_out_of_order_ack, now)) {
-    case InFlight::AckResult::settled: settle(now); return;
-    case InFlight::AckResult::held: return ignored("PUBACK out of order: held until its turn");
-    case InFlight::AckResult::unknown: return ignored("PUBACK ignored: nothing has this packet id");
+    case InFlight::AckResult::settled:
+      settle(now);
+      return;
+    case InFlight::AckResult::held:
+      return ignored("PUBACK out of order: held until its turn");
+    case InFlight::AckResult::unknown:
+      return ignored("PUBACK ignored: nothing has this packet id");
     case InFlight::AckResult::lost:
       ignored("PUBACK ignored: the message's lock timed out");
       settle(now);  // what was held behind it has its turn
       return;
-    case InFlight::AckResult::ignored: return ignored("PUBACK ignored: it is out of order");
-    case InFlight::AckResult::forbidden: 
-      return violation("PUBACK out of order, which mqttOutOfOrderAck=close forbids; acknowledge in "
-                       "the order of delivery, or set it to hold", now);
+    case InFlight::AckResult::ignored:
+      return ignored("PUBACK ignored: it is out of order");
+    case InFlight::AckResult::forbidden:
+      return violation(
+          "PUBACK out of order, which mqttOutOfOrderAck=close forbids; acknowledge in "
+          "the order of delivery, or set it to hold",
+          now);
   }
 }
 
@@ -81,10 +88,10 @@ void Session::send_to_device(const hub::Delivery& delivery, TimePoint now) {
   const hub::Message& message = *delivery.message;
   const std::string topic = devicebound_topic(message, device_);
   if (topic.size() > topic_bytes_max) {
-    hub_.log().warn("message rejected: its properties do not fit into an MQTT topic of 65535 bytes; "
-                    "put what is long into the body, or receive over AMQP or HTTPS",
-                    {{"device", device_.text},
-                     {"sequence number", std::to_string(message.sequence_number)}});
+    hub_.log().warn(
+        "message rejected: its properties do not fit into an MQTT topic of 65535 bytes; "
+        "put what is long into the body, or receive over AMQP or HTTPS",
+        {{"device", device_.text}, {"sequence number", std::to_string(message.sequence_number)}});
     if (devicebound_qos_ > 0) (void)receiver_.reject(delivery.lock_token, now);
     return;
   }

@@ -76,8 +76,8 @@ void encode(std::string& out, const Connack& packet) {
 
 void encode(std::string& out, const Publish& packet) {
   HUB_ASSERT((packet.qos > 0) == (packet.packet_id != 0));
-  const auto flags = static_cast<std::uint8_t>((packet.dup ? 8 : 0) | packet.qos << 1 |
-                                               (packet.retain ? 1 : 0));
+  const auto flags =
+      static_cast<std::uint8_t>((packet.dup ? 8 : 0) | packet.qos << 1 | (packet.retain ? 1 : 0));
   const std::size_t length =
       2 + packet.topic.size() + (packet.qos > 0 ? 2 : 0) + packet.payload.size();
   put_header(out, PacketType::publish, flags, length);

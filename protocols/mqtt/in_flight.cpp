@@ -45,8 +45,8 @@ InFlight::Added InFlight::add(const hub::Delivery& delivery, TimePoint lost_at, 
   return {packet_id, false, false};
 }
 
-InFlight::AckResult InFlight::acknowledge(std::uint16_t packet_id,
-                                          hub::MqttOutOfOrderAck policy, TimePoint now) {
+InFlight::AckResult InFlight::acknowledge(std::uint16_t packet_id, hub::MqttOutOfOrderAck policy,
+                                          TimePoint now) {
   const auto entry = std::find_if(entries_.begin(), entries_.end(),
                                   [packet_id](const Entry& e) { return e.packet_id == packet_id; });
   if (entry == entries_.end()) return AckResult::unknown;
@@ -54,17 +54,22 @@ InFlight::AckResult InFlight::acknowledge(std::uint16_t packet_id,
     entries_.erase(entry);
     return AckResult::lost;
   }
-  const bool in_turn = std::none_of(entries_.begin(), entry,
-                                    [now](const Entry& e) { return e.blocks(now); });
+  const bool in_turn =
+      std::none_of(entries_.begin(), entry, [now](const Entry& e) { return e.blocks(now); });
   if (in_turn || policy == hub::MqttOutOfOrderAck::complete) {
     entry->state = State::settled;
     return AckResult::settled;
   }
   switch (policy) {
-    case hub::MqttOutOfOrderAck::hold: entry->state = State::acknowledged; return AckResult::held;
-    case hub::MqttOutOfOrderAck::ignore: return AckResult::ignored;
-    case hub::MqttOutOfOrderAck::close: return AckResult::forbidden;
-    case hub::MqttOutOfOrderAck::complete: break;
+    case hub::MqttOutOfOrderAck::hold:
+      entry->state = State::acknowledged;
+      return AckResult::held;
+    case hub::MqttOutOfOrderAck::ignore:
+      return AckResult::ignored;
+    case hub::MqttOutOfOrderAck::close:
+      return AckResult::forbidden;
+    case hub::MqttOutOfOrderAck::complete:
+      break;
   }
   hub::assertion_failed("unknown MqttOutOfOrderAck", __FILE__, __LINE__);
 }
@@ -84,8 +89,8 @@ std::optional<hub::LockToken> InFlight::take_settled(TimePoint now) {
 }
 
 std::size_t InFlight::locked_count(TimePoint now) const {
-  return static_cast<std::size_t>(std::count_if(
-      entries_.begin(), entries_.end(), [now](const Entry& e) { return !e.lost(now); }));
+  return static_cast<std::size_t>(std::count_if(entries_.begin(), entries_.end(),
+                                                [now](const Entry& e) { return !e.lost(now); }));
 }
 
 std::optional<TimePoint> InFlight::next_lost(TimePoint now) const {

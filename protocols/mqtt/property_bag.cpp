@@ -111,9 +111,9 @@ std::string devicebound_topic(const hub::Message& message, const hub::DeviceId& 
     append_system(topic, "%24.exp", hub::to_iso8601(*content.absolute_expiry));
   }
   append_system(topic, "%24.mid", content.message_id.text);
-  append_pair(topic, "%24.to",
-              content.to.empty() ? "/devices/" + device.text + "/messages/devicebound"
-                                 : content.to);
+  append_pair(
+      topic, "%24.to",
+      content.to.empty() ? "/devices/" + device.text + "/messages/devicebound" : content.to);
   append_system(topic, "%24.cid", content.correlation_id.text);
   append_system(topic, "%24.uid", content.user_id);
   append_system(topic, "%24.ct", content.content_type);

@@ -24,7 +24,8 @@ void Session::on_publish(const Publish& packet, TimePoint now) {
     }
     case PublishKind::twin_get:
     case PublishKind::twin_patch:
-    case PublishKind::method_response: break;  // answered below, behind the PUBACK
+    case PublishKind::method_response:
+      break;  // answered below, behind the PUBACK
     case PublishKind::bad_twin_request:
       return violation(
           "a twin request without $rid, or no operation on twins; those are "

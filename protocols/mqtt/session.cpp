@@ -27,9 +27,12 @@ std::string_view remedy_of(hub::CloseReason reason) {
   switch (reason) {
     case hub::CloseReason::taken_over:
       return "; two clients share its id, or one came again without a DISCONNECT";
-    case hub::CloseReason::device_disabled: return "; it may connect again once it is enabled";
-    case hub::CloseReason::device_deleted: return "; create it again, with the key that it uses";
-    case hub::CloseReason::authentication_changed: return "; connect with the new one";
+    case hub::CloseReason::device_disabled:
+      return "; it may connect again once it is enabled";
+    case hub::CloseReason::device_deleted:
+      return "; create it again, with the key that it uses";
+    case hub::CloseReason::authentication_changed:
+      return "; connect with the new one";
   }
   hub::assertion_failed("unknown CloseReason", __FILE__, __LINE__);
 }
@@ -84,7 +87,8 @@ void Session::on_time(TimePoint now) {
       output_.clear();  // nobody reads it
       output_begin_ = 0;
       violation(
-          "keep-alive timeout: nothing came for 1.5 times the interval that CONNECT gave (29 minutes "
+          "keep-alive timeout: nothing came for 1.5 times the interval that CONNECT gave (29 "
+          "minutes "
           "at most); the client is gone, or sends no PINGREQ in time",
           now);
     }
@@ -121,29 +125,29 @@ void Session::handle(const Packet& packet, TimePoint now) {
   };
   const auto without_qos_2 = [&](PacketType type) {
     violation(
-        std::string(to_text(type)) + " belongs to QoS 2, which the hub does not have; use QoS 1", now);
+        std::string(to_text(type)) + " belongs to QoS 2, which the hub does not have; use QoS 1",
+        now);
   };
-  std::visit(
-      Overloaded{
-          [&](const Connect& p) { on_connect(p, now); },
-          [&](const Publish& p) { on_publish(p, now); },
-          [&](const Puback& p) { on_puback(p, now); },
-          [&](const Subscribe& p) { on_subscribe(p, now); },
-          [&](const Unsubscribe& p) { on_unsubscribe(p, now); },
-          [&](Pingreq) { encode(output_, Pingresp{}); },
-          [&](Disconnect) {
-            if (extras_) extras_->will.reset();  // 2.9
-            close(hub::LogLevel::info, "DISCONNECT", now);
-          },
-          [&](Pubrec) { without_qos_2(PacketType::pubrec); },
-          [&](Pubrel) { without_qos_2(PacketType::pubrel); },
-          [&](Pubcomp) { without_qos_2(PacketType::pubcomp); },
-          [&](const Connack&) { not_for_a_server(PacketType::connack); },
-          [&](const Suback&) { not_for_a_server(PacketType::suback); },
-          [&](Unsuback) { not_for_a_server(PacketType::unsuback); },
-          [&](Pingresp) { not_for_a_server(PacketType::pingresp); },
-      },
-      packet);
+  std::visit(Overloaded{
+                 [&](const Connect& p) { on_connect(p, now); },
+                 [&](const Publish& p) { on_publish(p, now); },
+                 [&](const Puback& p) { on_puback(p, now); },
+                 [&](const Subscribe& p) { on_subscribe(p, now); },
+                 [&](const Unsubscribe& p) { on_unsubscribe(p, now); },
+                 [&](Pingreq) { encode(output_, Pingresp{}); },
+                 [&](Disconnect) {
+                   if (extras_) extras_->will.reset();  // 2.9
+                   close(hub::LogLevel::info, "DISCONNECT", now);
+                 },
+                 [&](Pubrec) { without_qos_2(PacketType::pubrec); },
+                 [&](Pubrel) { without_qos_2(PacketType::pubrel); },
+                 [&](Pubcomp) { without_qos_2(PacketType::pubcomp); },
+                 [&](const Connack&) { not_for_a_server(PacketType::connack); },
+                 [&](const Suback&) { not_for_a_server(PacketType::suback); },
+                 [&](Unsuback) { not_for_a_server(PacketType::unsuback); },
+                 [&](Pingresp) { not_for_a_server(PacketType::pingresp); },
+             },
+             packet);
 }
 
 // False once closed. Looks at what can end a connection from outside, before anything is done for
@@ -156,7 +160,8 @@ bool Session::may_go_on(TimePoint now) {
   }
   if (now >= token_deadline_) {
     violation(
-        "the token expired; connect with a new one before it does, or let connections outlive their "
+        "the token expired; connect with a new one before it does, or let connections outlive "
+        "their "
         "token with the setting tokenExpiryGrace",
         now);
     return false;
@@ -172,9 +177,9 @@ void Session::violation(std::string_view reason, TimePoint now, std::string_view
 
 void Session::tell_at_debug(std::string_view event, std::string_view topic, std::uint8_t qos) {
   if (!hub_.log().enabled(hub::LogLevel::debug)) return;
-  hub_.log().debug(event, {{"device", device_.name()},
-                           {"topic", hub::shown(topic)},
-                           {"qos", std::to_string(qos)}});
+  hub_.log().debug(
+      event,
+      {{"device", device_.name()}, {"topic", hub::shown(topic)}, {"qos", std::to_string(qos)}});
 }
 
 void Session::close(hub::LogLevel level, std::string_view reason, TimePoint now,
@@ -197,9 +202,7 @@ void Session::close(hub::LogLevel level, std::string_view reason, TimePoint now,
 
 // ---- output, deadlines --------------------------------------------------------------------------
 
-std::string_view Session::output() const {
-  return std::string_view(output_).substr(output_begin_);
-}
+std::string_view Session::output() const { return std::string_view(output_).substr(output_begin_); }
 
 void Session::consume_output(std::size_t size) {
   HUB_ASSERT(size <= output_size());

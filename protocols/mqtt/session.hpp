@@ -1,5 +1,6 @@
 #pragma once
-// One connection of a device or module over MQTT 3.1.1, from CONNECT to DISCONNECT, without a socket.
+// One connection of a device or module over MQTT 3.1.1, from CONNECT to DISCONNECT, without a
+// socket.
 //   awaiting_connect --CONNECT accepted--> connected --DISCONNECT or any violation--> closed
 //          \---refused (CONNACK 1, 3, 5), anything else first, 60 s----------------------/
 // MQTT 3.1.1 gives a server no way to say why: every violation closes the connection, and the log
@@ -107,22 +108,22 @@ class Session : public protocols::Session {
 
   State state_ = State::awaiting_connect;
   bool clean_session_ = false;
-  bool receiving_ = false;         // a filter matches the devicebound topic (M-30)
-  bool delivery_due_ = false;      // something happened that may let a message out
-  bool output_held_up_ = false;    // deliveries wait for the output to drain
-  bool told_odd_bag_ = false;      // once is enough (M-73)
+  bool receiving_ = false;       // a filter matches the devicebound topic (M-30)
+  bool delivery_due_ = false;    // something happened that may let a message out
+  bool output_held_up_ = false;  // deliveries wait for the output to drain
+  bool told_odd_bag_ = false;    // once is enough (M-73)
   std::uint8_t devicebound_qos_ = 0;
-  TimePoint now_;                  // of the latest event
+  TimePoint now_;  // of the latest event
   TimePoint last_input_;
-  hub::Duration input_timeout_;    // until CONNECT, then the keep-alive
+  hub::Duration input_timeout_;  // until CONNECT, then the keep-alive
   TimePoint token_deadline_ = TimePoint::max();
 
   Decoder decoder_;
   std::string output_;
   std::size_t output_begin_ = 0;
 
-  hub::DeviceId device_;           // or a module
-  std::string_view auth_method_;   // JSON
+  hub::DeviceId device_;            // or a module
+  std::string_view auth_method_;    // JSON
   hub::TelemetryOriginPtr origin_;  // from the first telemetry on
   std::unique_ptr<Extras> extras_;
   hub::MqttSessionState subscriptions_;

@@ -22,8 +22,8 @@ auto find_filter(hub::MqttSessionState& session, std::string_view filter) {
 void Session::on_subscribe(const Subscribe& packet, TimePoint now) {
   for (const auto& request : packet.requests) {
     if (classify_filter(request.filter, device_) == FilterKind::other_identity) {
-      return violation("SUBSCRIBE to a topic of another identity; who connects gets its own",
-                       now, request.filter);
+      return violation("SUBSCRIBE to a topic of another identity; who connects gets its own", now,
+                       request.filter);
     }
   }
   Suback suback{packet.packet_id, {}};
@@ -85,9 +85,8 @@ void Session::on_unsubscribe(const Unsubscribe& packet, TimePoint now) {
 }
 
 bool Session::is_subscribed_to(std::string_view topic) const {
-  return std::any_of(
-      subscriptions_.subscriptions.begin(), subscriptions_.subscriptions.end(),
-      [topic](const hub::MqttSubscription& s) { return matches(s.filter, topic); });
+  return std::any_of(subscriptions_.subscriptions.begin(), subscriptions_.subscriptions.end(),
+                     [topic](const hub::MqttSubscription& s) { return matches(s.filter, topic); });
 }
 
 // M-16. False: the connection was taken over just now, and what the newcomer has stored stays.

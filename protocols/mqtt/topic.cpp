@@ -91,8 +91,7 @@ PublishTopic classify_publish(std::string_view topic, const hub::DeviceId& devic
 }
 
 bool is_odd_bag(std::string_view bag) {
-  return bag.starts_with('?') ||
-         bag.substr(0, bag.find('=')).find('/') != std::string_view::npos;
+  return bag.starts_with('?') || bag.substr(0, bag.find('=')).find('/') != std::string_view::npos;
 }
 
 FilterKind classify_filter(std::string_view filter, const hub::DeviceId& device) {

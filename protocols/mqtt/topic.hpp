@@ -1,5 +1,6 @@
 #pragma once
-// The hub's topics: what a device or module may publish to, and which of its filters can ever match.
+// The hub's topics: what a device or module may publish to, and which of its filters can ever
+// match.
 //   telemetry       = "devices/" id [ "/modules/" id ] "/messages/events" [ "/" [ bag ] [ "/" ] ]
 //                                                                                     (M-20)
 //   devicebound     = "devices/" id "/messages/devicebound/" bag                      (M-32)
@@ -30,8 +31,8 @@ struct PublishTopic {
 };
 PublishTopic classify_publish(std::string_view topic, const hub::DeviceId& device);
 
-// A bag that was hardly meant as one: `?a=b`, where `?` belongs to the first name, or further levels,
-// which are a name as a whole (M-73).
+// A bag that was hardly meant as one: `?a=b`, where `?` belongs to the first name, or further
+// levels, which are a name as a whole (M-73).
 bool is_odd_bag(std::string_view bag);
 
 // What a filter is to the device or module that subscribes to it.

@@ -55,8 +55,7 @@ std::optional<Username> parse_username(std::string_view text, std::string_view c
 
   // A query may hold '/' itself, when a client does not encode it.
   const std::string_view third = text.substr(0, text.find('/'));
-  if (third.empty() ||
-      (is_query(third) && !is_client_id(client_id, username.device_id, third))) {
+  if (third.empty() || (is_query(third) && !is_client_id(client_id, username.device_id, third))) {
     if (third.empty() && !text.empty()) return std::nullopt;
     read_query(text, username);
     return username;

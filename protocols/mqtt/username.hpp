@@ -2,8 +2,8 @@
 // The user name of a CONNECT (M-10, M-11):
 //   username = host "/" device-id [ "/" module-id ] [ "/" [ "?" ] query ]
 //   query    = name [ "=" pct-value ] *( "&" name [ "=" pct-value ] )
-// SDKs of 2016 send a query without `?` and without api-version. A module id may look like one, too:
-// it is a module's if the client id says so (M-72).
+// SDKs of 2016 send a query without `?` and without api-version. A module id may look like one,
+// too: it is a module's if the client id says so (M-72).
 #include <optional>
 #include <string>
 #include <string_view>

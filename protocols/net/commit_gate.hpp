@@ -12,7 +12,8 @@ class CommitGate {
   virtual ~CommitGate() = default;
   virtual std::uint64_t staged() const = 0;     // all changes the hub ever staged
   virtual std::uint64_t committed() const = 0;  // how many of them are on disk
-  // `waker` fires once, from any thread, when committed() has reached `sequence`; at once if it has.
+  // `waker` fires once, from any thread, when committed() has reached `sequence`; at once if it
+  // has.
   virtual void notify(std::uint64_t sequence, hub::Waker waker) = 0;
 };
 

@@ -63,7 +63,8 @@ Connection::Connection(IoThread& thread, std::shared_ptr<Stream> stream,
       stream_(std::move(stream)),
       patience_(service_->limits.linger_timeout) {}
 
-// ---- events ----------------------------------------------------------------------------------------
+// ---- events
+// ----------------------------------------------------------------------------------------
 
 void Connection::on_readable() {
   waiting_for_input_ = false;
@@ -165,7 +166,8 @@ void Connection::abort() {
   if (state_ != State::gone) lose(thread_.clock().now(), "shutting down");
 }
 
-// ---- read, feed, commit, write ---------------------------------------------------------------------
+// ---- read, feed, commit, write
+// ---------------------------------------------------------------------
 
 void Connection::shake_hands(hub::TimePoint now) {
   switch (stream_->handshake()) {
@@ -192,8 +194,7 @@ void Connection::shake_hands(hub::TimePoint now) {
 }
 
 bool Connection::make_session(std::string_view protocol, hub::TimePoint now) {
-  session_ = service_->make_session(
-      protocol, stream_->peer(), hub::Waker(wake_), now);
+  session_ = service_->make_session(protocol, stream_->peer(), hub::Waker(wake_), now);
   if (!session_) lose(now, "no session for this protocol");
   return session_ != nullptr;
 }
@@ -205,7 +206,8 @@ bool Connection::takes_input() const {
 
 bool Connection::store_is_behind() const {
   const CommitGate* gate = thread_.gate();
-  return gate != nullptr && gate->staged() > gate->committed() + service_->limits.staged_changes_max;
+  return gate != nullptr &&
+         gate->staged() > gate->committed() + service_->limits.staged_changes_max;
 }
 
 void Connection::read(hub::TimePoint now) {
@@ -249,7 +251,8 @@ void Connection::warn(std::string_view event, std::string_view reason) {
 
 void Connection::tell_if_left_at_once() {
   if (heard_ || stream_->hint().empty()) return;
-  warn("the client left right after the TLS handshake", "it closed the connection before it sent anything");
+  warn("the client left right after the TLS handshake",
+       "it closed the connection before it sent anything");
 }
 
 bool Connection::may_leave() {
@@ -342,7 +345,8 @@ void Connection::upgrade(hub::TimePoint now) {
   shake_hands(now);
 }
 
-// ---- the end ---------------------------------------------------------------------------------------
+// ---- the end
+// ---------------------------------------------------------------------------------------
 
 void Connection::begin_closing(hub::TimePoint now) {
   session_->on_peer_closed(now);
@@ -369,9 +373,9 @@ void Connection::drain() {
 
 void Connection::lose(hub::TimePoint now, std::string_view why) {
   if (thread_.log().enabled(hub::LogLevel::debug)) {
-    thread_.log().debug("connection lost", {{"listener", service_->protocol},
-                                            {"peer", stream_->peer().address},
-                                            {"reason", why}});
+    thread_.log().debug(
+        "connection lost",
+        {{"listener", service_->protocol}, {"peer", stream_->peer().address}, {"reason", why}});
   }
   if (session_) session_->on_peer_closed(now);
   session_.reset();
@@ -387,7 +391,8 @@ void Connection::finish() {
   self_.reset();  // the caller, or the handler it is in, still holds one
 }
 
-// ---- waiting ---------------------------------------------------------------------------------------
+// ---- waiting
+// ---------------------------------------------------------------------------------------
 
 void Connection::wait_for_input() {
   if (!std::exchange(waiting_for_input_, true)) stream_->wait_readable(shared_from_this());

@@ -1,15 +1,15 @@
 #pragma once
-// One session on one stream: the loop of style.md rule 4. Read, feed the session, wait until what the
-// hub staged is committed, then write once.
+// One session on one stream: the loop of style.md rule 4. Read, feed the session, wait until what
+// the hub staged is committed, then write once.
 //
 //   handshaking --(TLS, 101)--> open --(session wants_close, peer closed)--> closing --> gone
 //        ^                       |
 //        +-----take_upgrade------+
 //
 // It owns itself from start() until it is gone, lives on one IoThread and is driven by what happens
-// there: the stream, the timer, and wakers, which any thread may fire and which only put it in line.
-// Each event reads the clock once, and ends with at most one wait for input, one for output, one
-// timer. N-33: whoever its input has woken is served before it is answered.
+// there: the stream, the timer, and wakers, which any thread may fire and which only put it in
+// line. Each event reads the clock once, and ends with at most one wait for input, one for output,
+// one timer. N-33: whoever its input has woken is served before it is answered.
 #include "protocols/net/stream.hpp"
 
 #include <functional>

@@ -17,9 +17,9 @@ using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
                                          asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 class Deadlines {
-  using Hook = boost::intrusive::set_base_hook<
-      boost::intrusive::link_mode<boost::intrusive::auto_unlink>,
-      boost::intrusive::optimize_size<true>>;
+  using Hook =
+      boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>,
+                                      boost::intrusive::optimize_size<true>>;
 
  public:
   // Whose deadline it is. Going away, it takes its deadline along.

@@ -1,7 +1,7 @@
 #pragma once
-// Gives memory back to the system when many connections have come or gone and it is quiet again (N-32).
-// What they needed for a moment, TLS handshakes above all, lies between what stays, and the allocator
-// would keep it.
+// Gives memory back to the system when many connections have come or gone and it is quiet again
+// (N-32). What they needed for a moment, TLS handshakes above all, lies between what stays, and the
+// allocator would keep it.
 #include "protocols/net/deadlines.hpp"
 
 #include <cstddef>

@@ -31,8 +31,9 @@ void IoThread::shut_down_all() {
 void IoThread::close() {
   do {
     for_each([](ConnectionHook& connection) { connection.abort(); });
-    // The cancelled operations hold the last references; they end here and not in ~io_context, while
-    // all that a session may still call is alive. A connection that was on its way here starts now.
+    // The cancelled operations hold the last references; they end here and not in ~io_context,
+    // while all that a session may still call is alive. A connection that was on its way here
+    // starts now.
     context_.restart();
     context_.poll();
   } while (!connections_.empty());

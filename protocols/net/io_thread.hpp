@@ -25,10 +25,10 @@ namespace net {
 // N-01: bounds and timeouts of a connection, all ours.
 struct ConnectionLimits {
   std::size_t connections_max = 100'000;
-  std::size_t read_bytes_per_turn = 16 * 1024;     // then the others have their turn
+  std::size_t read_bytes_per_turn = 16 * 1024;  // then the others have their turn
   std::size_t write_bytes_per_turn = 1024 * 1024;
-  std::size_t output_bytes_max = 1024 * 1024;      // above it nothing more is read from this peer
-  std::uint64_t staged_changes_max = 4096;         // not stored yet; above it nobody is read from (N-40)
+  std::size_t output_bytes_max = 1024 * 1024;  // above it nothing more is read from this peer
+  std::uint64_t staged_changes_max = 4096;  // not stored yet; above it nobody is read from (N-40)
   std::size_t websocket_message_bytes_max = 4 * 1024 * 1024;
   hub::Duration handshake_timeout = std::chrono::seconds{10};  // TLS, and the 101 of a WebSocket
   hub::Duration stall_timeout = std::chrono::seconds{60};      // a peer that does not read

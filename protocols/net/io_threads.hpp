@@ -26,7 +26,8 @@ class IoThreads {
   // Serves, the first on the calling thread, until stop().
   void run();
   void stop();  // any thread, also before run()
-  // After run(): every session says goodbye, and is served until no connection is left, `end`, or stop().
+  // After run(): every session says goodbye, and is served until no connection is left, `end`, or
+  // stop().
   void say_goodbye(std::chrono::steady_clock::time_point end);
   // Ends what is left of the connections. Not while run() or say_goodbye() is.
   void close();

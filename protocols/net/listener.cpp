@@ -5,11 +5,11 @@
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 
+#include <sys/socket.h>
+#include <unistd.h>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <utility>
 
 namespace net {
@@ -114,9 +114,10 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
       stream = std::make_shared<TcpStream>(thread.poller(), descriptor, peer);
     }
     if (&thread == &threads_.first()) return Connection::start(thread, std::move(stream), service_);
-    asio::post(thread.executor(), [&thread, stream = std::move(stream), service = service_]() mutable {
-      Connection::start(thread, std::move(stream), std::move(service));
-    });
+    asio::post(thread.executor(),
+               [&thread, stream = std::move(stream), service = service_]() mutable {
+                 Connection::start(thread, std::move(stream), std::move(service));
+               });
   }
 
   void on_error(error_code error) {
@@ -151,8 +152,8 @@ Listener::Listener(IoThreads& threads, ListenerOptions options) {
     return acceptor->port();
   };
   const bool local = options.address == "localhost" || options.address == "127.0.0.1";
-  const auto address = local ? asio::ip::make_address("127.0.0.1")
-                             : asio::ip::make_address(options.address);
+  const auto address =
+      local ? asio::ip::make_address("127.0.0.1") : asio::ip::make_address(options.address);
   // The other family may have just the free port that the first one was given.
   for (int attempt = 1;; ++attempt) {
     port_ = bind(address, options.port);

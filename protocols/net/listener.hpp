@@ -1,7 +1,7 @@
 #pragma once
 // Accepts connections on one port, on the first thread, and starts each on the least busy one.
-// `localhost` and 127.0.0.1 are answered over IPv6 too, since that is where many a client's resolver
-// goes first (N-05).
+// `localhost` and 127.0.0.1 are answered over IPv6 too, since that is where many a client's
+// resolver goes first (N-05).
 #include "protocols/net/connection.hpp"
 #include "protocols/net/io_threads.hpp"
 #include "protocols/net/tls.hpp"

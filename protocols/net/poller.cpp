@@ -3,9 +3,9 @@
 #include <boost/asio/post.hpp>
 #include <boost/system/system_error.hpp>
 
-#include <cerrno>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <cerrno>
 #include <utility>
 
 namespace net {
@@ -38,7 +38,8 @@ void run(const std::weak_ptr<Deferred>& task) {
 }
 
 void add(OwnerPtr& waiting, OwnerPtr owner) {
-  waiting = waiting ? std::make_shared<Both>(std::move(waiting), std::move(owner)) : std::move(owner);
+  waiting =
+      waiting ? std::make_shared<Both>(std::move(waiting), std::move(owner)) : std::move(owner);
 }
 
 }  // namespace
@@ -73,11 +74,12 @@ void Poller::forget(PolledSocket& socket) {
 
 void Poller::wait() {
   if (std::exchange(waiting_, true)) return;
-  events_.async_wait(asio::posix::descriptor_base::wait_read, [this](boost::system::error_code error) {
-    waiting_ = false;
-    if (!error) dispatch();
-    if (armed_ > 0) wait();
-  });
+  events_.async_wait(asio::posix::descriptor_base::wait_read,
+                     [this](boost::system::error_code error) {
+                       waiting_ = false;
+                       if (!error) dispatch();
+                       if (armed_ > 0) wait();
+                     });
 }
 
 void Poller::dispatch() {
@@ -119,8 +121,10 @@ void PolledSocket::wait_writable(OwnerPtr owner) {
 }
 
 void PolledSocket::on_events(std::uint32_t events) {
-  const OwnerPtr reader = (events & (EPOLLIN | broken)) != 0 ? std::exchange(reader_, nullptr) : nullptr;
-  const OwnerPtr writer = (events & (EPOLLOUT | broken)) != 0 ? std::exchange(writer_, nullptr) : nullptr;
+  const OwnerPtr reader =
+      (events & (EPOLLIN | broken)) != 0 ? std::exchange(reader_, nullptr) : nullptr;
+  const OwnerPtr writer =
+      (events & (EPOLLOUT | broken)) != 0 ? std::exchange(writer_, nullptr) : nullptr;
   if (!reader && !writer) {  // nobody came back for these
     return poller_.arm(*this, (reader_ ? EPOLLIN : 0U) | (writer_ ? EPOLLOUT : 0U));
   }

@@ -1,7 +1,7 @@
 #pragma once
 // Readiness of many sockets, level-triggered, through one epoll set that Asio watches as a single
-// descriptor. Asio arms a descriptor anew for each wait, one epoll_ctl a message; here a socket stays
-// armed while its owner comes back to wait (docs/decisions/0008).
+// descriptor. Asio arms a descriptor anew for each wait, one epoll_ctl a message; here a socket
+// stays armed while its owner comes back to wait (docs/decisions/0008).
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
@@ -87,9 +87,11 @@ class PolledSocket {
 
   int descriptor() const { return descriptor_; }
   const asio::ip::tcp::endpoint& peer() const { return peer_; }
-  std::string local_address() const;  // IPv4 over an IPv6 socket as IPv4; empty: the kernel does not say
+  std::string local_address()
+      const;  // IPv4 over an IPv6 socket as IPv4; empty: the kernel does not say
   Executor executor() { return poller_.executor(); }
-  // The owner is told once, and never from within the call. A second one that waits is told as well.
+  // The owner is told once, and never from within the call. A second one that waits is told as
+  // well.
   void wait_readable(OwnerPtr owner);
   void wait_writable(OwnerPtr owner);
   void shut_down_sending();

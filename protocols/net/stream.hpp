@@ -47,8 +47,8 @@ class Stream {
   virtual void close() = 0;  // at once; waits end without telling the owner of any bytes
   virtual protocols::PeerInfo peer() const = 0;
   virtual std::string error_text() const = 0;
-  // What helps: against a handshake that has failed, or a peer that has broken a rule, or that has left right
-  // after the handshake. Empty: there is nothing to say.
+  // What helps: against a handshake that has failed, or a peer that has broken a rule, or that has
+  // left right after the handshake. Empty: there is nothing to say.
   virtual std::string hint() const { return {}; }
 };
 

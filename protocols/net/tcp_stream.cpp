@@ -2,8 +2,8 @@
 
 #include <boost/asio/post.hpp>
 
-#include <cerrno>
 #include <sys/socket.h>
+#include <cerrno>
 
 namespace net {
 
@@ -56,9 +56,7 @@ WriteResult TcpStream::write(std::string_view bytes) {
   return {broken(errno), 0};
 }
 
-void TcpStream::say_goodbye(OwnerPtr) {
-  socket_.shut_down_sending();
-}
+void TcpStream::say_goodbye(OwnerPtr) { socket_.shut_down_sending(); }
 
 protocols::PeerInfo TcpStream::peer() const {
   protocols::PeerInfo peer;

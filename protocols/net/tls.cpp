@@ -11,12 +11,12 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
-#include <array>
-#include <cerrno>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdexcept>
 #include <sys/socket.h>
+#include <array>
+#include <cerrno>
+#include <stdexcept>
 #include <utility>
 
 namespace net {
@@ -35,14 +35,16 @@ void require(bool good, const char* what) {
 template <auto Free>
 struct Freer {
   template <class T>
-  void operator()(T* object) const { Free(object); }
+  void operator()(T* object) const {
+    Free(object);
+  }
 };
 using BioPtr = std::unique_ptr<BIO, Freer<BIO_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
 using CertificatePtr = std::unique_ptr<X509, Freer<X509_free>>;
-using CertificatesPtr = std::unique_ptr<STACK_OF(X509), Freer<[](STACK_OF(X509)* all) {
-  sk_X509_pop_free(all, X509_free);
-}>>;
+using CertificatesPtr =
+    std::unique_ptr<STACK_OF(X509),
+                    Freer<[](STACK_OF(X509) * all) { sk_X509_pop_free(all, X509_free); }>>;
 using StorePtr = std::unique_ptr<X509_STORE, Freer<X509_STORE_free>>;
 using VerificationPtr = std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>>;
 
@@ -50,8 +52,8 @@ BioPtr memory_bio(const std::string& text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
-// Whether this client would be given the ECDSA certificate if it had the choice. TLS 1.2 asks for more
-// than this looks at, so there it has.
+// Whether this client would be given the ECDSA certificate if it had the choice. TLS 1.2 asks for
+// more than this looks at, so there it has.
 bool prefers_ecdsa(SSL* ssl) {
   if (SSL_version(ssl) != TLS1_3_VERSION) return false;
   const int count = SSL_get_sigalgs(ssl, 0, nullptr, nullptr, nullptr, nullptr, nullptr);
@@ -83,16 +85,16 @@ StorePtr load_device_cas(const std::string& pem) {
   return store;
 }
 
-// M-06: trust is the hub's business. A self-signed certificate is as good as any here; the handshake
-// has proven that the client holds its key.
+// M-06: trust is the hub's business. A self-signed certificate is as good as any here; the
+// handshake has proven that the client holds its key.
 int accept_any_certificate(int, X509_STORE_CTX*) { return 1; }
 
 int choose_http11(SSL*, const unsigned char** out, unsigned char* out_size,
                   const unsigned char* offered, unsigned int offered_size, void*) {
   static constexpr unsigned char http11[] = "\x08http/1.1";
   unsigned char* chosen = nullptr;
-  const int found = SSL_select_next_proto(&chosen, out_size, http11, sizeof http11 - 1, offered,
-                                          offered_size);
+  const int found =
+      SSL_select_next_proto(&chosen, out_size, http11, sizeof http11 - 1, offered, offered_size);
   if (found != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_NOACK;
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
@@ -140,7 +142,8 @@ TlsContext::TlsContext(const ServerCertificates& certificates, const std::string
     : certificates_(certificates), device_cas_(load_device_cas(device_cas).release()) {}
 
 SSL_CTX* TlsContext::native() const {
-  // No std::call_once: what is thrown in one does not get out of a program that has its own unwinder.
+  // No std::call_once: what is thrown in one does not get out of a program that has its own
+  // unwinder.
   const std::lock_guard lock(mutex_);
   if (context_ == nullptr) make();
   return context_;
@@ -152,7 +155,8 @@ void TlsContext::make() const {
   require(context != nullptr, "TLS context");
   require(SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1, "TLS 1.2");
   const Pair ecdsa(certificates_.ecdsa_chain, certificates_.ecdsa_key);
-  require(SSL_CTX_use_cert_and_key(context, ecdsa.leaf.get(), ecdsa.key.get(), ecdsa.issuers.get(), 1) == 1,
+  require(SSL_CTX_use_cert_and_key(context, ecdsa.leaf.get(), ecdsa.key.get(), ecdsa.issuers.get(),
+                                   1) == 1,
           "server key and certificate (RSA keys have 2048 bits at least)");
   SSL_CTX_set_cert_cb(context, choose_certificate, const_cast<TlsContext*>(this));
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, accept_any_certificate);
@@ -190,9 +194,7 @@ bool TlsContext::is_for(const std::string& name) const {
 
 TlsStream::TlsStream(Poller& poller, int descriptor, const asio::ip::tcp::endpoint& peer,
                      const TlsContext& context)
-    : SocketStream(poller, descriptor, peer),
-      context_(context),
-      ssl_(SSL_new(context.native())) {
+    : SocketStream(poller, descriptor, peer), context_(context), ssl_(SSL_new(context.native())) {
   HUB_ASSERT(ssl_ != nullptr);
   SSL_set_fd(ssl_, socket_.descriptor());
   SSL_set_accept_state(ssl_);
@@ -206,8 +208,8 @@ IoStatus TlsStream::handshake() {
   if (result == 1) {
     SSL_certs_clear(ssl_);  // its own list of our chain: there is no second handshake to show it in
     may_have_more_ = SSL_has_pending(ssl_) == 1;
-    // N-34: in TLS 1.3 the client has the last word. One that leaves Nagle's algorithm on holds its first
-    // write back until that word is acknowledged, which the kernel would put off for 40 ms.
+    // N-34: in TLS 1.3 the client has the last word. One that leaves Nagle's algorithm on holds its
+    // first write back until that word is acknowledged, which the kernel would put off for 40 ms.
     if (!may_have_more_ && SSL_version(ssl_) == TLS1_3_VERSION) {
       const int on = 1;
       ::setsockopt(socket_.descriptor(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
@@ -268,7 +270,8 @@ protocols::PeerInfo TlsStream::peer() const {
   protocols::PeerInfo peer;
   peer.address = address();
   peer.encrypted = true;
-  if (const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name)) peer.server_name = name;
+  if (const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name))
+    peer.server_name = name;
   if (X509* certificate = SSL_get0_peer_certificate(ssl_)) {
     peer.certificate = read_client_certificate(certificate);
     peer.certificate->chain_trusted = context_.trusts_peer_of(ssl_);
@@ -280,7 +283,8 @@ protocols::PeerInfo TlsStream::peer() const {
 std::string TlsStream::hint() const {
   HandshakeFacts facts;
   facts.reason = error_text();
-  if (const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name)) facts.server_name = name;
+  if (const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name))
+    facts.server_name = name;
   facts.address = socket_.local_address();
   const std::string& name = facts.server_name.empty() ? facts.address : facts.server_name;
   facts.name_in_certificate = name.empty() || context_.is_for(name);
@@ -291,9 +295,14 @@ std::string TlsStream::hint() const {
   const OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl_);
   facts.certificate_sent = state != TLS_ST_BEFORE && state != TLS_ST_SR_CLNT_HELLO;
   switch (SSL_client_version(ssl_)) {
-    case SSL3_VERSION: facts.client_version = "SSL 3.0"; break;
-    case TLS1_VERSION: facts.client_version = "TLS 1.0"; break;
-    default: break;
+    case SSL3_VERSION:
+      facts.client_version = "SSL 3.0";
+      break;
+    case TLS1_VERSION:
+      facts.client_version = "TLS 1.0";
+      break;
+    default:
+      break;
   }
   return handshake_hint(facts);
 }

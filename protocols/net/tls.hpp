@@ -1,10 +1,10 @@
 #pragma once
 // Server side TLS, OpenSSL on the descriptor itself: an idle connection costs about 15 KiB, where
 // asio::ssl::stream costs 70 (N-02).
-//   M-05 SNI is read, never required.       M-06 TLS 1.2 and 1.3; a client certificate is asked for,
-//   never required, and any is accepted: whether it is a device's, the hub decides by its thumbprint,
-//   or by whether it leads to a registered CA (SEC-15), which is looked at here.
-//   T1 http/1.1 is chosen by ALPN if the client offers it; h2 never.
+//   M-05 SNI is read, never required.       M-06 TLS 1.2 and 1.3; a client certificate is asked
+//   for, never required, and any is accepted: whether it is a device's, the hub decides by its
+//   thumbprint, or by whether it leads to a registered CA (SEC-15), which is looked at here. T1
+//   http/1.1 is chosen by ALPN if the client offers it; h2 never.
 #include "protocols/net/stream.hpp"
 
 #include <memory>
@@ -17,8 +17,8 @@ struct x509_store_st;
 
 namespace net {
 
-// PEM texts, found good by whoever gives them: they are taken apart when the first client wants them.
-// The client's offer decides between the two (contract.md 6).
+// PEM texts, found good by whoever gives them: they are taken apart when the first client wants
+// them. The client's offer decides between the two (contract.md 6).
 struct ServerCertificates {
   std::string rsa_chain, rsa_key;
   std::string ecdsa_chain, ecdsa_key;
@@ -26,8 +26,8 @@ struct ServerCertificates {
   bool own = false;     // somebody else's: --san adds no name to them
 };
 
-// Shared by all listeners and threads. What TLS needs is made when the first client comes: it was half
-// of the instructions of a start.
+// Shared by all listeners and threads. What TLS needs is made when the first client comes: it was
+// half of the instructions of a start.
 class TlsContext {
  public:
   // `device_cas`: PEM, one or more; the CAs whose devices may connect by their common name. Throws

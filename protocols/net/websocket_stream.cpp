@@ -64,8 +64,10 @@ class AsyncLower {
           }
           std::size_t size = 0;
           const IoStatus status = try_read(buffers, size);
-          if (status == IoStatus::want_read) return stream_->wait_readable(waiting(std::move(self)));
-          if (status == IoStatus::want_write) return stream_->wait_writable(waiting(std::move(self)));
+          if (status == IoStatus::want_read)
+            return stream_->wait_readable(waiting(std::move(self)));
+          if (status == IoStatus::want_write)
+            return stream_->wait_writable(waiting(std::move(self)));
           self.complete(error_of(status), size);
         },
         token, get_executor());
@@ -90,9 +92,8 @@ class AsyncLower {
           }
           written = result.size;
           done = true;
-          asio::post(get_executor(), [s = std::move(self), e = error_of(result.status)]() mutable {
-            s(e);
-          });
+          asio::post(get_executor(),
+                     [s = std::move(self), e = error_of(result.status)]() mutable { s(e); });
         },
         token, get_executor());
   }
@@ -149,8 +150,7 @@ static void async_teardown(beast::role_type, AsyncLower& lower, Handler&& handle
 
 namespace {
 
-class WebSocketStream final : public Stream,
-                              public std::enable_shared_from_this<WebSocketStream> {
+class WebSocketStream final : public Stream, public std::enable_shared_from_this<WebSocketStream> {
  public:
   WebSocketStream(IoThread& thread, std::shared_ptr<SocketStream> lower, protocols::Upgrade upgrade,
                   std::size_t message_bytes_max)
@@ -159,11 +159,12 @@ class WebSocketStream final : public Stream,
     socket_.binary(true);
     socket_.auto_fragment(false);
     socket_.read_message_max(message_bytes_max);
-    socket_.set_option(websocket::stream_base::decorator([this](websocket::response_type& response) {
-      if (!upgrade_) return;  // there is one 101
-      response.set(http::field::connection, "Upgrade");
-      response.set(http::field::sec_websocket_protocol, upgrade_->echoed_subprotocol);
-    }));
+    socket_.set_option(
+        websocket::stream_base::decorator([this](websocket::response_type& response) {
+          if (!upgrade_) return;  // there is one 101
+          response.set(http::field::connection, "Upgrade");
+          response.set(http::field::sec_websocket_protocol, upgrade_->echoed_subprotocol);
+        }));
   }
 
   IoStatus handshake() override {
@@ -221,10 +222,9 @@ class WebSocketStream final : public Stream,
     if (writing_) return {IoStatus::want_write, 0};
     writing_ = true;
     outgoing_.assign(bytes.substr(0, IoThread::scratch_size / 2));
-    socket_.async_write(asio::buffer(outgoing_),
-                        [self = shared_from_this()](error_code error, std::size_t) {
-                          self->end_of_write(error);
-                        });
+    socket_.async_write(
+        asio::buffer(outgoing_),
+        [self = shared_from_this()](error_code error, std::size_t) { self->end_of_write(error); });
     return {IoStatus::ok, outgoing_.size()};
   }
 
@@ -281,8 +281,8 @@ class WebSocketStream final : public Stream,
       fail("the upgrade request is not readable: " + error.message());
       return asio::post(socket_.get_executor(), [o = std::move(owner)] { o->on_readable(); });
     }
-    socket_.async_accept(parser.get(), [self = shared_from_this(), o = std::move(owner)](
-                                           error_code accept_error) {
+    socket_.async_accept(parser.get(), [self = shared_from_this(),
+                                        o = std::move(owner)](error_code accept_error) {
       self->upgrade_.reset();
       self->state_ = State::open;
       if (accept_error) {
@@ -308,7 +308,9 @@ class WebSocketStream final : public Stream,
       state_ = State::ended;
     } else if (error.category() == websocket_errors) {
       error_ = error.message();  // the peer breaks the protocol, and Beast has told it so
-      hint_ = "the client's frames are not as RFC 6455 has them: look at its WebSocket library, or a proxy between";
+      hint_ =
+          "the client's frames are not as RFC 6455 has them: look at its WebSocket library, or a "
+          "proxy between";
       state_ = State::ended;
     } else if (error) {
       fail(error.message());

@@ -6,7 +6,8 @@
 //                                      name: before it, half of it written, or after it
 //   KILL_AT_WRITE=hub.*:1:after        of any file whose name begins so
 //
-//   HANG_WHILE=FILE                    no fdatasync ends as long as FILE is there: a disk that hangs
+//   HANG_WHILE=FILE                    no fdatasync ends as long as FILE is there: a disk that
+//   hangs
 //
 // Harmless without the variables. What the kernel has taken survives a kill, synced or not: a power
 // cut is what unit/storage/crash_test.cpp plays.

@@ -93,7 +93,8 @@ void Ledger::delivered(const std::string& device, const iothub::ReceivedMessage&
   if (entry == nullptr) return;
   ++acknowledged_["deliveries seen"];
   if (entry->dead) return problem(id + " was delivered after its end");
-  // One that expires may have been on its way to a slow client; not over a restart, it is dead then.
+  // One that expires may have been on its way to a slow client; not over a restart, it is dead
+  // then.
   if (entry->settled == Certainty::yes && entry->outcome != "Expired") {
     return problem(id + " was delivered after its outcome, " + entry->outcome);
   }

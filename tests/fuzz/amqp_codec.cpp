@@ -22,9 +22,9 @@ void check_values(std::string_view bytes) {
   amqp::Reader skipper(bytes), reader(bytes);
   amqp::Value value;
   while (reader.read(value)) {
-    HUB_ASSERT(value.bytes.empty() || (value.bytes.data() >= bytes.data() &&
-                                       value.bytes.data() + value.bytes.size() <=
-                                           bytes.data() + bytes.size()));
+    HUB_ASSERT(value.bytes.empty() ||
+               (value.bytes.data() >= bytes.data() &&
+                value.bytes.data() + value.bytes.size() <= bytes.data() + bytes.size()));
     (void)value.text();
   }
   while (!skipper.empty() && skipper.skip()) {
@@ -75,7 +75,8 @@ std::string let_through(std::string_view bytes, std::size_t step) {
       out.append(unit).append("|").append(std::to_string(guard.message_format()));
     }
   }
-  if (guard.fault().condition != nullptr) out += guard.fault().condition + guard.fault().description;
+  if (guard.fault().condition != nullptr)
+    out += guard.fault().condition + guard.fault().description;
   return out;
 }
 
@@ -102,8 +103,10 @@ FUZZ_TARGET(amqp_codec) {
   Input in(input);
   const auto kind = in.byte() % 4;
   switch (kind) {
-    case 0: return check_values(in.rest());
-    case 1: return check_message(in.rest());
+    case 0:
+      return check_values(in.rest());
+    case 1:
+      return check_message(in.rest());
     case 2: {
       (void)amqp::parse_address(in.rest());
       if (const auto to = amqp::parse_c2d_to(in.rest())) HUB_ASSERT(!to->raw.text.empty());

@@ -1,5 +1,6 @@
-// One AMQP connection. The first byte is the login: none, then any bytes; or one of those that work,
-// then frames that are well-formed, nearly so, or not at all, with time and the hub going on beside.
+// One AMQP connection. The first byte is the login: none, then any bytes; or one of those that
+// work, then frames that are well-formed, nearly so, or not at all, with time and the hub going on
+// beside.
 #include "protocols/amqp/session.hpp"
 #include "tests/fuzz/support/target.hpp"
 #include "tests/fuzz/support/world.hpp"
@@ -111,9 +112,11 @@ std::string frame_of(std::uint8_t kind, Input& input) {
       const auto count = input.byte();
       const auto fields = input.text();
       const auto payload = input.text();
-      return frame(channel, code, count, [&](std::string& out) { out += fields; }, payload);
+      return frame(
+          channel, code, count, [&](std::string& out) { out += fields; }, payload);
     }
-    case 2: return amqp_test::begin_frame(channel);
+    case 2:
+      return amqp_test::begin_frame(channel);
     case 3:
     case 4: {
       const auto handle = static_cast<std::uint32_t>(input.byte() % 8);
@@ -127,8 +130,10 @@ std::string frame_of(std::uint8_t kind, Input& input) {
       amqp_test::Transfer transfer;
       transfer.channel = channel;
       transfer.handle = input.byte() % 8;
-      if ((flags & 1) != 0) transfer.delivery_id.reset();
-      else transfer.delivery_id = input.byte();
+      if ((flags & 1) != 0)
+        transfer.delivery_id.reset();
+      else
+        transfer.delivery_id = input.byte();
       transfer.settled = (flags & 2) != 0;
       transfer.more = (flags & 4) != 0;
       transfer.message_format = (flags & 8) != 0 ? 0x80013700 : 0;
@@ -158,8 +163,10 @@ std::string frame_of(std::uint8_t kind, Input& input) {
       return frame(channel, Descriptor::disposition, 5, [&](std::string& out) {
         put_bool(out, (flags & 1) != 0);
         put_uint(out, input.byte());
-        if ((flags & 2) != 0) out += '\x40';
-        else put_uint(out, (flags & 8) != 0 ? 0xffffffff : input.byte());
+        if ((flags & 2) != 0)
+          out += '\x40';
+        else
+          put_uint(out, (flags & 8) != 0 ? 0xffffffff : input.byte());
         put_bool(out, (flags & 4) != 0);
         out += std::string("\0\x53", 2) + static_cast<char>(0x23 + input.byte() % 6) + '\x45';
       });
@@ -169,17 +176,20 @@ std::string frame_of(std::uint8_t kind, Input& input) {
         put_uint(out, input.byte() % 8);
         put_bool(out, input.flag());
       });
-    case 9: return frame(channel, Descriptor::end, 0, [](std::string&) {});
-    case 10: return input.byte() % 8 == 0 ? amqp_test::close_frame() : amqp_test::raw_frame(0, 0, {});
-    default: return std::string(input.take(input.u16()));
+    case 9:
+      return frame(channel, Descriptor::end, 0, [](std::string&) {});
+    case 10:
+      return input.byte() % 8 == 0 ? amqp_test::close_frame() : amqp_test::raw_frame(0, 0, {});
+    default:
+      return std::string(input.take(input.u16()));
   }
 }
 
 std::string plain(std::string_view user, std::string_view password) {
   std::string response(1, '\0');
   response.append(user).append(1, '\0').append(password);
-  return amqp_test::sasl_header + amqp_test::sasl_init("PLAIN", &response) + amqp_test::amqp_header +
-         amqp_test::open_frame() + amqp_test::begin_frame(0);
+  return amqp_test::sasl_header + amqp_test::sasl_init("PLAIN", &response) +
+         amqp_test::amqp_header + amqp_test::open_frame() + amqp_test::begin_frame(0);
 }
 
 }  // namespace
@@ -191,12 +201,20 @@ FUZZ_TARGET(amqp_session) {
   World world;
   Runner runner(world, make, !is_owner);
   switch (login) {
-    case 1: runner.bytes(plain("iothubowner@sas.root.localhost", World::owner_token())); break;
-    case 2: runner.bytes(plain("dev1@sas.localhost", World::attacker_token())); break;
-    case 3: runner.bytes(amqp_test::amqp_header + amqp_test::open_frame(in.u16() * 16u) + amqp_test::begin_frame(0)); break;
+    case 1:
+      runner.bytes(plain("iothubowner@sas.root.localhost", World::owner_token()));
+      break;
+    case 2:
+      runner.bytes(plain("dev1@sas.localhost", World::attacker_token()));
+      break;
+    case 3:
+      runner.bytes(amqp_test::amqp_header + amqp_test::open_frame(in.u16() * 16u) +
+                   amqp_test::begin_frame(0));
+      break;
     case 4: {
       const std::string response(in.text());
-      runner.bytes(amqp_test::sasl_header + amqp_test::sasl_init(in.text(), &response) + amqp_test::amqp_header);
+      runner.bytes(amqp_test::sasl_header + amqp_test::sasl_init(in.text(), &response) +
+                   amqp_test::amqp_header);
       break;
     }
     default: {  // any bytes at all, whole or in pieces

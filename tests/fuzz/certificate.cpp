@@ -1,5 +1,5 @@
-// What a TLS client may show as its certificate: DER in, thumbprints and common name out, and a device
-// that is known by a thumbprint, to log in with.
+// What a TLS client may show as its certificate: DER in, thumbprints and common name out, and a
+// device that is known by a thumbprint, to log in with.
 #include "emulator/core/encoding.hpp"
 #include "protocols/net/client_certificate.hpp"
 #include "tests/fuzz/support/target.hpp"

@@ -27,17 +27,26 @@ void check_connection_string(std::string_view text) {
 
 void check_packets(std::string_view bytes) {
   std::string buffer(bytes);
-  for (std::size_t before = buffer.size(); iothub::mqtt::take_packet(buffer); before = buffer.size()) {
+  for (std::size_t before = buffer.size(); iothub::mqtt::take_packet(buffer);
+       before = buffer.size()) {
     HUB_ASSERT(buffer.size() < before);
   }
 }
 
 void read(std::uint8_t kind, std::string_view text) {
   switch (kind % 8) {
-    case 0: return check_connection_string(text);
-    case 1: (void)iothub::ConnectionString::parse_device(text); return;
-    case 2: (void)iothub::ConnectionString::parse_service(text); return;
-    case 3: (void)iothub::parse_duration(text); (void)iothub::parse_time(text); return;
+    case 0:
+      return check_connection_string(text);
+    case 1:
+      (void)iothub::ConnectionString::parse_device(text);
+      return;
+    case 2:
+      (void)iothub::ConnectionString::parse_service(text);
+      return;
+    case 3:
+      (void)iothub::parse_duration(text);
+      (void)iothub::parse_time(text);
+      return;
     case 4: {
       iothub::Message message;
       iothub::decode_property_bag(text, message);
@@ -45,9 +54,14 @@ void read(std::uint8_t kind, std::string_view text) {
       iothub::decode_property_bag(iothub::encode_property_bag(message), again);
       return;
     }
-    case 5: return check_packets(text);
-    case 6: (void)iothub::parse_feedback(text); return;
-    default: (void)iothub::error_from_http(400, text.substr(0, 8), text, "fuzz").line(); return;
+    case 5:
+      return check_packets(text);
+    case 6:
+      (void)iothub::parse_feedback(text);
+      return;
+    default:
+      (void)iothub::error_from_http(400, text.substr(0, 8), text, "fuzz").line();
+      return;
   }
 }
 

@@ -1,6 +1,6 @@
-// One connection of the control API. The first byte says how the bytes are cut, the next one how the
-// API was started, the rest is what the peer sends; `$TOKEN` stands for the right token. Whatever is
-// sent: the answers do not depend on the cuts, and no key leaves where none may.
+// One connection of the control API. The first byte says how the bytes are cut, the next one how
+// the API was started, the rest is what the peer sends; `$TOKEN` stands for the right token.
+// Whatever is sent: the answers do not depend on the cuts, and no key leaves where none may.
 #include "emulator/app/control_api.hpp"
 #include "tests/fuzz/support/target.hpp"
 #include "tests/fuzz/support/world.hpp"
@@ -13,7 +13,8 @@ using namespace fuzz;
 
 constexpr std::string_view token = "the-right-token";
 // The hub's own key is the well-known one, and no secret; those of its devices are.
-constexpr std::string_view any_key = "SharedAccessKey=", secret_key = "DeviceId=victim;SharedAccessKey=";
+constexpr std::string_view any_key = "SharedAccessKey=",
+                           secret_key = "DeviceId=victim;SharedAccessKey=";
 
 app::Config start(std::uint8_t how) {
   app::Config config;
@@ -38,7 +39,8 @@ Seen play(std::string_view bytes, std::size_t step, const app::Config& config) {
                                     app::host_names("localhost", "127.0.0.1", {}),
                                     "http://127.0.0.1:9400/ca.pem",
                                     app::ControlAccess(config)};
-  const MakeSession make = [&](hub::Hub&, protocols::PeerInfo peer, hub::Waker, hub::TimePoint now) {
+  const MakeSession make = [&](hub::Hub&, protocols::PeerInfo peer, hub::Waker,
+                               hub::TimePoint now) {
     return app::make_control_session(sources, std::move(peer), now);
   };
   Runner runner(world, make, false);
@@ -68,8 +70,11 @@ FUZZ_TARGET(control_router) {
     bytes.replace(at, 6, token);
   }
   const Seen whole = play(bytes, bytes.size(), config);
-  const auto shows = [&](std::string_view text) { return whole.output.find(text) != whole.output.npos; };
+  const auto shows = [&](std::string_view text) {
+    return whole.output.find(text) != whole.output.npos;
+  };
   if (!config.control_token.empty() && !knows) HUB_ASSERT(!shows(any_key));
-  if (config.control_token.empty() && !app::is_loopback(config.control_listen)) HUB_ASSERT(!shows(secret_key));
+  if (config.control_token.empty() && !app::is_loopback(config.control_listen))
+    HUB_ASSERT(!shows(secret_key));
   if (step != 0) HUB_ASSERT(play(bytes, step, config) == whole);
 }

@@ -35,7 +35,8 @@ void check_ids(std::string_view text) {
   if (const auto token = hub::LockToken::from_text(text)) {
     HUB_ASSERT(hub::iequals(token->to_text(), text));
     const auto guid = token->to_net_guid();
-    HUB_ASSERT(hub::LockToken::from_net_guid({reinterpret_cast<const char*>(guid.data()), guid.size()}) == token);
+    HUB_ASSERT(hub::LockToken::from_net_guid(
+                   {reinterpret_cast<const char*>(guid.data()), guid.size()}) == token);
   }
   (void)hub::LockToken::from_net_guid(text);
   (void)hub::parse_ack(text);
@@ -46,9 +47,12 @@ void check_ids(std::string_view text) {
 FUZZ_TARGET(core_texts) {
   fuzz::Input in(input);
   switch (in.byte() % 4) {
-    case 0: return check_times(in.rest());
-    case 1: return check_encodings(in.rest());
-    case 2: return check_ids(in.rest());
+    case 0:
+      return check_times(in.rest());
+    case 1:
+      return check_encodings(in.rest());
+    case 2:
+      return check_ids(in.rest());
     default: {
       hub::Settings settings;
       const auto name = in.text();

@@ -1,5 +1,5 @@
-// HTTP requests: however the bytes are cut, the same heads and bodies come out; targets, JSON bodies
-// and message headers.
+// HTTP requests: however the bytes are cut, the same heads and bodies come out; targets, JSON
+// bodies and message headers.
 #include "protocols/http/device_json.hpp"
 #include "protocols/http/etag.hpp"
 #include "protocols/http/message_headers.hpp"
@@ -32,7 +32,8 @@ std::string requests_of(std::string_view bytes, std::size_t step) {
       using Status = http::RequestParser::Status;
       if (parser.status() == Status::head_complete) {
         out.append(parser.raw_head());
-        for (const auto& header : parser.head().headers) out.append(header.name).append(header.value);
+        for (const auto& header : parser.head().headers)
+          out.append(header.name).append(header.value);
         (void)http::read_headers(parser.head());
         (void)http::parse_target(parser.head().target);
         (void)parser.put({});  // a request without a body is complete at once
@@ -64,15 +65,20 @@ FUZZ_TARGET(http_parser) {
   Input in(input);
   const auto kind = in.byte();
   switch (kind % 8) {
-    case 0: return check_json(in.rest());
+    case 0:
+      return check_json(in.rest());
     case 1:
-      if (const auto batch = http::parse_telemetry_batch(in.rest())) HUB_ASSERT(batch->size() <= 500);
+      if (const auto batch = http::parse_telemetry_batch(in.rest()))
+        HUB_ASSERT(batch->size() <= 500);
       return;
-    case 2: (void)http::parse_target(in.rest()); return;
+    case 2:
+      (void)http::parse_target(in.rest());
+      return;
     case 3:
       (void)http::to_if_match(in.rest());
       return;
     default:
-      HUB_ASSERT(requests_of(in.rest(), in.rest().size() + 1) == requests_of(in.rest(), 1 + kind / 8));
+      HUB_ASSERT(requests_of(in.rest(), in.rest().size() + 1) ==
+                 requests_of(in.rest(), 1 + kind / 8));
   }
 }

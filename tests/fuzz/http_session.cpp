@@ -61,8 +61,8 @@ FUZZ_TARGET(http_session) {
   const auto step = static_cast<std::uint8_t>(input.front());
   const std::string text(input.substr(1));
   const bool is_owner = text.find("$OWNER") != std::string::npos;
-  const std::string bytes =
-      replace_all(replace_all(text, "$OWNER", World::owner_token()), "$DEVICE", World::attacker_token());
+  const std::string bytes = replace_all(replace_all(text, "$OWNER", World::owner_token()),
+                                        "$DEVICE", World::attacker_token());
   const Seen whole = play(bytes, bytes.size(), !is_owner);
   if (step != 0) HUB_ASSERT(play(bytes, step, !is_owner) == whole);
 }

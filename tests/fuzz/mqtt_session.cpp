@@ -1,5 +1,5 @@
-// MQTT connections of one device: well-formed packets, nearly well-formed ones and plain bytes, with
-// time and the hub going on beside them. The first byte is the mode; then operations.
+// MQTT connections of one device: well-formed packets, nearly well-formed ones and plain bytes,
+// with time and the hub going on beside them. The first byte is the mode; then operations.
 #include "protocols/mqtt/codec.hpp"
 #include "protocols/mqtt/session.hpp"
 #include "tests/fuzz/support/target.hpp"
@@ -71,11 +71,14 @@ std::string framed(std::uint8_t first, std::string_view body) {
 std::string packet_of(std::uint8_t kind, Input& input) {
   std::string bytes;
   switch (kind) {
-    case 0: return std::string(input.text());
-    case 1: return connect(input);
+    case 0:
+      return std::string(input.text());
+    case 1:
+      return connect(input);
     case 2: {
       const std::string topic = some_topic(input);
-      mqtt::encode(bytes, mqtt::Subscribe{1, {{topic, static_cast<std::uint8_t>(input.byte() % 3)}}});
+      mqtt::encode(bytes,
+                   mqtt::Subscribe{1, {{topic, static_cast<std::uint8_t>(input.byte() % 3)}}});
       return bytes;
     }
     case 3: {
@@ -88,12 +91,19 @@ std::string packet_of(std::uint8_t kind, Input& input) {
       const auto flags = input.byte();
       const auto qos = static_cast<std::uint8_t>(flags & 1);
       const auto id = static_cast<std::uint16_t>(qos != 0 ? 9 : 0);
-      mqtt::encode(bytes, mqtt::Publish{(flags & 2) != 0, qos, (flags & 4) != 0, topic, id, input.text()});
+      mqtt::encode(bytes,
+                   mqtt::Publish{(flags & 2) != 0, qos, (flags & 4) != 0, topic, id, input.text()});
       return bytes;
     }
-    case 5: mqtt::encode(bytes, mqtt::Puback{static_cast<std::uint16_t>(1 + input.byte())}); return bytes;
-    case 6: mqtt::encode(bytes, mqtt::Pingreq{}); return bytes;
-    case 7: mqtt::encode(bytes, mqtt::Disconnect{}); return bytes;
+    case 5:
+      mqtt::encode(bytes, mqtt::Puback{static_cast<std::uint16_t>(1 + input.byte())});
+      return bytes;
+    case 6:
+      mqtt::encode(bytes, mqtt::Pingreq{});
+      return bytes;
+    case 7:
+      mqtt::encode(bytes, mqtt::Disconnect{});
+      return bytes;
     default: {
       const auto first = input.byte();
       return framed(first, input.text());

@@ -18,8 +18,8 @@ const hub::DeviceId device{"dev1"};
 constexpr std::size_t property_count_max = 20;
 
 bool inside(std::string_view part, std::string_view whole) {
-  return part.empty() || (part.data() >= whole.data() &&
-                          part.data() + part.size() <= whole.data() + whole.size());
+  return part.empty() ||
+         (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
 }
 
 void check_topic(std::string_view topic) {
@@ -80,9 +80,12 @@ FUZZ_TARGET(mqtt_topics) {
   const auto kind = in.byte() % 4;
   const auto text = in.rest();
   switch (kind) {
-    case 0: return check_topic(text);
-    case 1: return check_filter(text);
-    case 2: return check_bag(text);
+    case 0:
+      return check_topic(text);
+    case 1:
+      return check_filter(text);
+    case 2:
+      return check_bag(text);
     default:
       for (const std::string_view client_id : {"d", "d/m"}) check_username(text, client_id);
   }

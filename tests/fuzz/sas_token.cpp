@@ -18,8 +18,10 @@ World& world() {
 void check_scope(const hub::Principal& principal) {
   // With the attacker's key: the attacker's device, and never the victim.
   HUB_ASSERT(principal.kind == hub::Principal::Kind::device);
-  HUB_ASSERT(!world().hub.authorize_device(principal, {std::string(principal.name) + "x"}, world().now));
-  HUB_ASSERT(!world().hub.authorize_service(principal, hub::Right::service_connect, {}, world().now));
+  HUB_ASSERT(
+      !world().hub.authorize_device(principal, {std::string(principal.name) + "x"}, world().now));
+  HUB_ASSERT(
+      !world().hub.authorize_service(principal, hub::Right::service_connect, {}, world().now));
   HUB_ASSERT(!world().hub.authorize_service(principal, hub::Right::registry_read,
                                             {"devices", principal.name}, world().now));
 }
@@ -53,7 +55,8 @@ FUZZ_TARGET(sas_token) {
     HUB_ASSERT(let_in->expires_at && *let_in->expires_at > world().now);
     // Both devices have this key; the scope says which of them it is.
     HUB_ASSERT(let_in->name == attacker || let_in->name == victim);
-    HUB_ASSERT(hub::percent_decode(hub::percent_decode(token)).find(let_in->name) != std::string::npos);
+    HUB_ASSERT(hub::percent_decode(hub::percent_decode(token)).find(let_in->name) !=
+               std::string::npos);
     check_scope(*let_in);
   }
 }

@@ -105,7 +105,8 @@ inline std::string to_text(const hub::Snapshot& snapshot) {
     out.field("partition", partition).field("sequence", event->sequence_number);
     out.field("offset", event->offset).field("enqueued", event->enqueued_time);
     out.field("device", event->origin->device.text).field("module", event->origin->device.module);
-    out.field("generation", event->origin->auth_generation_id).field("method", event->origin->auth_method);
+    out.field("generation", event->origin->auth_generation_id)
+        .field("method", event->origin->auth_method);
     out.field("source", event->message_source).field("interface", event->interface_id);
     out.field("schema", event->origin->data_schema).field("subject", event->subject);
     out.fields(event->content);

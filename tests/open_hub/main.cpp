@@ -39,8 +39,8 @@ int main(int argc, char** argv) {
   const auto listener = [&](std::uint16_t port, net::SessionFactory make) {
     auto listening = std::make_unique<net::Listener>(
         threads, net::ListenerOptions{"127.0.0.1", port,
-                                     std::make_shared<const net::Service>(
-                                         net::Service{"open", std::move(make), {}})});
+                                      std::make_shared<const net::Service>(
+                                          net::Service{"open", std::move(make), {}})});
     listening->start(nullptr);
     return listening;
   };

@@ -14,7 +14,8 @@ hub::Settings with(hub::Duration skew, hub::Duration grace) {
   hub::Settings settings;
   settings.sas_clock_skew = skew;
   settings.token_expiry_grace = grace;
-  settings.mqtt_backlog = hub::MqttBacklog::keep;  // what was sent before a subscription is not rejected
+  settings.mqtt_backlog =
+      hub::MqttBacklog::keep;  // what was sent before a subscription is not rejected
   return settings;
 }
 

@@ -198,7 +198,8 @@ void try_https(Bench& bench, const Credential& credential) {
     CHECK(refused(status("POST", queue + "/" + bench.lock + "/abandon")));
     CHECK(refused(status("POST", device + "/messages/events", "x")));
     CHECK(refused(status("GET", device)));
-    if (name != "a/modules/b") {  // a policy that ends at a may make a module of a, whatever its name
+    if (name !=
+        "a/modules/b") {  // a policy that ends at a may make a module of a, whatever its name
       CHECK(refused(status("PUT", device, "{}")));
       CHECK(refused(status("DELETE", device)));
     }

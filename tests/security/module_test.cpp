@@ -45,7 +45,8 @@ struct Bench : HttpHub {
 
 }  // namespace
 
-TEST_CASE("MOD-23 a module gets in with its device's key over every protocol, in a token for either") {
+TEST_CASE(
+    "MOD-23 a module gets in with its device's key over every protocol, in a token for either") {
   Bench bench;
   for (const std::string sr : {"/devices/d1", "/devices/d1/modules/m"}) {
     CAPTURE(sr);
@@ -56,10 +57,11 @@ TEST_CASE("MOD-23 a module gets in with its device's key over every protocol, in
     CHECK(bench.over_amqp_plain(token));
   }
   for (const std::string& token :
-       {bench.token("/devices/d2", bench.key_of_d2), bench.token("/devices/d2/modules/m", bench.key_of_d2),
-        bench.token("/devices/d1/modules/m", bench.key_of_d2), bench.token("/devices/d1", bench.key_of_d2),
-        bench.token("/devices/d1/modules/n"), bench.token("/devices/d1/messages/events"),
-        bench.token("")}) {
+       {bench.token("/devices/d2", bench.key_of_d2),
+        bench.token("/devices/d2/modules/m", bench.key_of_d2),
+        bench.token("/devices/d1/modules/m", bench.key_of_d2),
+        bench.token("/devices/d1", bench.key_of_d2), bench.token("/devices/d1/modules/n"),
+        bench.token("/devices/d1/messages/events"), bench.token("")}) {
     CAPTURE(token);
     CHECK_FALSE(bench.over_https(token));
     CHECK_FALSE(bench.over_mqtt(token));

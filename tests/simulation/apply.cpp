@@ -28,9 +28,9 @@ constexpr std::string_view connack_accepted_present("\x20\x02\x01\x00", 4);
 }  // namespace
 
 std::string text_of(const Op& op) {
-  static constexpr const char* names[] = {"send",  "settle",  "attach",    "flow",        "detach",
-                                          "close", "connect", "subscribe", "unsubscribe", "puback",
-                                          "telemetry", "put-token", "get", "purge", "other"};
+  static constexpr const char* names[] = {
+      "send",        "settle", "attach",    "flow",      "detach", "close", "connect", "subscribe",
+      "unsubscribe", "puback", "telemetry", "put-token", "get",    "purge", "other"};
   std::string text = names[static_cast<int>(op.kind)];
   if (op.kind == Op::Kind::settle) text = name_of(op.verb);
   if (!op.queue.empty()) text += " " + op.queue;
@@ -144,8 +144,9 @@ void Auditor::answered(const Op& op, bool accepted) {
     return;
   }
   if (op.kind == Op::Kind::put_token) {
-    return require(accepted == op.expected, 36,
-                   std::string("a token is ") + (accepted ? "taken" : "refused") + " and should not be");
+    return require(
+        accepted == op.expected, 36,
+        std::string("a token is ") + (accepted ? "taken" : "refused") + " and should not be");
   }
   const bool before = settled_.contains(op.token) && !op.expected;
   require(accepted == op.expected, before ? 9 : 8,
@@ -324,7 +325,8 @@ void Auditor::apply_settle(Line& line, Op& op, std::string_view output) {
     }
     if (!authenticates(line, op)) {
       refused_settlement_ = true;
-      return require(status == 401, 36, "a device settles without a token or certificate that is good");
+      return require(status == 401, 36,
+                     "a device settles without a token or certificate that is good");
     }
     op.expected = settle(op.queue, op.token, 0, op.verb);
     return answered(op, status == 204);
@@ -340,7 +342,8 @@ void Auditor::apply_attach(Line& line, Op& op, std::string_view output) {
   if (!op.queue.empty()) {
     require(!opened || usable(op.queue), 33,
             "a receiver opens for " + op.queue + ", which may not");
-    require(!opened || may_attach(line), 36, "a receiver opens for whom the hub has no reason to believe");
+    require(!opened || may_attach(line), 36,
+            "a receiver opens for whom the hub has no reason to believe");
     // A token of an earlier generation opens nothing (SEC-08).
     require(opened || !usable(op.queue) || !may_attach(line) ||
                 model_.queues[op.queue].generation != line.generation,

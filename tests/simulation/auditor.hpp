@@ -114,7 +114,8 @@ class Auditor {
   std::uint64_t checks() const { return checks_; }
   // So that a test can see that these have happened.
   struct Refusals {
-    std::uint64_t outlived = 0, tokens = 0, strangers = 0, throttled = 0, over_quota = 0, renewed = 0;
+    std::uint64_t outlived = 0, tokens = 0, strangers = 0, throttled = 0, over_quota = 0,
+                  renewed = 0;
   };
   const Refusals& refusals() const { return refusals_; }
 

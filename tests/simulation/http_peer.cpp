@@ -108,7 +108,9 @@ class HttpPeer : public Peer {
                                                       : "?api-version=2021-04-12";
     asked_ = op;
     op->token_end = token_end_;
-    write("DELETE " + target + text + " HTTP/1.1\r\nHost: localhost\r\n" + authorization(token) + "\r\n", op);
+    write("DELETE " + target + text + " HTTP/1.1\r\nHost: localhost\r\n" + authorization(token) +
+              "\r\n",
+          op);
   }
 
   static std::string authorization(const std::string& token) {
@@ -124,8 +126,7 @@ class HttpPeer : public Peer {
 class HttpDevice final : public HttpPeer {
  public:
   HttpDevice(Surroundings& world, Line& line, std::string device)
-      : HttpPeer(world, line),
-        device_(std::move(device)) {
+      : HttpPeer(world, line), device_(std::move(device)) {
     renew();
   }
 

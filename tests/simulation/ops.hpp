@@ -28,9 +28,9 @@ struct Op {
     puback,  // MQTT: packet_id
     telemetry,
     put_token,  // AMQP: queue is the device, token_end
-    get,     // HTTPS: queue, lock, token_end
-    purge,   // HTTPS: queue
-    other,   // nothing the auditor has to know
+    get,        // HTTPS: queue, lock, token_end
+    purge,      // HTTPS: queue
+    other,      // nothing the auditor has to know
   };
   Kind kind = Kind::other;
   std::string queue;

@@ -96,7 +96,8 @@ Verb Surroundings::some_verb() {
 
 TimePoint Surroundings::some_token_end() {
   using namespace std::chrono_literals;
-  const auto lifetime = random.one_of<hub::Duration>({-1s, 0s, 5s, 5s, 60s, 10min, token_lifetime, token_lifetime});
+  const auto lifetime =
+      random.one_of<hub::Duration>({-1s, 0s, 5s, 5s, 60s, 10min, token_lifetime, token_lifetime});
   return std::chrono::floor<std::chrono::seconds>(now + lifetime);  // `se` has no finer ones
 }
 
@@ -121,8 +122,8 @@ hub::Settings Simulation::choose_settings() {
       random_.chance(4) ? hub::ExpireWhileLocked::at_unlock : hub::ExpireWhileLocked::immediate;
   s.release_locks_on_disconnect = !random_.chance(5);
   s.redeliver_on_live_connection = !random_.chance(5);
-  s.mqtt_backlog = random_.one_of(
-      {hub::MqttBacklog::reject, hub::MqttBacklog::keep, hub::MqttBacklog::deliver});
+  s.mqtt_backlog =
+      random_.one_of({hub::MqttBacklog::reject, hub::MqttBacklog::keep, hub::MqttBacklog::deliver});
   s.mqtt_in_flight_max = random_.chance(4) ? 2 : 50;
   s.mqtt_out_of_order_ack =
       random_.one_of({hub::MqttOutOfOrderAck::hold, hub::MqttOutOfOrderAck::hold,
@@ -136,18 +137,18 @@ hub::Settings Simulation::choose_settings() {
   s.token_expiry_grace = random_.one_of<hub::Duration>({0s, 0s, 10s});
   s.sku = random_.chance(3) ? hub::Sku::s1 : hub::Sku::none;
   s.daily_message_quota = random_.one_of<std::uint64_t>({0, 0, 0, 40});
-  profile_ = "N=" + std::to_string(s.max_delivery_count) +
-             (s.delivery_count_mode == hub::DeliveryCountMode::every_return ? " every-return"
-                                                                            : " abandon-only") +
-             (s.expire_while_locked == hub::ExpireWhileLocked::at_unlock ? " at-unlock" : "") +
-             (s.release_locks_on_disconnect ? "" : " keep-locks") +
-             (s.redeliver_on_live_connection ? "" : " no-redelivery") +
-             " in-flight=" + std::to_string(s.mqtt_in_flight_max) + " ttl=" + ms(s.default_ttl) +
-             " window=" + ms(s.feedback_window) +
-             " batch=" + std::to_string(s.feedback_batch_records) +
-             " feedback-N=" + std::to_string(s.feedback_max_delivery_count) +
-             " skew=" + ms(s.sas_clock_skew) + " grace=" + ms(s.token_expiry_grace) +
-             (s.sku == hub::Sku::s1 ? " S1" : "") + " quota=" + std::to_string(s.daily_message_quota);
+  profile_ =
+      "N=" + std::to_string(s.max_delivery_count) +
+      (s.delivery_count_mode == hub::DeliveryCountMode::every_return ? " every-return"
+                                                                     : " abandon-only") +
+      (s.expire_while_locked == hub::ExpireWhileLocked::at_unlock ? " at-unlock" : "") +
+      (s.release_locks_on_disconnect ? "" : " keep-locks") +
+      (s.redeliver_on_live_connection ? "" : " no-redelivery") +
+      " in-flight=" + std::to_string(s.mqtt_in_flight_max) + " ttl=" + ms(s.default_ttl) +
+      " window=" + ms(s.feedback_window) + " batch=" + std::to_string(s.feedback_batch_records) +
+      " feedback-N=" + std::to_string(s.feedback_max_delivery_count) +
+      " skew=" + ms(s.sas_clock_skew) + " grace=" + ms(s.token_expiry_grace) +
+      (s.sku == hub::Sku::s1 ? " S1" : "") + " quota=" + std::to_string(s.daily_message_quota);
   return s;
 }
 
@@ -177,7 +178,8 @@ Simulation::~Simulation() {
 }
 
 void Simulation::start_hub() {
-  hub::HubConfig config{"localhost", hub::default_policies(test::well_known_key), settings_, limits_};
+  hub::HubConfig config{"localhost", hub::default_policies(test::well_known_key), settings_,
+                        limits_};
   if (sabotage_.settings) sabotage_.settings(config.settings);
   hub_ = std::make_unique<hub::Hub>(std::move(config), ids_, log_, now_, durable_);
   committed_ = 0;
@@ -355,7 +357,8 @@ void Simulation::call_due(Wire& wire) {
     if (!sabotage_.sleepy) wire.session->on_time(now_);
   });
   if (wire.is_due(now_) && seen() == before) {
-    throw Violation(37, wire.line.name + " asks again for a time that has passed, and has done nothing");
+    throw Violation(
+        37, wire.line.name + " asks again for a time that has passed, and has done nothing");
   }
 }
 
@@ -405,12 +408,15 @@ void Simulation::flush(Wire& wire) {
   std::size_t size = std::min(wire.gated_bytes, wire.session->output().size());
   if (random_.chance(6)) size = 1 + random_.below(size);
   wire.gated_bytes -= size;
-  audited(wire, std::to_string(size) + " bytes leave", [&] {
-    std::string bytes(wire.session->output().substr(0, size));
-    wire.session->consume_output(size);
-    if (sabotage_.output) sabotage_.output(bytes);
-    wire.to_peer += bytes;
-  }, {}, false);
+  audited(
+      wire, std::to_string(size) + " bytes leave",
+      [&] {
+        std::string bytes(wire.session->output().substr(0, size));
+        wire.session->consume_output(size);
+        if (sabotage_.output) sabotage_.output(bytes);
+        wire.to_peer += bytes;
+      },
+      {}, false);
   if (wire.session->output().empty()) wire.gated_bytes = 0;
 }
 
@@ -441,7 +447,8 @@ void Simulation::open_connection() {
   Line& line = wire->line;
   if (kind < 8 && has_certificate(device)) {
     line.stranger = random_.chance(6);
-    peer.certificate = {line.stranger ? std::string(40, 'e') : thumbprint, std::string(64, 'f'), device};
+    peer.certificate = {line.stranger ? std::string(40, 'e') : thumbprint, std::string(64, 'f'),
+                        device};
   }
   const auto number = std::to_string(++connections_);
   const auto& queues = auditor_.model().queues;

@@ -75,10 +75,11 @@ TEST_CASE("SIM-01 devices and services over all protocols keep every invariant")
             << totals.checks << " checks, " << totals.tally.sends << " sends, "
             << totals.tally.settlements << " settlements, " << totals.tally.connections
             << " connections, " << totals.tally.cuts << " cuts, " << totals.tally.restarts
-            << " restarts, " << totals.refusals.outlived << " ends of tokens, " << totals.refusals.renewed
-            << " renewals, refused: " << totals.refusals.tokens << " tokens, " << totals.refusals.strangers
-            << " strangers, " << totals.refusals.throttled << " by the throttle, "
-            << totals.refusals.over_quota << " by the quota\n";
+            << " restarts, " << totals.refusals.outlived << " ends of tokens, "
+            << totals.refusals.renewed << " renewals, refused: " << totals.refusals.tokens
+            << " tokens, " << totals.refusals.strangers << " strangers, "
+            << totals.refusals.throttled << " by the throttle, " << totals.refusals.over_quota
+            << " by the quota\n";
 }
 
 TEST_CASE("INV-32 a seed replays exactly, byte by byte") {

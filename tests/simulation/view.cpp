@@ -14,11 +14,17 @@ View look_at(hub::Hub& hub, hub::TimePoint now) {
   }
   view.feedback = hub.peek({});
   const hub::Metrics& m = hub.metrics();
-  view.counts = {
-      m.c2d_ingress_success,         m.c2d_deliveries,       m.c2d_egress_abandon_success,
-      m.c2d_egress_complete_success, m.c2d_messages_expired, m.c2d_delivery_count_exceeded,
-      m.c2d_egress_reject_success,   m.c2d_messages_purged,  m.feedback_records,
-      m.daily_message_quota_used,    m.throttled};
+  view.counts = {m.c2d_ingress_success,
+                 m.c2d_deliveries,
+                 m.c2d_egress_abandon_success,
+                 m.c2d_egress_complete_success,
+                 m.c2d_messages_expired,
+                 m.c2d_delivery_count_exceeded,
+                 m.c2d_egress_reject_success,
+                 m.c2d_messages_purged,
+                 m.feedback_records,
+                 m.daily_message_quota_used,
+                 m.throttled};
   return view;
 }
 

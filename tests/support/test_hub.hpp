@@ -36,9 +36,9 @@ class CapturingLog : public hub::Log {
 };
 
 struct TestHub {
-  explicit TestHub(hub::Settings settings = {}, bool durable = false,
-                   std::vector<hub::SharedAccessPolicy> policies =
-                       hub::default_policies(well_known_key))
+  explicit TestHub(
+      hub::Settings settings = {}, bool durable = false,
+      std::vector<hub::SharedAccessPolicy> policies = hub::default_policies(well_known_key))
       : hub({"localhost", std::move(policies), settings, {}}, ids, log, now, durable) {}
 
   hub::DeviceView create(std::string id) {
@@ -74,8 +74,8 @@ struct TestHub {
     return hub.send_telemetry(message, now);
   }
   hub::Receiver amqp(std::string device) {
-    return *hub.open_devicebound({std::move(device)}, hub::Transport::amqp, [this] { ++wakes; }, 0,
-                                 now);
+    return *hub.open_devicebound(
+        {std::move(device)}, hub::Transport::amqp, [this] { ++wakes; }, 0, now);
   }
   std::optional<hub::Delivery> get(std::string device, hub::Duration lock = 60s) {
     return *hub.receive_once({{std::move(device)}}, lock, now);

@@ -1,9 +1,9 @@
 #include "protocols/amqp/links/c2d_send.hpp"
 
+#include "emulator/core/printable.hpp"
 #include "protocols/amqp/address.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
-#include "emulator/core/printable.hpp"
 
 namespace amqp {
 
@@ -36,8 +36,7 @@ hub::Result<void> C2dSendLink::take(std::string_view payload, hub::Hub::SendRequ
                      "`to` of a message is /devices/{id}/messages/devicebound");
   }
   if (target->id.is_module()) {
-    return hub::fail(HubErrc::module_not_found,
-                     "modules have no queue; address the device");
+    return hub::fail(HubErrc::module_not_found, "modules have no queue; address the device");
   }
   request.device = target->id;
   request.ack = ack->value_or(hub::Ack::none);

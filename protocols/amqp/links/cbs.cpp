@@ -3,9 +3,9 @@
 #include <proton/link.h>
 
 #include "emulator/core/encoding.hpp"
+#include "emulator/core/printable.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
-#include "emulator/core/printable.hpp"
 
 namespace amqp {
 
@@ -31,7 +31,8 @@ std::string encode_reply(const hub::MessageId& correlation_id, int code, std::st
   return out;
 }
 
-constexpr std::string_view library_remedy = "the client's AMQP library is at fault: try another version of it";
+constexpr std::string_view library_remedy =
+    "the client's AMQP library is at fault: try another version of it";
 
 // Azure AD tokens come as `jwt`, `bearer`, or with a body that says so (spec/amqp.md 2.1).
 bool is_azure_ad(std::string_view type, std::string_view token) {
@@ -52,9 +53,10 @@ void CbsLink::on_message(pn_delivery_t* delivery, std::string_view payload) {
   connection_.encode();  // the disposition leaves before the reply
   std::string reply = encode_reply(ids->message_id, answer.code, answer.description);
   if (!node_->send(pn_link_session(pn()), std::move(reply))) {
-    connection_.detach(*this, {"amqp:resource-limit-exceeded",
-                               "too many put-token replies wait for credit or a receiving link"},
-                        reply_remedy);
+    connection_.detach(*this,
+                       {"amqp:resource-limit-exceeded",
+                        "too many put-token replies wait for credit or a receiving link"},
+                       reply_remedy);
   }
 }
 
@@ -64,11 +66,10 @@ CbsLink::Answer CbsLink::put_token(const Sections& request) {
   const auto name = find_text(request.application_properties, "name");
   const auto refuse = [&](int code, std::string_view reason, std::string description,
                           std::string_view remedy) {
-    connection_.hub().log().warn("AMQP put-token refused",
-                                 {{"peer", connection_.peer().address},
-                                  {"name", hub::shown(name.value_or(""))},
-                                  {"reason", hub::shown(reason)},
-                                  {"remedy", remedy}});
+    connection_.hub().log().warn("AMQP put-token refused", {{"peer", connection_.peer().address},
+                                                            {"name", hub::shown(name.value_or(""))},
+                                                            {"reason", hub::shown(reason)},
+                                                            {"remedy", remedy}});
     return Answer{code, std::move(description)};
   };
   if (!operation || !type || !name || !hub::iequals(*operation, "put-token")) {

@@ -77,9 +77,12 @@ std::optional<hub::Result<void>> QueueLink::settle(pn_delivery_t* delivery,
                                                    const hub::LockToken& token) {
   const hub::TimePoint now = connection_.now();
   switch (pn_delivery_remote_state(delivery)) {
-    case PN_ACCEPTED: return receiver_.complete(token, now);
-    case PN_REJECTED: return receiver_.reject(token, now);
-    case PN_RELEASED: return receiver_.abandon(token, now);
+    case PN_ACCEPTED:
+      return receiver_.complete(token, now);
+    case PN_REJECTED:
+      return receiver_.reject(token, now);
+    case PN_RELEASED:
+      return receiver_.abandon(token, now);
     case PN_MODIFIED:
       return pn_disposition_is_undeliverable(pn_delivery_remote(delivery))
                  ? receiver_.reject(token, now)

@@ -24,7 +24,7 @@ class QueueLink : public Link {
 
   hub::Receiver receiver_;
   const bool presettled_;  // the client asked for settled transfers: completed by sending
-  bool has_more_ = true;  // false: the hub said there is nothing, and will wake us
+  bool has_more_ = true;   // false: the hub said there is nothing, and will wake us
 };
 
 }  // namespace amqp

@@ -1,8 +1,8 @@
 #include "protocols/amqp/links/telemetry.hpp"
 
+#include "emulator/core/printable.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
-#include "emulator/core/printable.hpp"
 
 namespace amqp {
 
@@ -22,12 +22,11 @@ void TelemetryLink::on_message(pn_delivery_t* delivery, std::string_view payload
     accept(delivery);
     return;
   }
-  connection_.hub().log().warn("telemetry refused",
-                               {{"peer", connection_.peer().address},
-                                {"device", device},
-                                {"error", hub::name_of(taken.error().code)},
-                                {"reason", hub::shown(taken.error().detail)},
-                                {"remedy", remedy_of(taken.error().code)}});
+  connection_.hub().log().warn("telemetry refused", {{"peer", connection_.peer().address},
+                                                     {"device", device},
+                                                     {"error", hub::name_of(taken.error().code)},
+                                                     {"reason", hub::shown(taken.error().detail)},
+                                                     {"remedy", remedy_of(taken.error().code)}});
   reject(delivery, to_wire(taken.error()));
 }
 

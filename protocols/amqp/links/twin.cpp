@@ -3,9 +3,9 @@
 #include <proton/link.h>
 
 #include "emulator/core/encoding.hpp"
+#include "emulator/core/printable.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
-#include "emulator/core/printable.hpp"
 
 namespace amqp {
 
@@ -71,9 +71,10 @@ void TwinLink::on_message(pn_delivery_t* delivery, std::string_view payload) {
   accept(delivery);
   connection_.encode();  // as with put-token
   if (!node_->send(pn_link_session(pn()), encode_reply(ids->correlation_id, answer))) {
-    connection_.detach(*this, {"amqp:resource-limit-exceeded",
-                               "too many twin responses wait for credit or a receiving link"},
-                        reply_remedy);
+    connection_.detach(*this,
+                       {"amqp:resource-limit-exceeded",
+                        "too many twin responses wait for credit or a receiving link"},
+                       reply_remedy);
   }
 }
 

@@ -21,7 +21,7 @@ struct Registration {
 
 }  // namespace fuzz
 
-#define FUZZ_TARGET(name)                                         \
-  static void fuzz_##name(std::string_view input);                \
+#define FUZZ_TARGET(name)                                              \
+  static void fuzz_##name(std::string_view input);                     \
   static const fuzz::Registration register_##name{#name, fuzz_##name}; \
   static void fuzz_##name(std::string_view input)

@@ -6,8 +6,8 @@ namespace fuzz {
 
 namespace {
 
-// What a session may hold for a peer that does not read: its own bound, what one read can add to it,
-// and room to spare. Net has the same bound in ConnectionLimits (N-01).
+// What a session may hold for a peer that does not read: its own bound, what one read can add to
+// it, and room to spare. Net has the same bound in ConnectionLimits (N-01).
 constexpr std::size_t output_bytes_max = 4 * 1024 * 1024;
 constexpr std::size_t read_bytes_max = 64 * 1024;  // of one on_bytes, as in net
 constexpr std::size_t output_kept = 1024 * 1024;
@@ -16,8 +16,8 @@ constexpr int rounds_max = 1000;  // then a session is spinning
 constexpr std::string_view policy_key = "aW90aHViLWVtdWxhdG9yL3dlbGwta25vd24vb3duZXI=";
 constexpr std::string_view device_key = "ZGV2aWNlLWtleS1vZi10aGUtdGVzdHMtMzItYnl0ZXM=";
 
-// Not string_view::find: libFuzzer watches comparisons and would learn what is looked for, after which
-// the peer knows the secret.
+// Not string_view::find: libFuzzer watches comparisons and would learn what is looked for, after
+// which the peer knows the secret.
 #ifdef __clang__
 __attribute__((no_sanitize("coverage")))
 #endif
@@ -46,7 +46,9 @@ void SecretlessLog::write(hub::LogLevel, std::string_view event,
   };
   check(event);
   // At `debug` a message is shown as it was sent, whatever its sender has put into it.
-  const auto is_sent = [](std::string_view key) { return key == "id" || key == "properties" || key == "body"; };
+  const auto is_sent = [](std::string_view key) {
+    return key == "id" || key == "properties" || key == "body";
+  };
   for (const auto& [key, value] : fields) {
     if (!is_sent(key)) check(value);
   }
@@ -77,15 +79,14 @@ bool World::send(std::string_view device, std::string_view body, hub::Duration t
 }
 
 const std::string& World::attacker_token() {
-  static const std::string token = hub::make_sas_token(
-      "localhost/devices/dev1", device_key, hub::from_unix_seconds(1'800'003'600));
+  static const std::string token = hub::make_sas_token("localhost/devices/dev1", device_key,
+                                                       hub::from_unix_seconds(1'800'003'600));
   return token;
 }
 
 const std::string& World::owner_token() {
-  static const std::string token =
-      hub::make_sas_token("localhost", policy_key,
-                          hub::from_unix_seconds(1'800'003'600), "iothubowner");
+  static const std::string token = hub::make_sas_token(
+      "localhost", policy_key, hub::from_unix_seconds(1'800'003'600), "iothubowner");
   return token;
 }
 
@@ -96,7 +97,9 @@ void World::event(Input& input) {
     case 0:
       advance(std::chrono::milliseconds{1 << (input.byte() % 23)});  // up to 70 minutes
       return;
-    case 1: (void)hub.purge(spec.id, now); return;
+    case 1:
+      (void)hub.purge(spec.id, now);
+      return;
     case 2:
       spec.status = input.flag() ? hub::DeviceStatus::disabled : hub::DeviceStatus::enabled;
       (void)hub.update_device(spec, std::nullopt, now);
@@ -155,7 +158,8 @@ Runner::Runner(World& world, const MakeSession& make, bool guard_victim)
   protocols::PeerInfo peer;
   peer.address = "192.0.2.1:4";
   peer.encrypted = true;
-  session_ = make(world.hub, std::move(peer), [wakes = wakes_] { ++*wakes; }, world.now);
+  session_ = make(
+      world.hub, std::move(peer), [wakes = wakes_] { ++*wakes; }, world.now);
 }
 
 Runner::~Runner() {

@@ -104,7 +104,8 @@ TEST_CASE("A-20 a described value where a number belongs shifts no field behind 
   const std::string transfer = raw_frame(
       0, 0, hex("00 53 14 d0 00000013 00000006 52 00 52 00 a0 01 74 00 a1 01 78 52 00 41 42"));
   CHECK(fault_of(prologue() + attach_sender_frame(0, 0, "a", "x") + transfer +
-                 transfer_frame({0, 0, std::nullopt, 0, false, false}, "")) == "amqp:invalid-field");
+                 transfer_frame({0, 0, std::nullopt, 0, false, false}, "")) ==
+        "amqp:invalid-field");
 }
 
 TEST_CASE("A-20 malformed frames") {

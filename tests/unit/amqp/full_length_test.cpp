@@ -72,7 +72,8 @@ TEST_CASE("A-48 a begin says the real hub's handle-max") {
 TEST_CASE("A-47 a list that outgrows its short form gets the long one") {
   for (const std::size_t text : {std::size_t{243}, std::size_t{247}, std::size_t{250}}) {
     CAPTURE(text);
-    const std::string list = std::string("\x43\x41\xa1", 3) + static_cast<char>(text) + std::string(text, 'x');
+    const std::string list =
+        std::string("\x43\x41\xa1", 3) + static_cast<char>(text) + std::string(text, 'x');
     // Three fields of a transfer, with a text where its tag stands; eight are missing.
     std::string came = hex("00 53 14 c0") + static_cast<char>(list.size() + 1) + '\x03' + list;
     const std::string fields = list + std::string(8, '\x40');
@@ -98,7 +99,8 @@ TEST_CASE("A-47 what has all its fields, and what is no performative, stays as i
 }
 
 TEST_CASE("A-47 no frame outgrows what the peer takes") {
-  const std::string came = raw_frame(0, 0, hex("00 53 14 c0 08 04 52 01 43 a0 01 74 43") + std::string(480, 'x'));
+  const std::string came =
+      raw_frame(0, 0, hex("00 53 14 c0 08 04 52 01 43 a0 01 74 43") + std::string(480, 'x'));
   CHECK(out_of(came, came.size() + 7).size() == came.size() + 7);
   CHECK(out_of(came, came.size() + 6) == came);
 }

@@ -88,8 +88,12 @@ TEST_CASE("A-37 mutated messages are read or refused, never more") {
     for (unsigned edits = 1 + random() % 4; edits > 0; --edits) {
       const std::size_t at = random() % (bytes.size() + 1);
       switch (random() % 4) {
-        case 0: bytes.resize(at); break;
-        case 1: bytes.insert(at, 1, static_cast<char>(random())); break;
+        case 0:
+          bytes.resize(at);
+          break;
+        case 1:
+          bytes.insert(at, 1, static_cast<char>(random()));
+          break;
         case 2:
           if (at < bytes.size()) bytes.erase(at, 1 + random() % 4);
           break;

@@ -35,9 +35,10 @@ TEST_CASE("C2D-50 a clock that is set while the hub runs is told once, and to wh
   watch.look();
   watch.look();
   REQUIRE(t.log.lines.size() == 1);
-  CHECK(t.log.lines[0] ==
-        "this machine's clock was set back by 180 minutes; the hub keeps to the time that it started "
-        "with, so that new tokens may have expired for it remedy=restart the hub");
+  CHECK(
+      t.log.lines[0] ==
+      "this machine's clock was set back by 180 minutes; the hub keeps to the time that it started "
+      "with, so that new tokens may have expired for it remedy=restart the hub");
   CHECK(refusal().find("set back by 180 minutes") != std::string::npos);
 
   clock.ahead = 0s;

@@ -129,7 +129,8 @@ TEST_CASE("N-12 after a failed commit nothing counts as committed, and the owner
   store.open = store.fail = true;
   std::promise<std::string> told;
   {
-    app::Committer committer(durable.hub, store, [&](std::string reason) { told.set_value(reason); });
+    app::Committer committer(durable.hub, store,
+                             [&](std::string reason) { told.set_value(reason); });
     committer.start();
     durable.change();
     CHECK(told.get_future().get() == "disk full");

@@ -11,7 +11,8 @@ using app::Config;
 
 namespace {
 
-app::Invocation parse(std::vector<std::string> arguments, std::vector<std::string> environment = {}) {
+app::Invocation parse(std::vector<std::string> arguments,
+                      std::vector<std::string> environment = {}) {
   const auto parsed = app::parse_invocation(arguments, environment);
   if (const auto* error = std::get_if<app::ConfigError>(&parsed)) FAIL(error->line);
   return std::get<app::Invocation>(parsed);
@@ -24,9 +25,7 @@ std::string refusal(std::vector<std::string> arguments, std::vector<std::string>
 }
 
 struct ConfigFile {
-  explicit ConfigFile(std::string_view text) {
-    app::write_file_atomically(path(), text, 0600);
-  }
+  explicit ConfigFile(std::string_view text) { app::write_file_atomically(path(), text, 0600); }
   std::string path() const { return folder.path() / "config.json"; }
   net_test::TemporaryFolder folder;
 };
@@ -55,8 +54,8 @@ TEST_CASE("N-13 flag before environment before file before default") {
     "set": {"cloudToDevice.maxDeliveryCount": 3, "feedback.window": "PT1S"},
   })");
   const std::vector<std::string> environment{
-      "IOTHUB_EMULATOR_CONFIG=" + file.path(), "IOTHUB_EMULATOR_AMQPS_PORT=2002",
-      "IOTHUB_EMULATOR_HTTPS_PORT=2003", "IOTHUB_EMULATOR_SAN=e1,e2",
+      "IOTHUB_EMULATOR_CONFIG=" + file.path(),    "IOTHUB_EMULATOR_AMQPS_PORT=2002",
+      "IOTHUB_EMULATOR_HTTPS_PORT=2003",          "IOTHUB_EMULATOR_SAN=e1,e2",
       "IOTHUB_EMULATOR_SET=feedback.window=PT2S", "PATH=/bin"};
   const auto invocation = parse({"--https-port", "off", "--set", "deliveryCountMode=every-return",
                                  "--set=Feedback.Window=PT3S", "--san", "a", "--san", "b"},
@@ -67,10 +66,10 @@ TEST_CASE("N-13 flag before environment before file before default") {
   CHECK(config.amqps_port == std::uint16_t{2002});
   CHECK_FALSE(config.https_port);
   CHECK(config.sans == std::vector<std::string>{"a", "b"});
-  CHECK(config.settings == std::vector<std::pair<std::string, std::string>>{
-                               {"cloudToDevice.maxDeliveryCount", "3"},
-                               {"deliveryCountMode", "every-return"},
-                               {"Feedback.Window", "PT3S"}});
+  CHECK(config.settings ==
+        std::vector<std::pair<std::string, std::string>>{{"cloudToDevice.maxDeliveryCount", "3"},
+                                                         {"deliveryCountMode", "every-return"},
+                                                         {"Feedback.Window", "PT3S"}});
   CHECK(invocation.warnings.empty());
   CHECK(parse({}, environment).config.sans == std::vector<std::string>{"e1", "e2"});
 }
@@ -116,7 +115,8 @@ TEST_CASE("APP-24 what names the hub in a certificate or a Host is a name") {
 }
 
 TEST_CASE("APP-05 a flag takes one value; what follows it is refused") {
-  for (const char* flag : {"--data", "--mqtts-port", "--hub", "--san", "--set", "--key", "--config"}) {
+  for (const char* flag :
+       {"--data", "--mqtts-port", "--hub", "--san", "--set", "--key", "--config"}) {
     INFO(flag);
     const auto line = refusal({flag, "1", "stray"});
     CHECK(line.find("not expected: stray") != std::string::npos);
@@ -130,16 +130,19 @@ TEST_CASE("APP-05 a flag takes one value; what follows it is refused") {
 
 TEST_CASE("APP-06 the hub's name is a host name and nothing else") {
   const std::string longest(63, 'a');
-  for (const auto& name : {std::string("localhost"), std::string("my-hub.azure-devices.net"), std::string("127.0.0.1"),
-                           std::string("H1"), longest + "." + longest}) {
+  for (const auto& name : {std::string("localhost"), std::string("my-hub.azure-devices.net"),
+                           std::string("127.0.0.1"), std::string("H1"), longest + "." + longest}) {
     INFO(name);
     CHECK(parse({"--hub", name}).config.hub == name);
   }
   for (const auto& name :
-       {std::string("a;b=c"), std::string("a\nb"), std::string("a:8883"), std::string("a b"), std::string(" a"),
-        std::string("."), std::string("a."), std::string(".a"), std::string("a..b"),
-        std::string("-a"), std::string("a-"), std::string("a_b"), std::string("h\xc3\xbc" "b"), std::string("[::1]"),
-        longest + "a", longest + "." + longest + "." + longest + "." + longest}) {
+       {std::string("a;b=c"), std::string("a\nb"), std::string("a:8883"), std::string("a b"),
+        std::string(" a"), std::string("."), std::string("a."), std::string(".a"),
+        std::string("a..b"), std::string("-a"), std::string("a-"), std::string("a_b"),
+        std::string("h\xc3\xbc"
+                    "b"),
+        std::string("[::1]"), longest + "a",
+        longest + "." + longest + "." + longest + "." + longest}) {
     INFO(name);
     const auto line = refusal({"--hub=" + name});
     CHECK(line.starts_with("--hub: "));
@@ -157,11 +160,13 @@ TEST_CASE("APP-08 a config file may begin with the mark that editors of Windows 
 
 TEST_CASE("APP-14 an unknown flag, key or variable is told the nearest name") {
   CHECK(refusal({"--mqtt-prot", "1"}).find("did you mean --mqtt-port") != std::string::npos);
-  CHECK(refusal({"--set", "feedback.windw=PT1S"}).find("did you mean feedback.window") != std::string::npos);
+  CHECK(refusal({"--set", "feedback.windw=PT1S"}).find("did you mean feedback.window") !=
+        std::string::npos);
   const ConfigFile file(R"({"mqtt-prot": 1})");
   CHECK(refusal({"--config", file.path()}).find("did you mean mqtt-port") != std::string::npos);
-  CHECK(parse({}, {"IOTHUB_EMULATOR_MQTT_PROT=1"}).warnings.at(0).find("did you mean IOTHUB_EMULATOR_MQTT_PORT") !=
-        std::string::npos);
+  CHECK(parse({}, {"IOTHUB_EMULATOR_MQTT_PROT=1"})
+            .warnings.at(0)
+            .find("did you mean IOTHUB_EMULATOR_MQTT_PORT") != std::string::npos);
 }
 
 TEST_CASE("APP-15 --help settings lists every setting with its range and default") {
@@ -176,10 +181,12 @@ TEST_CASE("APP-15 --help settings lists every setting with its range and default
   CHECK(parse({"--help"}).help.find("--help settings") != std::string::npos);
 }
 
-TEST_CASE("APP-11 lists as variables: separated by commas, with or without a blank; --help shows how") {
-  const auto config = parse({}, {"IOTHUB_EMULATOR_SET=feedback.window=PT1S, cloudToDevice.maxDeliveryCount=3",
-                                 "IOTHUB_EMULATOR_SAN=a, 10.0.0.1"})
-                          .config;
+TEST_CASE(
+    "APP-11 lists as variables: separated by commas, with or without a blank; --help shows how") {
+  const auto config =
+      parse({}, {"IOTHUB_EMULATOR_SET=feedback.window=PT1S, cloudToDevice.maxDeliveryCount=3",
+                 "IOTHUB_EMULATOR_SAN=a, 10.0.0.1"})
+          .config;
   CHECK(config.settings.size() == 2);
   CHECK(config.sans == std::vector<std::string>{"a", "10.0.0.1"});
   const auto help = parse({"--help"}).help;
@@ -215,18 +222,23 @@ TEST_CASE("N-20 a key that is refused is not repeated") {
   CHECK(line.find("secret") == std::string::npos);
 }
 
-TEST_CASE("CT-153 the flags of the control API: a token is in no message and not printed, a file's name is") {
-  const auto config = parse({"--control-token", "sesame", "--control-host", "a", "--control-host", "b",
-                             "--control-cors", "http://localhost:5173"}).config;
+TEST_CASE(
+    "CT-153 the flags of the control API: a token is in no message and not printed, a file's name "
+    "is") {
+  const auto config = parse({"--control-token", "sesame", "--control-host", "a", "--control-host",
+                             "b", "--control-cors", "http://localhost:5173"})
+                          .config;
   CHECK(config.control_token == "sesame");
   CHECK(config.control_hosts == std::vector<std::string>{"a", "b"});
   CHECK(config.control_cors == "http://localhost:5173");
   CHECK(app::to_json(config).find("sesame") == std::string::npos);
-  CHECK(app::to_json(parse({"--control-token", "file:/x"}).config).find("file:/x") != std::string::npos);
+  CHECK(app::to_json(parse({"--control-token", "file:/x"}).config).find("file:/x") !=
+        std::string::npos);
   const auto line = refusal({"--control-token", "two words"});
   CHECK(line.starts_with("--control-token: "));
   CHECK(line.find("words") == std::string::npos);
-  for (const char* wrong : {"*", "localhost:5173", "http://", "http://x/page", "null", "http://x y"}) {
+  for (const char* wrong :
+       {"*", "localhost:5173", "http://", "http://x/page", "null", "http://x y"}) {
     INFO(wrong);
     CHECK(refusal({"--control-cors", wrong}).starts_with("--control-cors: "));
   }
@@ -241,7 +253,8 @@ TEST_CASE("N-13 an unknown environment variable is a warning: Kubernetes makes s
 TEST_CASE("N-13 --print-config prints a config file of the same meaning, without a private key") {
   const auto key = "c29tZSBvdGhlciBrZXkgb2YgYSBodWI=";
   const auto config =
-      parse({"--hub", "my.hub", "--mqtt-port", "0", "--san", "x", "--set", "feedback.window=PT1S"}).config;
+      parse({"--hub", "my.hub", "--mqtt-port", "0", "--san", "x", "--set", "feedback.window=PT1S"})
+          .config;
   const ConfigFile file(app::to_json(config));
   CHECK(app::to_json(parse({"--config", file.path()}).config) == app::to_json(config));
   const auto shown = app::to_json(parse({"--key", key}).config);
@@ -252,11 +265,13 @@ TEST_CASE("N-13 --print-config prints a config file of the same meaning, without
 TEST_CASE("N-13 --help lists every flag; --version and --health are actions") {
   const auto help = parse({"--help"});
   CHECK(help.action == Action::help);
-  for (const char* flag : {"--hub", "--listen", "--mqtts-port", "--amqps-port", "--https-port", "--mqtt-port",
-                           "--amqp-port", "--http-port", "--control-port", "--control-listen", "--threads",
-                           "--control-token", "--control-host", "--control-cors",
-                           "--data", "--tls-dir", "--san", "--key", "--seed", "--set", "--ready-file", "--log-level",
-                           "--log-format", "--print-config", "--version", "--config"}) {
+  for (const char* flag :
+       {"--hub",        "--listen",        "--mqtts-port",   "--amqps-port",   "--https-port",
+        "--mqtt-port",  "--amqp-port",     "--http-port",    "--control-port", "--control-listen",
+        "--threads",    "--control-token", "--control-host", "--control-cors", "--data",
+        "--tls-dir",    "--san",           "--key",          "--seed",         "--set",
+        "--ready-file", "--log-level",     "--log-format",   "--print-config", "--version",
+        "--config"}) {
     INFO(flag);
     CHECK(help.help.find(flag) != std::string::npos);
   }

@@ -13,8 +13,9 @@ const hub::TimePoint now = hub::from_unix_seconds(1'800'000'000);
 
 struct Api {
   // `change`: of what a start on loopback says.
-  explicit Api(const std::function<void(app::Config&)>& change = [](app::Config&) {},
-               const std::string& key = "a2V5a2V5a2V5a2V5a2V5")
+  explicit Api(
+      const std::function<void(app::Config&)>& change = [](app::Config&) {},
+      const std::string& key = "a2V5a2V5a2V5a2V5a2V5")
       : config{.host_name = "my.hub",
                .policies = hub::default_policies(key),
                .settings = {},
@@ -54,9 +55,13 @@ struct Api {
     const std::string answer = get(path, headers);
     const std::string status = answer.substr(9, 3);
     const auto at = answer.find("iothub-errorcode: ");
-    return at == answer.npos ? status : status + " " + answer.substr(at + 18, answer.find("\r\n", at) - at - 18);
+    return at == answer.npos
+               ? status
+               : status + " " + answer.substr(at + 18, answer.find("\r\n", at) - at - 18);
   }
-  static std::string body(const std::string& answer) { return answer.substr(answer.find("\r\n\r\n") + 4); }
+  static std::string body(const std::string& answer) {
+    return answer.substr(answer.find("\r\n\r\n") + 4);
+  }
 
   hub::SeededIdSource ids{1};
   hub::NullLog log;
@@ -99,7 +104,8 @@ TEST_CASE("APP-30 clients that insist on a dot are given connection strings with
   CHECK(strings.at("byAddress").as_string() ==
         "HostName=127.0.0.1;SharedAccessKeyName=iothubowner;SharedAccessKey=a2V5a2V5a2V5a2V5a2V5");
   CHECK(strings.at("devicesByAddress").at("d1").as_string() ==
-        "HostName=127.0.0.1;DeviceId=d1;SharedAccessKey=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
+        "HostName=127.0.0.1;DeviceId=d1;SharedAccessKey="
+        "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
   CHECK(strings.at("caUrl").as_string() == "http://127.0.0.1:9400/ca.pem");
 }
 
@@ -109,7 +115,8 @@ TEST_CASE("N-18 metrics are Prometheus text, named as the hub's own") {
   const auto answer = api.get("/metrics");
   CHECK(answer.find("Content-Type: text/plain; version=0.0.4") != std::string::npos);
   const auto body = Api::body(answer);
-  CHECK(body.find("# HELP c2d_commands_ingress_success c2d.commands.ingress.success") != std::string::npos);
+  CHECK(body.find("# HELP c2d_commands_ingress_success c2d.commands.ingress.success") !=
+        std::string::npos);
   CHECK(body.find("# TYPE c2d_commands_ingress_success counter\n") != std::string::npos);
   CHECK(body.find("\nc2d_commands_ingress_success 7\n") != std::string::npos);
   CHECK(body.find("\nC2DMessagesExpired 0\n") != std::string::npos);
@@ -123,14 +130,16 @@ TEST_CASE("N-18 HEAD, keep-alive, pipelining, and what is refused") {
   CHECK(Api::body(head).empty());
   CHECK(api.get("/nothing").starts_with("HTTP/1.1 404 "));
   CHECK(api.get("/health?x=1").starts_with("HTTP/1.1 200 "));
-  CHECK(api.ask("POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").starts_with("HTTP/1.1 405 "));
+  CHECK(api.ask("POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+            .starts_with("HTTP/1.1 405 "));
   CHECK(api.ask("rubbish\r\n\r\n").starts_with("HTTP/1.1 400 "));
   CHECK(api.ask("GET /" + std::string(20'000, 'x')).starts_with("HTTP/1.1 431 "));
 
   const auto session = api.connect();
   session->on_bytes("GET /health HT", now);
   CHECK(session->output().empty());
-  session->on_bytes("TP/1.1\r\nHost: localhost\r\n\r\nGET /version HTTP/1.1\r\nHost: localhost\r\n\r\n", now);
+  session->on_bytes(
+      "TP/1.1\r\nHost: localhost\r\n\r\nGET /version HTTP/1.1\r\nHost: localhost\r\n\r\n", now);
   const std::string both(session->output());
   CHECK(both.find(R"({"status":"ok"}HTTP/1.1 200 OK)") != std::string::npos);
   CHECK_FALSE(session->output_promises());  // N-46
@@ -139,7 +148,9 @@ TEST_CASE("N-18 HEAD, keep-alive, pipelining, and what is refused") {
   CHECK(session->wants_close());
 }
 
-TEST_CASE("N-18 what is refused says what to do: the routes there are, the nearest first, and the methods") {
+TEST_CASE(
+    "N-18 what is refused says what to do: the routes there are, the nearest first, and the "
+    "methods") {
   Api api;
   const auto missing = api.get("/conection-strings");
   CHECK(missing.find("iothub-errorcode: NotFound\r\n") != std::string::npos);
@@ -156,26 +167,29 @@ TEST_CASE("N-18 what is refused says what to do: the routes there are, the neare
   CHECK(post.find("\r\nAllow: GET, HEAD\r\n") != std::string::npos);
 }
 
-TEST_CASE("CT-151 a request names a host of ours, or is refused with the flag that allows another") {
-  Api here, open([](app::Config& config) {
+TEST_CASE(
+    "CT-151 a request names a host of ours, or is refused with the flag that allows another") {
+  Api here, open([](app::Config&config) {
     config.control_listen = "0.0.0.0";
     config.sans = {"Hub.Example", "*.ci.example"};
     config.control_hosts = {"control.example"};
   });
-  for (const char* host :
-       {"localhost", "LOCALHOST:9400", "localhost.", "t1.iothub.localhost", "127.0.0.1", "127.0.0.1:9400",
-        "[::1]", "[::1]:9400", "10.1.2.3:80", "host.docker.internal:9400", "box.example", "BOX.example:1"}) {
+  for (const char* host : {"localhost", "LOCALHOST:9400", "localhost.", "t1.iothub.localhost",
+                           "127.0.0.1", "127.0.0.1:9400", "[::1]", "[::1]:9400", "10.1.2.3:80",
+                           "host.docker.internal:9400", "box.example", "BOX.example:1"}) {
     CAPTURE(host);
     CHECK(here.outcome("/connection-strings", "Host: " + std::string(host) + "\r\n") == "200");
   }
   for (const char* host :
-       {"evil.example", "evil.example:9400", "localhost.evil.example", "evillocalhost", "iothub", "iothub:9400",
-        "127.0.0.1.evil.example", "[::1", "::1", "[127.0.0.1]", "hub.example", "a.ci.example", "", ":9400",
-        "localhost:evil.example", "localhost@evil.example", "box.example.evil"}) {
+       {"evil.example", "evil.example:9400", "localhost.evil.example", "evillocalhost", "iothub",
+        "iothub:9400", "127.0.0.1.evil.example", "[::1", "::1", "[127.0.0.1]", "hub.example",
+        "a.ci.example", "", ":9400", "localhost:evil.example", "localhost@evil.example",
+        "box.example.evil"}) {
     CAPTURE(host);
     CHECK(here.outcome("/health", "Host: " + std::string(host) + "\r\n") == "403 ForbiddenHost");
   }
-  for (const char* host : {"iothub", "iothub:9400", "hub.example:1", "a.ci.example", "control.example"}) {
+  for (const char* host :
+       {"iothub", "iothub:9400", "hub.example:1", "a.ci.example", "control.example"}) {
     CAPTURE(host);
     CHECK(open.outcome("/health", "Host: " + std::string(host) + "\r\n") == "200");
   }
@@ -186,26 +200,30 @@ TEST_CASE("CT-151 a request names a host of ours, or is refused with the flag th
   const auto refusal = Api::body(here.get("/connection-strings", "Host: evil.example\r\n"));
   CHECK(refusal.find("--control-host") != std::string::npos);
   CHECK(refusal.find("SharedAccessKey") == std::string::npos);
-  CHECK(here.ask("GET /health HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 200 "));  // a probe, and no browser
+  CHECK(here.ask("GET /health HTTP/1.0\r\n\r\n")
+            .starts_with("HTTP/1.1 200 "));  // a probe, and no browser
 }
 
 TEST_CASE("CT-152 a page of another origin or site is refused") {
   Api api;
-  const auto outcome = [&](const std::string& headers, const std::string& path = "/connection-strings") {
+  const auto outcome = [&](const std::string& headers,
+                           const std::string& path = "/connection-strings") {
     return api.outcome(path, "Host: localhost:9400\r\n" + headers);
   };
   CHECK(outcome("Origin: http://localhost:9400\r\n") == "200");
   CHECK(api.outcome("/health", "Host: localhost:80\r\nOrigin: http://LOCALHOST\r\n") == "200");
-  for (const char* origin : {"http://evil.example", "http://localhost", "http://localhost:9401", "null",
-                             "https://localhost:9400", "http://127.0.0.1:9400", ""}) {
+  for (const char* origin : {"http://evil.example", "http://localhost", "http://localhost:9401",
+                             "null", "https://localhost:9400", "http://127.0.0.1:9400", ""}) {
     CAPTURE(origin);
     CHECK(outcome("Origin: " + std::string(origin) + "\r\n") == "403 ForbiddenOrigin");
   }
-  CHECK(outcome("Origin: http://localhost:9400\r\nOrigin: http://evil.example\r\n") == "403 ForbiddenOrigin");
+  CHECK(outcome("Origin: http://localhost:9400\r\nOrigin: http://evil.example\r\n") ==
+        "403 ForbiddenOrigin");
   CHECK(outcome("Sec-Fetch-Site: same-origin\r\n") == "200");
   CHECK(outcome("Sec-Fetch-Site: none\r\n") == "200");
   const std::string navigates = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
-  for (const std::string site : {"Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n"}) {
+  for (const std::string site :
+       {"Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n"}) {
     CHECK(outcome(site) == "403 ForbiddenOrigin");
     CHECK(outcome(site + navigates) == "403 ForbiddenOrigin");
     CHECK(outcome(site + navigates, "/") == "404 NotFound");  // where the page will be
@@ -219,24 +237,32 @@ TEST_CASE("CT-152 --control-cors lets in the pages of one origin, and says so to
     config.control_cors = "http://localhost:5173";
     config.control_token = "sesame";
   });
-  const std::string page = "Host: localhost:9400\r\nOrigin: http://localhost:5173\r\nSec-Fetch-Site: same-site\r\n";
+  const std::string page =
+      "Host: localhost:9400\r\nOrigin: http://localhost:5173\r\nSec-Fetch-Site: same-site\r\n";
   const auto asked = api.ask("OPTIONS /connection-strings HTTP/1.1\r\n" + page +
                              "Access-Control-Request-Method: GET\r\n\r\n");
   CHECK(asked.starts_with("HTTP/1.1 204 "));
-  CHECK(asked.find("\r\nAccess-Control-Allow-Headers: authorization, content-type\r\n") != std::string::npos);
+  CHECK(asked.find("\r\nAccess-Control-Allow-Headers: authorization, content-type\r\n") !=
+        std::string::npos);
   CHECK(api.outcome("/connection-strings", page) == "401 ControlTokenNeeded");
   const auto answer = api.get("/connection-strings", page + "Authorization: Bearer sesame\r\n");
   CHECK(answer.starts_with("HTTP/1.1 200 "));
-  CHECK(answer.find("\r\nAccess-Control-Allow-Origin: http://localhost:5173\r\n") != std::string::npos);
-  CHECK(api.outcome("/health", "Host: localhost\r\nOrigin: http://localhost:5174\r\n") == "403 ForbiddenOrigin");
-  CHECK(Api().ask("OPTIONS /health HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n"
-                  "Access-Control-Request-Method: GET\r\n\r\n").starts_with("HTTP/1.1 405 "));
+  CHECK(answer.find("\r\nAccess-Control-Allow-Origin: http://localhost:5173\r\n") !=
+        std::string::npos);
+  CHECK(api.outcome("/health", "Host: localhost\r\nOrigin: http://localhost:5174\r\n") ==
+        "403 ForbiddenOrigin");
+  CHECK(Api()
+            .ask("OPTIONS /health HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n"
+                 "Access-Control-Request-Method: GET\r\n\r\n")
+            .starts_with("HTTP/1.1 405 "));
 }
 
 TEST_CASE("CT-152 a body says that it is JSON, so that no HTML form can send one") {
   Api api;
   const auto post = [&](const std::string& type) {
-    return api.ask("GET /health HTTP/1.1\r\nHost: localhost\r\n" + type + "Content-Length: 2\r\n\r\n{}").substr(9, 3);
+    return api
+        .ask("GET /health HTTP/1.1\r\nHost: localhost\r\n" + type + "Content-Length: 2\r\n\r\n{}")
+        .substr(9, 3);
   };
   CHECK(post("Content-Type: application/json\r\n") == "200");
   CHECK(post("Content-Type: Application/JSON; charset=utf-8\r\n") == "200");
@@ -246,18 +272,20 @@ TEST_CASE("CT-152 a body says that it is JSON, so that no HTML form can send one
 
 TEST_CASE("CT-153 a token is asked for on all but health, readiness and the CA") {
   Api api([](app::Config& config) { config.control_token = "open-sesame"; });
-  for (const char* path : {"/health", "/ready", "/ca.pem"}) CHECK(api.outcome(path, "Host: localhost\r\n") == "200");
+  for (const char* path : {"/health", "/ready", "/ca.pem"})
+    CHECK(api.outcome(path, "Host: localhost\r\n") == "200");
   for (const std::string path : {"/metrics", "/version", "/connection-strings", "/nothing", "/"}) {
     CAPTURE(path);
     CHECK(api.outcome(path, "Host: localhost\r\n") == "401 ControlTokenNeeded");
   }
   const auto with = [&](const std::string& authorization) {
-    return api.outcome("/connection-strings", "Host: localhost\r\nAuthorization: " + authorization + "\r\n");
+    return api.outcome("/connection-strings",
+                       "Host: localhost\r\nAuthorization: " + authorization + "\r\n");
   };
   CHECK(with("Bearer open-sesame") == "200");
   CHECK(with("bearer open-sesame") == "200");
-  for (const char* wrong : {"Bearer", "Bearer ", "Bearer open sesam", "Bearer open-sesame2", "open-sesame",
-                            "Basic b3BlbiBzZXNhbWU=", "Bearer OPEN-SESAME"}) {
+  for (const char* wrong : {"Bearer", "Bearer ", "Bearer open sesam", "Bearer open-sesame2",
+                            "open-sesame", "Basic b3BlbiBzZXNhbWU=", "Bearer OPEN-SESAME"}) {
     CAPTURE(wrong);
     CHECK(with(wrong) == "401 ControlTokenNeeded");
   }
@@ -279,15 +307,17 @@ TEST_CASE("CT-153 beyond loopback no key but the well-known one leaves without a
   CHECK(own_key.outcome("/version", "Host: localhost\r\n") == "200");
 
   Api well_known(beyond, std::string(app::well_known_key));
-  const auto shown = boost::json::parse(Api::body(well_known.get("/connection-strings"))).as_object();
+  const auto shown =
+      boost::json::parse(Api::body(well_known.get("/connection-strings"))).as_object();
   CHECK(shown.at("hub").as_string().ends_with(app::well_known_key));
   CHECK(shown.at("policies").as_object().size() == 5);
-  CHECK(shown.at("devices").as_object().empty());  // d1 has a key of its own
+  CHECK(shown.at("devices").as_object().empty());                 // d1 has a key of its own
   CHECK(shown.at("withheld").at("count").to_number<int>() == 2);  // by name and by address
   CHECK(shown.at("withheld").at("hint").as_string().find("--control-token") != std::string::npos);
 
   Api token(with_token);
-  const auto answer = token.get("/connection-strings", "Host: localhost\r\nAuthorization: Bearer t\r\n");
+  const auto answer =
+      token.get("/connection-strings", "Host: localhost\r\nAuthorization: Bearer t\r\n");
   CHECK(answer.find("DeviceId=d1;SharedAccessKey=MDEy") != std::string::npos);
   CHECK(answer.find("withheld") == std::string::npos);
 }
@@ -311,7 +341,8 @@ TEST_CASE("CT-154 a request has 20 seconds to arrive, head and body together, ho
     session->on_bytes("GET /health HTTP/1.1\r\n", now);
     session->on_bytes("Host: localhost\r\n", now + seconds{10});
     if (with_body) {
-      session->on_bytes("Content-Type: application/json\r\nContent-Length: 5\r\n\r\n{", now + seconds{15});
+      session->on_bytes("Content-Type: application/json\r\nContent-Length: 5\r\n\r\n{",
+                        now + seconds{15});
     }
     session->on_time(now + seconds{19});
     CHECK(session->output().empty());
@@ -321,8 +352,10 @@ TEST_CASE("CT-154 a request has 20 seconds to arrive, head and body together, ho
     CHECK(session->wants_close());
   }
   const auto session = api.connect();  // the head whole
-  session->on_bytes("GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                    "Content-Length: 5\r\n\r\n{", now);
+  session->on_bytes(
+      "GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+      "Content-Length: 5\r\n\r\n{",
+      now);
   CHECK(session->next_deadline() == now + seconds{20});
 }
 
@@ -335,7 +368,8 @@ TEST_CASE("CT-154 pipelined requests wait while their answers wait to be written
   }
   const auto session = api.connect();
   std::string many;
-  for (int i = 0; i < 300; ++i) many += "GET /connection-strings HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  for (int i = 0; i < 300; ++i)
+    many += "GET /connection-strings HTTP/1.1\r\nHost: localhost\r\n\r\n";
   session->on_bytes(many, now);
   CHECK(session->output().size() < 1'000'000);
   CHECK_FALSE(session->wants_input());
@@ -349,11 +383,13 @@ TEST_CASE("CT-154 pipelined requests wait while their answers wait to be written
 
 TEST_CASE("CT-155 every answer, errors too, has the headers that keep browsers from using it") {
   Api api;
-  for (const std::string& answer : {api.get("/health"), api.get("/nothing"), api.get("/health", "Host: evil.example\r\n"),
-                                    api.ask("rubbish\r\n\r\n")}) {
+  for (const std::string& answer :
+       {api.get("/health"), api.get("/nothing"), api.get("/health", "Host: evil.example\r\n"),
+        api.ask("rubbish\r\n\r\n")}) {
     CAPTURE(answer);
     for (const char* header :
-         {"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+         {"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
+          "img-src 'self' data:; "
           "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
           "X-Content-Type-Options: nosniff", "Cross-Origin-Resource-Policy: same-origin",
           "Referrer-Policy: no-referrer", "Cache-Control: no-store"}) {

@@ -29,7 +29,8 @@ struct Certificate {
   bool is_for_ip(const char* name) const { return X509_check_ip_asc(x509, name, 0) == 1; }
   std::string names() const {
     BIO* bio = BIO_new(BIO_s_mem());
-    X509V3_EXT_print(bio, X509_get_ext(x509, X509_get_ext_by_NID(x509, NID_subject_alt_name, -1)), 0, 0);
+    X509V3_EXT_print(bio, X509_get_ext(x509, X509_get_ext_by_NID(x509, NID_subject_alt_name, -1)),
+                     0, 0);
     char* text = nullptr;
     const long size = BIO_get_mem_data(bio, &text);
     const std::string out(text, static_cast<std::size_t>(size));
@@ -106,7 +107,8 @@ TEST_CASE("N-10 private keys have mode 0600, certificates 0644, and nothing else
 TEST_CASE("N-10 a second start writes nothing; a changed set of names renews, CA and keys stay") {
   const TemporaryFolder folder;
   const auto first = app::ensure_dev_certificates(folder.path(), {"localhost", "127.0.0.1"}, start);
-  const auto second = app::ensure_dev_certificates(folder.path(), {"127.0.0.1", "LOCALHOST"}, start);
+  const auto second =
+      app::ensure_dev_certificates(folder.path(), {"127.0.0.1", "LOCALHOST"}, start);
   CHECK_FALSE(second.renewed);
   CHECK(second.rsa_chain == first.rsa_chain);
   const auto third = app::ensure_dev_certificates(folder.path(), {"localhost", "other"}, start);

@@ -46,11 +46,14 @@ End end_of(void (*what)(app::SpdlogLog&), bool read = true) {
   return end;
 }
 
-bool is_exit(const End& end, int code) { return WIFEXITED(end.status) && WEXITSTATUS(end.status) == code; }
+bool is_exit(const End& end, int code) {
+  return WIFEXITED(end.status) && WEXITSTATUS(end.status) == code;
+}
 
 }  // namespace
 
-TEST_CASE("APP-20 an error that nobody catches ends the process with 1 and a line, after the log's own") {
+TEST_CASE(
+    "APP-20 an error that nobody catches ends the process with 1 and a line, after the log's own") {
   const auto memory = end_of([](app::SpdlogLog& log) {
     log.info("before the end");
     std::thread([] { throw std::bad_alloc(); }).join();
@@ -60,11 +63,11 @@ TEST_CASE("APP-20 an error that nobody catches ends the process with 1 and a lin
   CHECK(memory.said.find("\niothub-emulator: stopping: out of memory.") != std::string::npos);
   CHECK(memory.said.ends_with("\n"));
 
-  const auto other = end_of([](app::SpdlogLog&) {
-    throw std::runtime_error("it broke" + std::string(10'000, '.'));
-  });
+  const auto other = end_of(
+      [](app::SpdlogLog&) { throw std::runtime_error("it broke" + std::string(10'000, '.')); });
   CHECK(is_exit(other, 1));
-  CHECK(other.said.find("iothub-emulator: stopping: nobody expected this error: it broke..") != std::string::npos);
+  CHECK(other.said.find("iothub-emulator: stopping: nobody expected this error: it broke..") !=
+        std::string::npos);
 
   const auto odd = end_of([](app::SpdlogLog&) { throw 1; });
   CHECK(is_exit(odd, 1));
@@ -77,7 +80,8 @@ TEST_CASE("APP-20 a broken invariant says so after the log's lines, and aborts")
     HUB_ASSERT(log.enabled(hub::LogLevel::trace));
   });
   CHECK_FALSE(is_exit(broken, 0));
-  CHECK(broken.said.find("before the end\n") < broken.said.find("iothub-emulator: broken invariant: "));
+  CHECK(broken.said.find("before the end\n") <
+        broken.said.find("iothub-emulator: broken invariant: "));
 }
 
 TEST_CASE("APP-20 such an end does not wait for somebody to read it") {

@@ -4,8 +4,8 @@
 
 #include "emulator/app/line_writer.hpp"
 
-#include <boost/json.hpp>
 #include <spdlog/sinks/ostream_sink.h>
+#include <boost/json.hpp>
 
 #include <array>
 #include <csignal>
@@ -20,7 +20,8 @@
 namespace {
 
 std::string written(app::LogFormat format, hub::LogLevel level,
-                    std::initializer_list<hub::LogField> fields, const char* event = "it happened") {
+                    std::initializer_list<hub::LogField> fields,
+                    const char* event = "it happened") {
   std::ostringstream out;
   app::SpdlogLog log(hub::LogLevel::info, format,
                      std::make_shared<spdlog::sinks::ostream_sink_mt>(out, true));
@@ -62,8 +63,7 @@ TEST_CASE("N-20 a text line has time, level, event and fields; values can forge 
   const auto line = written(app::LogFormat::text, hub::LogLevel::warn,
                             {{"device", "d1"}, {"reason", "a b\nwarn forged"}, {"empty", ""}});
   CHECK(line.substr(10, 1) == "T");
-  CHECK(line.substr(23) ==
-        "Z warn  it happened device=d1 reason=\"a b\\nwarn forged\"\n");
+  CHECK(line.substr(23) == "Z warn  it happened device=d1 reason=\"a b\\nwarn forged\"\n");
 }
 
 TEST_CASE("N-20 a JSON line is one object, whatever the values hold") {
@@ -87,7 +87,9 @@ TEST_CASE("N-20 what is below the level is not written") {
 TEST_CASE("APP-04 a line is UTF-8 without controls, whatever a peer sends") {
   const std::string peer = "a\xff\xc3\xa9\xc2\x85\x7f\x1b[2J\xe2\x80\xae\xf0\x9f\x98\x80\xe2\x82";
   const auto text = written(app::LogFormat::text, hub::LogLevel::warn, {{"address", peer}});
-  CHECK(text.ends_with("address=\"a\\\\xff\xc3\xa9\\u0085\\u007f\\u001b[2J\\u202e\xf0\x9f\x98\x80\\\\xe2\\\\x82\"\n"));
+  CHECK(
+      text.ends_with("address=\"a\\\\xff\xc3\xa9\\u0085\\u007f\\u001b["
+                     "2J\\u202e\xf0\x9f\x98\x80\\\\xe2\\\\x82\"\n"));
   const auto json = written(app::LogFormat::json, hub::LogLevel::warn, {{"address", peer}});
   const auto object = boost::json::parse(json).as_object();  // refuses what is no UTF-8
   CHECK(object.at("address").as_string() ==
@@ -97,9 +99,11 @@ TEST_CASE("APP-04 a line is UTF-8 without controls, whatever a peer sends") {
     CHECK(line.find("\xc2\x85") == line.npos);
     CHECK(line.find('\xff') == line.npos);
   }
-  const auto event = written(app::LogFormat::text, hub::LogLevel::warn, {}, "means \"nothing\"\x1b\x9b");
+  const auto event =
+      written(app::LogFormat::text, hub::LogLevel::warn, {}, "means \"nothing\"\x1b\x9b");
   CHECK(event.ends_with("warn  means \"nothing\"\\u001b\\x9b\n"));
-  CHECK(written(app::LogFormat::text, hub::LogLevel::warn, {{"id", "d\xc3\xa9"}}).ends_with(" id=d\xc3\xa9\n"));
+  CHECK(written(app::LogFormat::text, hub::LogLevel::warn, {{"id", "d\xc3\xa9"}})
+            .ends_with(" id=d\xc3\xa9\n"));
 }
 
 TEST_CASE("APP-04 whatever three bytes come, a JSON line is JSON") {
@@ -167,7 +171,7 @@ TEST_CASE("APP-01 an end loses nothing while somebody reads, and does not wait f
     app::SpdlogLog log(hub::LogLevel::info, app::LogFormat::text, pipe.ends[1]);
     for (int i = 0; i < 5'000; ++i) log.info(line);
     log.info("the last");
-  }  // comes back
+  }                                                           // comes back
   CHECK(lines_of(pipe.read_to("the last")).size() == 5'001);  // for whoever reads after all
 }
 

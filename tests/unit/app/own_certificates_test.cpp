@@ -50,15 +50,16 @@ struct Company {
   }
   static void rename(X509* certificate, const char* name) {
     X509_NAME* subject = X509_NAME_new();
-    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(name), -1,
-                               -1, 0);
+    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
+                               reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
     X509_set_subject_name(certificate, subject);
     X509_NAME_free(subject);
   }
   void put_ca(const fs::path& folder, bool with_key) const {
     app::write_file_atomically(folder / "ca.pem", app::to_pem(ca.get()), 0644);
     fs::remove(folder / "ca-key.pem");
-    if (with_key) app::write_file_atomically(folder / "ca-key.pem", app::to_pem(ca_key.get()), 0600);
+    if (with_key)
+      app::write_file_atomically(folder / "ca-key.pem", app::to_pem(ca_key.get()), 0600);
   }
   void put_server(const fs::path& folder, const std::string& name) const {
     app::write_file_atomically(folder / (name + ".pem"), app::to_pem(server.get()), 0644);
@@ -71,7 +72,9 @@ struct Company {
 
 }  // namespace
 
-TEST_CASE("APP-32 what can neither be used nor renewed stops the start with the remedy, and stays as it is") {
+TEST_CASE(
+    "APP-32 what can neither be used nor renewed stops the start with the remedy, and stays as it "
+    "is") {
   const TemporaryFolder folder, other;
   const fs::path path = folder.path();
   app::ensure_dev_certificates(path, names, start);
@@ -84,12 +87,14 @@ TEST_CASE("APP-32 what can neither be used nor renewed stops the start with the 
     says = {"ca-key.pem is missing", "names have to be added", "put the key back", "--tls-cert"};
   }
   SUBCASE("the CA's key wants a passphrase, or is none, and a certificate is gone") {
-    app::write_file_atomically(path / "ca-key.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\n", 0600);
+    app::write_file_atomically(path / "ca-key.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+                               0600);
     fs::remove(path / "server-rsa.pem");
     says = {"without a passphrase", "server-rsa.pem must be signed anew"};
   }
   SUBCASE("the CA's key is another's") {
-    fs::copy_file(other.path() / "ca-key.pem", path / "ca-key.pem", fs::copy_options::overwrite_existing);
+    fs::copy_file(other.path() / "ca-key.pem", path / "ca-key.pem",
+                  fs::copy_options::overwrite_existing);
     says = {"ca-key.pem is not the key of ca.pem", "remove ca.pem and ca-key.pem"};
   }
   SUBCASE("the CA's certificate is gone") {
@@ -126,13 +131,15 @@ TEST_CASE("APP-32 what can neither be used nor renewed stops the start with the 
 
 TEST_CASE("APP-32 without its key the CA serves as long as nothing has to be signed") {
   const TemporaryFolder folder;
-  const auto first = app::ensure_dev_certificates(folder.path(), {"localhost", "more.example"}, start);
+  const auto first =
+      app::ensure_dev_certificates(folder.path(), {"localhost", "more.example"}, start);
   fs::remove(folder.path() / "ca-key.pem");
   const auto second = app::ensure_dev_certificates(folder.path(), {"localhost"}, start);
   CHECK(second.ca == first.ca);
   CHECK(second.rsa_chain == first.rsa_chain);
   CHECK(second.warnings.empty());
-  const auto near_end = app::ensure_dev_certificates(folder.path(), {"localhost"}, start + std::chrono::days{370});
+  const auto near_end =
+      app::ensure_dev_certificates(folder.path(), {"localhost"}, start + std::chrono::days{370});
   REQUIRE(near_end.warnings.size() == 2);
   CHECK(near_end.warnings[0].find("ends on") != std::string::npos);
   CHECK(near_end.warnings[0].find("put the key back") != std::string::npos);
@@ -152,7 +159,8 @@ TEST_CASE("APP-32 somebody's own CA with its key signs the server certificates")
   }
 }
 
-TEST_CASE("APP-32 somebody's own server certificate is served for each client, and never replaced") {
+TEST_CASE(
+    "APP-32 somebody's own server certificate is served for each client, and never replaced") {
   const TemporaryFolder folder;
   const Company company;
   SUBCASE("into an empty folder") { company.put_ca(folder.path(), false); }
@@ -170,7 +178,8 @@ TEST_CASE("APP-32 somebody's own server certificate is served for each client, a
   CHECK(own.rsa_chain == app::to_pem(company.server.get()));
   CHECK(own.ecdsa_chain == own.rsa_chain);
   CHECK(own.ecdsa_key == app::to_pem(company.key.get()));
-  const auto later = app::ensure_dev_certificates(folder.path(), names, start + std::chrono::days{370});
+  const auto later =
+      app::ensure_dev_certificates(folder.path(), names, start + std::chrono::days{370});
   REQUIRE(later.warnings.size() == 1);
   CHECK(later.warnings[0].find("server-rsa.pem ends on 2028-02-") != std::string::npos);
   CHECK(contents(folder.path()) == before);
@@ -182,7 +191,8 @@ TEST_CASE("APP-32 an own server certificate beside a CA that has not signed it i
   Company().put_server(folder.path(), "server-ecdsa");
   const auto own = app::ensure_dev_certificates(folder.path(), names, start);
   REQUIRE(own.warnings.size() == 1);
-  CHECK(own.warnings[0].find("does not lead to " + (folder.path() / "ca.pem").string()) != std::string::npos);
+  CHECK(own.warnings[0].find("does not lead to " + (folder.path() / "ca.pem").string()) !=
+        std::string::npos);
 }
 
 TEST_CASE("APP-33 a CA is told of 30 days before its end, and not used or replaced after it") {
@@ -190,8 +200,10 @@ TEST_CASE("APP-33 a CA is told of 30 days before its end, and not used or replac
   const auto first = app::ensure_dev_certificates(folder.path(), names, start);
   CHECK(first.warnings.empty());
   const auto end = app::end_of(app::read_certificate(first.ca).get());
-  CHECK(app::ensure_dev_certificates(folder.path(), names, end - std::chrono::days{31}).warnings.empty());
-  const auto near_end = app::ensure_dev_certificates(folder.path(), names, end - std::chrono::days{29});
+  CHECK(app::ensure_dev_certificates(folder.path(), names, end - std::chrono::days{31})
+            .warnings.empty());
+  const auto near_end =
+      app::ensure_dev_certificates(folder.path(), names, end - std::chrono::days{29});
   CHECK(near_end.ca == first.ca);
   REQUIRE(near_end.warnings.size() == 1);
   CHECK(near_end.warnings[0].find("ca.pem ends on 2037-") != std::string::npos);
@@ -204,7 +216,8 @@ TEST_CASE("APP-33 a CA is told of 30 days before its end, and not used or replac
 TEST_CASE("APP-33 a clock before the certificates' first day is told, nothing is signed by it") {
   const TemporaryFolder folder;
   const auto first = app::ensure_dev_certificates(folder.path(), names, start);
-  const auto early = app::ensure_dev_certificates(folder.path(), names, hub::from_unix_seconds(1000));
+  const auto early =
+      app::ensure_dev_certificates(folder.path(), names, hub::from_unix_seconds(1000));
   CHECK(early.rsa_chain == first.rsa_chain);
   REQUIRE(early.warnings.size() == 1);
   CHECK(early.warnings[0].find("clock says 1970-01-01: set the clock") != std::string::npos);
@@ -224,7 +237,9 @@ TEST_CASE("APP-34 a private key that others can read is told, each time") {
   CHECK(app::ensure_dev_certificates(folder.path(), names, start).warnings.empty());
 }
 
-TEST_CASE("APP-35 --tls-cert and --tls-key: the server shows this certificate, whatever TLS the client speaks") {
+TEST_CASE(
+    "APP-35 --tls-cert and --tls-key: the server shows this certificate, whatever TLS the client "
+    "speaks") {
   const TemporaryFolder folder;
   app::SystemClock clock;
   CollectingLog log;

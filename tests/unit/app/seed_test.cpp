@@ -35,13 +35,16 @@ TEST_CASE("N-19 devices, policies and settings come from the seed") {
   const SeedFile file(std::string(R"({
     // two devices
     "devices": [
-      {"id": "d1", "primaryKey": ")") + key_1 + R"(", "secondaryKey": ")" + key_2 + R"(",
+      {"id": "d1", "primaryKey": ")") +
+                      key_1 + R"(", "secondaryKey": ")" + key_2 + R"(",
        "status": "disabled", "statusReason": "lost"},
       {"id": "d2", "primaryThumbprint": "0123456789012345678901234567890123456789"},
       {"id": "d3"}
     ],
-    "policies": [{"name": "backend", "primaryKey": ")" + key_1 + R"(", "rights": ["ServiceConnect"]},
-                 {"name": "service", "primaryKey": ")" + key_2 + R"(", "rights": ["RegistryRead"]}],
+    "policies": [{"name": "backend", "primaryKey": ")" +
+                      key_1 + R"(", "rights": ["ServiceConnect"]},
+                 {"name": "service", "primaryKey": ")" +
+                      key_2 + R"(", "rights": ["RegistryRead"]}],
     "settings": {"cloudToDevice.maxDeliveryCount": 3, "feedback.window": "PT1S"}
   })");
   const auto seed = app::load_seed(file.path(), {});
@@ -51,7 +54,8 @@ TEST_CASE("N-19 devices, policies and settings come from the seed") {
   app::merge_policies(policies, seed.policies);
   CHECK(policies.size() == 6);
   for (const auto& policy : policies) {
-    if (policy.name == "service") CHECK(policy.rights == static_cast<hub::Rights>(hub::Right::registry_read));
+    if (policy.name == "service")
+      CHECK(policy.rights == static_cast<hub::Rights>(hub::Right::registry_read));
   }
 
   hub::SeededIdSource ids(1);
@@ -87,7 +91,8 @@ TEST_CASE("N-19 devices, policies and settings come from the seed") {
 TEST_CASE("MOD-18 a seed has modules behind their devices, by key or thumbprint") {
   const SeedFile file(std::string(R"({"devices": [
       {"id": "d1"},
-      {"id": "d1", "moduleId": "m", "primaryKey": ")") + key_1 + R"("},
+      {"id": "d1", "moduleId": "m", "primaryKey": ")") +
+                      key_1 + R"("},
       {"id": "d1", "moduleId": "n", "primaryThumbprint": "0123456789012345678901234567890123456789"}
     ]})");
   const auto seed = app::load_seed(file.path(), {});
@@ -104,20 +109,24 @@ TEST_CASE("MOD-18 a seed has modules behind their devices, by key or thumbprint"
   app::seed_devices(hub, seed.devices, now);  // again: nothing changes
   CHECK(hub.get_device({"d1", "m"}, now)->identity.etag == module->identity.etag);
   CHECK(refusal(R"({"devices": [{"id": "a", "moduleId": "m", "status": "disabled"}]})") ==
-        ": devices[0]: unknown key \"status\"; known are id, deviceId, moduleId, primaryKey, secondaryKey, "
+        ": devices[0]: unknown key \"status\"; known are id, deviceId, moduleId, primaryKey, "
+        "secondaryKey, "
         "primaryThumbprint, secondaryThumbprint");
   hub::DeviceSpec orphan;
   orphan.id = {"nobody", "m"};
-  CHECK_THROWS_WITH(app::seed_devices(hub, {orphan}, now),
-                    doctest::Contains("module m of device nobody: device nobody is not registered"));
+  CHECK_THROWS_WITH(
+      app::seed_devices(hub, {orphan}, now),
+      doctest::Contains("module m of device nobody: device nobody is not registered"));
 }
 
 TEST_CASE("N-19 what is wrong in a seed is named with its place") {
   CHECK(refusal("[]") == ": is no object");
   CHECK(refusal(R"({"device": []})") == ": unknown key \"device\"; did you mean devices?");
   CHECK(refusal(R"({"devices": {}})") == ": devices is no array");
-  CHECK(refusal(R"({"devices": [{"id": "a"}, {"primaryKey": "x"}]})") == ": devices[1]: id is missing");
-  CHECK(refusal(R"({"devices": [{"id": "a", "color": "red"}]})").starts_with(": devices[0]: unknown key \"color\""));
+  CHECK(refusal(R"({"devices": [{"id": "a"}, {"primaryKey": "x"}]})") ==
+        ": devices[1]: id is missing");
+  CHECK(refusal(R"({"devices": [{"id": "a", "color": "red"}]})")
+            .starts_with(": devices[0]: unknown key \"color\""));
   CHECK(refusal(R"({"devices": [{"id": "a", "status": "on"}]})") ==
         ": devices[0]: status is enabled or disabled");
   CHECK(refusal(R"({"devices": [{"id": "a", "primaryKey": "x", "primaryThumbprint": "y"}]})") ==
@@ -128,7 +137,8 @@ TEST_CASE("N-19 what is wrong in a seed is named with its place") {
         ": policies[0]: rights are missing");
   CHECK(refusal(R"({"settings": {"no.such": 1}})").find("no.such") != std::string::npos);
   CHECK(refusal("{").find("is no JSON") != std::string::npos);
-  CHECK(refusal("{\n  \"devices\": [\n    {\"id\": \"a\" \"b\"}\n]}").starts_with(": line 3: is no JSON"));
+  CHECK(refusal("{\n  \"devices\": [\n    {\"id\": \"a\" \"b\"}\n]}")
+            .starts_with(": line 3: is no JSON"));
   CHECK(refusal("{\n\n").starts_with(": line 3: is no JSON"));
 
   hub::SeededIdSource ids(1);
@@ -142,16 +152,21 @@ TEST_CASE("N-19 what is wrong in a seed is named with its place") {
 TEST_CASE("APP-07 what stands in a seed twice is refused, and both places are named") {
   CHECK(refusal(R"({"devices": [{"id": "a"}, {"id": "b"}, {"deviceId": "a"}]})") ==
         ": devices[2]: device a is already devices[0]");
-  CHECK(refusal(R"({"devices": [{"id": "a"}, {"id": "a", "moduleId": "m"}, {"id": "a", "moduleId": "m"}]})") ==
-        ": devices[2]: module m of device a is already devices[1]");
+  CHECK(
+      refusal(
+          R"({"devices": [{"id": "a"}, {"id": "a", "moduleId": "m"}, {"id": "a", "moduleId": "m"}]})") ==
+      ": devices[2]: module m of device a is already devices[1]");
   CHECK(refusal(R"({"policies": [{"name": "p", "primaryKey": "eA==", "rights": ["RegistryRead"]},
                                  {"name": "p", "primaryKey": "eA==", "rights": ["RegistryRead"]}]})") ==
         ": policies[1]: policy p is already policies[0]");
-  CHECK(refusal("{\"devices\": [],\n\"devices\": []}") == ": line 2: \"devices\" stands here again");
+  CHECK(refusal("{\"devices\": [],\n\"devices\": []}") ==
+        ": line 2: \"devices\" stands here again");
   CHECK(refusal("{\"devices\": [{\"id\": \"a\", // \"id\"\n\"i\\u0064\": \"b\"}],}") ==
         ": line 2: \"id\" stands here again");
-  CHECK(refusal("{\"a\\u0000b\": 1, \"a\\u0000b\": 2}") == ": line 1: \"a\\u0000b\" stands here again");
-  const SeedFile other(R"({"devices": [{"id": "a"}, {"id": "A"}]})");  // ids know upper and lower case
+  CHECK(refusal("{\"a\\u0000b\": 1, \"a\\u0000b\": 2}") ==
+        ": line 1: \"a\\u0000b\" stands here again");
+  const SeedFile other(
+      R"({"devices": [{"id": "a"}, {"id": "A"}]})");  // ids know upper and lower case
   CHECK(app::load_seed(other.path(), {}).devices.size() == 2);
 }
 
@@ -161,10 +176,12 @@ TEST_CASE("APP-08 a seed may begin with the mark that editors of Windows write")
 }
 
 TEST_CASE("APP-12 a seed may be given itself in place of its file") {
-  const auto seed = app::load_seed(" \n{\"devices\": [{\"id\": \"d1\"}], \"settings\": {\"feedback.window\": \"PT1S\"}}", {});
+  const auto seed = app::load_seed(
+      " \n{\"devices\": [{\"id\": \"d1\"}], \"settings\": {\"feedback.window\": \"PT1S\"}}", {});
   CHECK(seed.devices.size() == 1);
   CHECK(seed.settings.feedback_window == std::chrono::seconds{1});
-  CHECK_THROWS_WITH(app::load_seed("{\n\"devices\": 1,,}", {}), doctest::Contains("the JSON given: line 2: is no JSON"));
+  CHECK_THROWS_WITH(app::load_seed("{\n\"devices\": 1,,}", {}),
+                    doctest::Contains("the JSON given: line 2: is no JSON"));
   CHECK_THROWS_WITH(app::load_seed(R"({"devices": [{"name": "d1"}]})", {}),
                     doctest::Contains("the JSON given: devices[0]: "));
 }
@@ -181,7 +198,9 @@ TEST_CASE("APP-13 a seed takes the SDKs' deviceId; what is unknown is told the n
         ": devices[0]: unknown key \"deviceID\"; did you mean deviceId?");
   CHECK(refusal(R"({"devices": [{"id": "a", "primarykey": "eA=="}]})") ==
         ": devices[0]: unknown key \"primarykey\"; did you mean primaryKey?");
-  CHECK(refusal(R"({"devices": [{"id": "a", "primary": {}}]})").find("known are id, deviceId") != std::string::npos);
-  CHECK(refusal(R"({"settings": {"feedback.windw": "PT1S"}})").find("did you mean feedback.window") !=
+  CHECK(refusal(R"({"devices": [{"id": "a", "primary": {}}]})").find("known are id, deviceId") !=
         std::string::npos);
+  CHECK(
+      refusal(R"({"settings": {"feedback.windw": "PT1S"}})").find("did you mean feedback.window") !=
+      std::string::npos);
 }

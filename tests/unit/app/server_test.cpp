@@ -6,9 +6,9 @@
 #include "emulator/app/health.hpp"
 #include "tests/unit/net/net_test_support.hpp"
 
-#include <boost/json.hpp>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <boost/json.hpp>
 
 #include <csignal>
 #include <semaphore>
@@ -95,7 +95,8 @@ std::string start_failure(const app::Config& config, int exit_code) {
 
 }  // namespace
 
-TEST_CASE("N-16 the report: ports, connection strings and CA; ready file and start block say them") {
+TEST_CASE(
+    "N-16 the report: ports, connection strings and CA; ready file and start block say them") {
   const TemporaryFolder folder;
   app::Config config = any_ports(folder);
   config.hub = "my.hub.example";
@@ -119,7 +120,8 @@ TEST_CASE("N-16 the report: ports, connection strings and CA; ready file and sta
   }
   CHECK_FALSE(ports.contains("mqtt"));
   const auto block = app::start_block(report);
-  for (const auto& part : {expected, std::string("NODE_EXTRA_CA_CERTS="), std::to_string(report.port("mqtts"))}) {
+  for (const auto& part :
+       {expected, std::string("NODE_EXTRA_CA_CERTS="), std::to_string(report.port("mqtts"))}) {
     CHECK(block.find(part) != std::string::npos);
   }
 }
@@ -141,7 +143,8 @@ TEST_CASE("APP-30 an address that is listened on is in what is printed and in th
   INFO(block);
   const std::string dotted = host == "localhost" ? "127.0.0.1" : host;
   CHECK(block.find("for C and Java   HostName=" + dotted + ";") != std::string::npos);
-  if (host == "localhost") CHECK(block.find("HostName elsewhere " + report.names.machine.at(0)) != std::string::npos);
+  if (host == "localhost")
+    CHECK(block.find("HostName elsewhere " + report.names.machine.at(0)) != std::string::npos);
   CHECK(block.find("for Python       export SSL_CERT_FILE=") != std::string::npos);
   CHECK(block.find("/ca.pem or " + report.ca_url) != std::string::npos);
   const auto file = boost::json::parse(app::ready_file_json(report)).as_object();
@@ -173,8 +176,8 @@ TEST_CASE("N-18 the control API answers, ready once everything accepts; --health
   config.control_port = port;
   CHECK_FALSE(app::health_fault(config));
   server.stop();
-  CHECK(app::health_fault(config).value_or("").find("nothing listens on port " + std::to_string(port)) !=
-        std::string::npos);
+  CHECK(app::health_fault(config).value_or("").find("nothing listens on port " +
+                                                    std::to_string(port)) != std::string::npos);
 }
 
 TEST_CASE("N-46 a disk that hangs does not keep /health from answering") {
@@ -192,10 +195,14 @@ TEST_CASE("N-46 a disk that hangs does not keep /health from answering") {
   let_go.set_value();
 }
 
-TEST_CASE("CT-153 a control API beyond loopback without a token is warned of once, and one with a token is not") {
+TEST_CASE(
+    "CT-153 a control API beyond loopback without a token is warned of once, and one with a token "
+    "is not") {
   const TemporaryFolder folder;
   app::Config config = any_ports(folder);
-  const auto warned = [&] { return Running(config).log().has("the control API listens beyond loopback"); };
+  const auto warned = [&] {
+    return Running(config).log().has("the control API listens beyond loopback");
+  };
   CHECK_FALSE(warned());
   config.control_listen = "0.0.0.0";
   CHECK(warned());
@@ -224,7 +231,8 @@ TEST_CASE("N-48 idle clients do not keep a stop waiting, and are no reason for a
   CHECK_FALSE(server.log().has("not every connection closed in time"));
 }
 
-TEST_CASE("N-17 a stop with clients connected ends in time, with exit code 0, and can be repeated") {
+TEST_CASE(
+    "N-17 a stop with clients connected ends in time, with exit code 0, and can be repeated") {
   const TemporaryFolder folder;
   app::Config config = any_ports(folder);
   config.threads = one_thread_or_four();
@@ -265,7 +273,8 @@ TEST_CASE("N-12 a store that refuses a commit stops the process with exit code 1
   CHECK(server.log().has("disk full"));
 }
 
-TEST_CASE("N-05 the ports are bound before certificates are made: one that is taken leaves none behind") {
+TEST_CASE(
+    "N-05 the ports are bound before certificates are made: one that is taken leaves none behind") {
   const TemporaryFolder folder;
   Running first(any_ports(folder));
   app::Config config = any_ports(folder);
@@ -293,8 +302,9 @@ TEST_CASE("APP-17 a port that another emulator has is told so; anybody else's is
   config.amqps_port = first->report().port("amqps");
   CHECK(start_failure(config, 1).find("another program has it") != std::string::npos);
   config.control_port = first->report().port("control");
-  CHECK(start_failure(config, 1).find("an iothub-emulator runs already, with its control API on port " +
-                                      std::to_string(*config.control_port)) != std::string::npos);
+  CHECK(start_failure(config, 1).find(
+            "an iothub-emulator runs already, with its control API on port " +
+            std::to_string(*config.control_port)) != std::string::npos);
   config.amqps_port = 0;
   const auto line = start_failure(config, 1);
   CHECK(line.find("--control-port") != std::string::npos);
@@ -318,10 +328,12 @@ TEST_CASE("APP-09 --health says what it asked and why that does not serve") {
   };
   CHECK(fault(std::nullopt).find("--control-port is off") != std::string::npos);
   CHECK(fault(server->report().port("mqtts")).find("is no control API") != std::string::npos);
-  CHECK(fault(server->report().port("http")).find("GET /health with the status 4") != std::string::npos);
+  CHECK(fault(server->report().port("http")).find("GET /health with the status 4") !=
+        std::string::npos);
   CHECK(fault(server->report().port("control")) == "it serves");
   config.control_listen = "127.0.0.9";  // nobody there: the address is asked, and not another one
-  CHECK(fault(server->report().port("control")).find("127.0.0.9: no emulator runs") != std::string::npos);
+  CHECK(fault(server->report().port("control")).find("127.0.0.9: no emulator runs") !=
+        std::string::npos);
 }
 
 TEST_CASE("N-15 beyond loopback the key is random unless given, and the log says why") {
@@ -342,7 +354,8 @@ TEST_CASE("N-15 beyond loopback the key is random unless given, and the log says
   CHECK_FALSE(server.log().has("random"));
 }
 
-TEST_CASE("N-19 a seed that is wrong stops the start with exit 2; a folder that is no folder with 1") {
+TEST_CASE(
+    "N-19 a seed that is wrong stops the start with exit 2; a folder that is no folder with 1") {
   const TemporaryFolder folder;
   app::write_file_atomically(folder.path() / "seed.json", "{\"devices\": [{}]}", 0600);
   app::Config config = any_ports(folder);

@@ -5,7 +5,8 @@
 #include "tests/support/test_hub.hpp"
 #include "tests/unit/net/net_test_support.hpp"
 
-TEST_CASE("N-41 a store that stands still while something waits is told once, and when it goes on") {
+TEST_CASE(
+    "N-41 a store that stands still while something waits is told once, and when it goes on") {
   test::TestHub t;
   net_test::ManualGate gate;
   app::SystemClock clock;

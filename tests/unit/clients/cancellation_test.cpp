@@ -4,8 +4,8 @@
 #include "clients/hub_client/registry_client.hpp"
 #include "clients/hub_client/service_client.hpp"
 #include "clients/hub_client/transports/name_lookup.hpp"
-#include "tests/unit/clients/tls_peer.hpp"
 #include "tests/unit/clients/kind_of.hpp"
+#include "tests/unit/clients/tls_peer.hpp"
 
 #include <doctest/doctest.h>
 

@@ -52,9 +52,11 @@ TEST_CASE("a token made elsewhere is used as it is, until its own expiry") {
 }
 
 TEST_CASE("a token whose expiry is no time is taken to last: the hub will judge") {
-  for (const char* se : {"-1", "-134836310148149703", "100000000000", "99999999999999999999", "x", ""}) {
+  for (const char* se :
+       {"-1", "-134836310148149703", "100000000000", "99999999999999999999", "x", ""}) {
     const auto cs = ConnectionString::parse(
-        "HostName=h;DeviceId=d;SharedAccessSignature=SharedAccessSignature sr=h&sig=x&se=" + std::string(se));
+        "HostName=h;DeviceId=d;SharedAccessSignature=SharedAccessSignature sr=h&sig=x&se=" +
+        std::string(se));
     CHECK_MESSAGE(make_sas_token(cs, TimePoint{1'000s}, 1h).expires_at == TimePoint::max(), se);
   }
 }

@@ -14,8 +14,8 @@ namespace {
 std::string token_over(std::string sr, std::string_view key, TimePoint expiry,
                        std::string_view policy = {}) {
   const std::string se = std::to_string(to_unix_ms(expiry) / 1000);
-  const std::string sig = percent_encode(base64_encode(
-      hmac_sha256(*base64_decode(key), sr + "\n" + se)));
+  const std::string sig =
+      percent_encode(base64_encode(hmac_sha256(*base64_decode(key), sr + "\n" + se)));
   std::string token = "SharedAccessSignature sr=" + sr + "&sig=" + sig + "&se=" + se;
   if (!policy.empty()) token.append("&skn=").append(policy);
   return token;
@@ -39,15 +39,17 @@ TEST_CASE("SEC-01 fields come in any order and any case of their names; the sche
         "SharedAccessSignaturesr=a&sig=b&se=1", "Bearer x"}) {
     CHECK_MESSAGE(!parse_sas_token(bad), bad);
   }
-  CHECK_FALSE(parse_sas_token("SharedAccessSignature sr=a&sig=b&se=1&skn=" + std::string(300, 'p')));
+  CHECK_FALSE(
+      parse_sas_token("SharedAccessSignature sr=a&sig=b&se=1&skn=" + std::string(300, 'p')));
   CHECK_FALSE(parse_sas_token("SharedAccessSignature sr=" + std::string(5000, 'a')));
 }
 
 TEST_CASE("SEC-02 the signature is over the raw sr text, whatever its escapes look like") {
   TestHub t;
   t.create("d");
-  for (const char* sr : {"localhost%2Fdevices%2Fd", "localhost%2fdevices%2fd", "localhost/devices/d",
-                         "LOCALHOST/devices/d", "other.name:8883/devices/d"}) {
+  for (const char* sr :
+       {"localhost%2Fdevices%2Fd", "localhost%2fdevices%2fd", "localhost/devices/d",
+        "LOCALHOST/devices/d", "other.name:8883/devices/d"}) {
     CHECK_MESSAGE(t.hub.authenticate_sas(token_over(sr, device_key, t.now + 1h), t.now), sr);
   }
   auto forged = token_over("localhost/devices/d", device_key, t.now + 1h);
@@ -57,9 +59,10 @@ TEST_CASE("SEC-02 the signature is over the raw sr text, whatever its escapes lo
 
 TEST_CASE("SEC-03 a known token verifies: the vector was made with OpenSSL's command line") {
   // printf 'localhost%%2Fdevices%%2Fd\n1900000000' | openssl dgst -sha256 -mac HMAC -macopt
-  //   hexkey:$(echo ZGV2aWNlLWtleS1vZi10aGUtdGVzdHMtMzItYnl0ZXM= | base64 -d | xxd -p -c 99) -binary | base64
-  const auto token = parse_sas_token(make_sas_token("localhost/devices/d", device_key,
-                                                    from_unix_seconds(1'900'000'000)));
+  //   hexkey:$(echo ZGV2aWNlLWtleS1vZi10aGUtdGVzdHMtMzItYnl0ZXM= | base64 -d | xxd -p -c 99)
+  //   -binary | base64
+  const auto token = parse_sas_token(
+      make_sas_token("localhost/devices/d", device_key, from_unix_seconds(1'900'000'000)));
   REQUIRE(token);
   CHECK(token->sig == "0Us8Nm0dFI9eascbKkAp0TIYgw5i7CRSRjMwVi3Ed4M=");
 }
@@ -165,13 +168,14 @@ TEST_CASE("SEC-09 an id that was encoded twice is found") {
   }
 }
 
-TEST_CASE("SEC-21 a policy's token is narrowed to the id that its sr gives when it is decoded once") {
+TEST_CASE(
+    "SEC-21 a policy's token is narrowed to the id that its sr gives when it is decoded once") {
   TestHub t;
   t.create("d1");
   t.create("d%31");
   const auto opens = [&](std::string sr, const DeviceId& id) {
-    const auto principal =
-        t.hub.authenticate_sas(token_over(std::move(sr), well_known_key, t.now + 1h, "device"), t.now);
+    const auto principal = t.hub.authenticate_sas(
+        token_over(std::move(sr), well_known_key, t.now + 1h, "device"), t.now);
     return t.hub.authorize_device(*principal, id, t.now).has_value();
   };
   CHECK(opens("h%2Fdevices%2Fd1", {"d1"}));
@@ -199,7 +203,9 @@ TEST_CASE("SEC-21 where both readings of an id are registered, the key says whic
   CHECK_FALSE(t.hub.authorize_device(by(other_key), {"a:b"}, t.now));
 }
 
-TEST_CASE("C2D-50 who comes with an expired token hears the hub's time, and if the machine's clock was set") {
+TEST_CASE(
+    "C2D-50 who comes with an expired token hears the hub's time, and if the machine's clock was "
+    "set") {
   TestHub t;
   t.create("d");
   const auto token = token_over("h/devices/d", device_key, t.now - 1h);
@@ -272,7 +278,8 @@ TEST_CASE("SEC-14 disableDeviceSAS refuses the tokens of devices, not those of p
   REQUIRE(settings.set("disableDeviceSAS", "true"));
   TestHub t(settings);
   t.create("d");
-  const auto refused = t.hub.authenticate_sas(token_over("h/devices/d", device_key, t.now + 1h), t.now);
+  const auto refused =
+      t.hub.authenticate_sas(token_over("h/devices/d", device_key, t.now + 1h), t.now);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().detail.find("disableDeviceSAS") != std::string::npos);
   CHECK(t.hub.authenticate_sas(
@@ -307,10 +314,13 @@ TEST_CASE("SEC-22 what is wrong with a token's form is said with the form that i
       {"secret", "the token is no SharedAccessSignature", "its form is SharedAccessSignature sr="},
       {fields, "the token lacks the word SharedAccessSignature", "its form is"},
       {"sharedaccesssignature " + fields, "written in another case", "its form is"},
-      {"\"" + good + "\"", "the token has something in front of SharedAccessSignature", "its form is"},
-      {"SharedAccessSignature%20" + fields, "percent-encoded as a whole", "only the values of sr and sig"},
+      {"\"" + good + "\"", "the token has something in front of SharedAccessSignature",
+       "its form is"},
+      {"SharedAccessSignature%20" + fields, "percent-encoded as a whole",
+       "only the values of sr and sig"},
       {"SharedAccessSignature" + fields, "no space behind SharedAccessSignature", "its form is"},
-      {"SharedAccessSignature  " + fields, "more than one space behind SharedAccessSignature", "write one"},
+      {"SharedAccessSignature  " + fields, "more than one space behind SharedAccessSignature",
+       "write one"},
       {"SharedAccessSignature \t" + fields, "more than one space", "write one"},
       {"SharedAccessSignature sig=x&se=1", "the token lacks sr", "its form is"},
       {"SharedAccessSignature sr=x&se=1", "the token lacks sig", "its form is"},
@@ -329,7 +339,8 @@ TEST_CASE("SEC-22 what is wrong with a token's form is said with the form that i
     CAPTURE(text);
     CHECK(text.find(why) != std::string::npos);
     CHECK(text.find(remedy) != std::string::npos);
-    for (const std::string_view secret : {std::string_view(device_key), std::string_view("secret")}) {
+    for (const std::string_view secret :
+         {std::string_view(device_key), std::string_view("secret")}) {
       CHECK(text.find(secret) == std::string::npos);
     }
   }
@@ -359,8 +370,8 @@ TEST_CASE("SEC-22 a refusal names who was refused, why, and what to do") {
     std::string text, who, why, remedy;
   };
   const Row rows[] = {
-      {refusal(own("h/devices/d", well_known_key), {"d"}), "device d", "the signature fits neither key",
-       "take the key from the registry"},
+      {refusal(own("h/devices/d", well_known_key), {"d"}), "device d",
+       "the signature fits neither key", "take the key from the registry"},
       {refusal(own("h/devices/x"), {"x"}), "device x", "uses selfSigned, not keys",
        "change its authentication type to sas"},
       {refusal(own("h/devices/e"), {"d"}), "device d", "the token's scope does not cover",
@@ -369,7 +380,8 @@ TEST_CASE("SEC-22 a refusal names who was refused, why, and what to do") {
       {refusal(of_policy("h", device_key, "device"), {"d"}), "policy device",
        "the signature fits neither key", "the key that the hub printed"},
       {refusal(of_policy("h", well_known_key, "devise"), {"d"}), "devise",
-       "there is no shared access policy", "this hub has iothubowner, service, device, registryRead"},
+       "there is no shared access policy",
+       "this hub has iothubowner, service, device, registryRead"},
       {refusal(of_policy("h", well_known_key, "service"), {"d"}), "policy service",
        "lacks DeviceConnect", "a policy such as device"},
   };
@@ -379,7 +391,8 @@ TEST_CASE("SEC-22 a refusal names who was refused, why, and what to do") {
   }
   const auto service = [&](const std::string& token, Right right) {
     return t.hub.authorize_service(*t.hub.authenticate_sas(token, t.now), right, {"devices"}, t.now)
-        .error().detail;
+        .error()
+        .detail;
   };
   CHECK(service(own("h/devices/d"), Right::registry_read) ==
         "d lacks RegistryRead; take the token of a policy that has it, such as iothubowner");
@@ -400,6 +413,6 @@ TEST_CASE("SEC-23 a token whose end is given in milliseconds is good, and said t
   CHECK(in(253'402'300'799).empty());  // the end of the year 9999, as some give it on purpose
   const std::string ms = std::to_string(to_unix_ms(t.now));
   CHECK(in(to_unix_ms(t.now)) ==
-        std::vector<std::string>{"a token never expires: its se looks like milliseconds of=d se=" + ms +
-                                 " remedy=se is Unix time in seconds"});
+        std::vector<std::string>{"a token never expires: its se looks like milliseconds of=d se=" +
+                                 ms + " remedy=se is Unix time in seconds"});
 }

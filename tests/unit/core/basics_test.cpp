@@ -122,11 +122,14 @@ TEST_CASE("C2D-18 each setting has its name, its range and an error that names b
   CHECK(s.set("tokenExpiryGrace", "PT10M"));
   CHECK(s.set("mqttBacklogOnFirstSubscribe", "deliver"));
   const Settings before = s;
-  for (const auto& [name, value] :
-       {std::pair{"cloudToDevice.maxDeliveryCount", "0"}, {"cloudToDevice.maxDeliveryCount", "101"},
-        {"cloudToDevice.maxDeliveryCount", "3x"}, {"cloudToDevice.defaultTtl", "PT59S"},
-        {"cloudToDevice.feedback.lockDuration", "PT4S"}, {"deliveryCountMode", "never"},
-        {"releaseLocksOnDisconnect", "maybe"}, {"noSuchSetting", "1"}}) {
+  for (const auto& [name, value] : {std::pair{"cloudToDevice.maxDeliveryCount", "0"},
+                                    {"cloudToDevice.maxDeliveryCount", "101"},
+                                    {"cloudToDevice.maxDeliveryCount", "3x"},
+                                    {"cloudToDevice.defaultTtl", "PT59S"},
+                                    {"cloudToDevice.feedback.lockDuration", "PT4S"},
+                                    {"deliveryCountMode", "never"},
+                                    {"releaseLocksOnDisconnect", "maybe"},
+                                    {"noSuchSetting", "1"}}) {
     const auto refused = s.set(name, value);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().detail.find(name) != std::string::npos);

@@ -1,8 +1,8 @@
 // Feedback: spec/c2d.md section 4.
 #include "tests/support/test_hub.hpp"
 
-#include <boost/json.hpp>
 #include <doctest/doctest.h>
+#include <boost/json.hpp>
 
 using namespace hub;
 using namespace test;
@@ -102,7 +102,8 @@ TEST_CASE("C2D-32 a window of zero flushes with the outcome") {
   CHECK(t.feedback().size() == 1);
 }
 
-TEST_CASE("C2D-33 feedback is locked, abandoned and dropped like any message, without feedback") {  // S18
+TEST_CASE(
+    "C2D-33 feedback is locked, abandoned and dropped like any message, without feedback") {  // S18
   Settings settings;
   settings.feedback_window = 0ms;
   settings.feedback_max_delivery_count = 2;
@@ -121,7 +122,8 @@ TEST_CASE("C2D-33 feedback is locked, abandoned and dropped like any message, wi
   CHECK(t.feedback().empty());
 }
 
-TEST_CASE("C2D-34 each batch goes to one receiver at a time, and on to the next when that one dies") {  // S17
+TEST_CASE(
+    "C2D-34 each batch goes to one receiver at a time, and on to the next when that one dies") {  // S17
   Settings settings;
   settings.feedback_window = 0ms;
   TestHub t(settings);

@@ -9,7 +9,8 @@ using namespace test;
 namespace {
 
 Presence connect(TestHub& t, Transport transport) {
-  return *t.hub.connect_device({"d"}, transport, [&t] { ++t.wakes; }, t.now);
+  return *t.hub.connect_device(
+      {"d"}, transport, [&t] { ++t.wakes; }, t.now);
 }
 
 DeviceSpec spec_of(std::string id) {
@@ -20,7 +21,8 @@ DeviceSpec spec_of(std::string id) {
 
 }  // namespace
 
-TEST_CASE("C2D-07 a receiver that goes returns its locks at once, and the next one gets them") {  // S5
+TEST_CASE(
+    "C2D-07 a receiver that goes returns its locks at once, and the next one gets them") {  // S5
   TestHub t;
   t.create("d");
   REQUIRE(t.send("d"));
@@ -132,7 +134,8 @@ TEST_CASE("C2D-37 a second devicebound link closes the first and releases its lo
   CHECK(second.receive(t.now));
 }
 
-TEST_CASE("C2D-16 disabling closes connections and returns their locks; an HTTPS lock runs on") {  // S20
+TEST_CASE(
+    "C2D-16 disabling closes connections and returns their locks; an HTTPS lock runs on") {  // S20
   TestHub t;
   t.create("d");
   REQUIRE(t.send("d"));
@@ -181,12 +184,14 @@ TEST_CASE("SEC-12 changing the authentication type closes the device's connectio
   CHECK(presence.closed() == CloseReason::authentication_changed);
 }
 
-TEST_CASE("C2D-29 messages older than the MQTT subscription are rejected for as long as it is there") {
+TEST_CASE(
+    "C2D-29 messages older than the MQTT subscription are rejected for as long as it is there") {
   TestHub t;
   t.create("d");
   for (int i = 0; i < 3; ++i) REQUIRE(t.send("d"));
   const auto held = t.get("d", 5s), held_longer = t.get("d", 60s);
-  auto link = *t.hub.open_devicebound({"d"}, Transport::mqtt, [] {}, t.hub.next_sequence({"d"}), t.now);
+  auto link = *t.hub.open_devicebound(
+      {"d"}, Transport::mqtt, [] {}, t.hub.next_sequence({"d"}), t.now);
   CHECK(t.hub.get_device({"d"}, t.now)->c2d_message_count == 2);  // those that HTTPS has locked
   t.advance(5s);
   CHECK(t.hub.get_device({"d"}, t.now)->c2d_message_count == 1);
@@ -197,14 +202,17 @@ TEST_CASE("C2D-29 messages older than the MQTT subscription are rejected for as 
   CHECK(t.get("d")->message->sequence_number == 2);  // nobody is there that it came too early for
 }
 
-TEST_CASE("C2D-29 with keep, messages older than the MQTT subscription stay, and the device's state says so") {
+TEST_CASE(
+    "C2D-29 with keep, messages older than the MQTT subscription stay, and the device's state says "
+    "so") {
   Settings settings;
   settings.mqtt_backlog = MqttBacklog::keep;
   TestHub t{settings};
   t.create("d");
   REQUIRE(t.send("d"));
   REQUIRE(t.send("d"));
-  auto link = *t.hub.open_devicebound({"d"}, Transport::mqtt, [] {}, t.hub.next_sequence({"d"}), t.now);
+  auto link = *t.hub.open_devicebound(
+      {"d"}, Transport::mqtt, [] {}, t.hub.next_sequence({"d"}), t.now);
   CHECK_FALSE(link.receive(t.now));
   CHECK(t.hub.get_device({"d"}, t.now)->held_back_from_mqtt == 2);
   REQUIRE(t.send("d"));
@@ -223,7 +231,8 @@ TEST_CASE("M-16 a stored MQTT session survives disconnects and goes with its ide
   CHECK_FALSE(t.hub.mqtt_session({"d"}));
 }
 
-TEST_CASE("C2D-36 what a connection asks for after it was taken over is refused, and harms no newcomer") {
+TEST_CASE(
+    "C2D-36 what a connection asks for after it was taken over is refused, and harms no newcomer") {
   TestHub t;
   t.create("d");
   const MqttSessionState old_state{{{"old/#", 1, 1}}}, state{{{"new/#", 1, 1}}};
@@ -232,10 +241,11 @@ TEST_CASE("C2D-36 what a connection asks for after it was taken over is refused,
   const auto newcomer = connect(t, Transport::mqtt);
   REQUIRE(old.closed() == CloseReason::taken_over);
   REQUIRE(t.hub.store_mqtt_session({"d"}, state, t.now, &newcomer));
-  const auto link =
-      *t.hub.open_devicebound({"d"}, Transport::mqtt, [] {}, 0, t.now, &newcomer);
+  const auto link = *t.hub.open_devicebound(
+      {"d"}, Transport::mqtt, [] {}, 0, t.now, &newcomer);
 
-  const auto late = t.hub.open_devicebound({"d"}, Transport::mqtt, [] {}, 0, t.now, &old);
+  const auto late = t.hub.open_devicebound(
+      {"d"}, Transport::mqtt, [] {}, 0, t.now, &old);
   REQUIRE_FALSE(late);
   CHECK(late.error().code == HubErrc::link_creation_conflict);
   CHECK_FALSE(link.closed());
@@ -250,10 +260,12 @@ TEST_CASE("SEC-08 an identity that was made anew between login and connection is
   TestHub t;
   t.create("d");
   const DeviceIdentity granted = t.hub.get_device({"d"}, t.now)->identity;
-  CHECK(t.hub.connect_device({"d"}, Transport::mqtt, [] {}, t.now, &granted));
+  CHECK(t.hub.connect_device(
+      {"d"}, Transport::mqtt, [] {}, t.now, &granted));
   REQUIRE(t.hub.delete_device({"d"}, {}, t.now));
   t.create("d");
-  const auto refused = t.hub.connect_device({"d"}, Transport::mqtt, [] {}, t.now, &granted);
+  const auto refused = t.hub.connect_device(
+      {"d"}, Transport::mqtt, [] {}, t.now, &granted);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == HubErrc::iot_hub_unauthorized_access);
 }
@@ -266,7 +278,8 @@ TEST_CASE("SEC-12 an authentication type that changed between login and connecti
   spec.authentication_type = AuthenticationType::self_signed;
   spec.primary_thumbprint = std::string(40, 'a');
   REQUIRE(t.hub.update_device(spec, "*", t.now));
-  CHECK_FALSE(t.hub.connect_device({"d"}, Transport::mqtt, [] {}, t.now, &granted));
+  CHECK_FALSE(t.hub.connect_device(
+      {"d"}, Transport::mqtt, [] {}, t.now, &granted));
 }
 
 TEST_CASE("N-31 the hub's time does not go back when a thread is late with the time it has read") {
@@ -287,7 +300,8 @@ TEST_CASE("C2D-25 QoS 0 receives and completes in one step") {  // S12
   TestHub t;
   t.create("d");
   REQUIRE(t.send("d"));
-  auto link = *t.hub.open_devicebound({"d"}, Transport::mqtt, [] {}, 0, t.now);
+  auto link = *t.hub.open_devicebound(
+      {"d"}, Transport::mqtt, [] {}, 0, t.now);
   CHECK(link.receive_and_complete(t.now));
   CHECK(t.depth("d") == 0);
   t.advance(15s);

@@ -80,7 +80,8 @@ TEST_CASE("C2D-16 a disabled device refuses sends and keeps its queue") {
   CHECK(t.get("d"));
 }
 
-TEST_CASE("C2D-16 a device created anew has an empty queue, a new generation and sequence 1") {  // S21
+TEST_CASE(
+    "C2D-16 a device created anew has an empty queue, a new generation and sequence 1") {  // S21
   TestHub t;
   const auto old = t.create("d");
   REQUIRE(t.send("d"));
@@ -149,7 +150,8 @@ TEST_CASE("C2D-23 an expiry in the past is accepted and expires at once, with fe
   CHECK(batches[0].find(to_iso8601(sent_at)) != std::string::npos);  // not an hour before the send
 }
 
-TEST_CASE("C2D-48 an expiry that has passed is warned of: seconds where milliseconds belong, mostly") {
+TEST_CASE(
+    "C2D-48 an expiry that has passed is warned of: seconds where milliseconds belong, mostly") {
   TestHub t;
   t.create("d");
   REQUIRE(t.send("d", "in time", Ack::none, t.now + 1ms));

@@ -8,10 +8,11 @@ using namespace test;
 
 namespace {
 
-constexpr std::size_t share = 256;  // of one call
+constexpr std::size_t share = 256;       // of one call
 constexpr std::size_t held_back = 1024;  // changes, until the store has taken them
 
-// 30 devices with full queues: 1500 messages that expire in the same instant, a minute from the start.
+// 30 devices with full queues: 1500 messages that expire in the same instant, a minute from the
+// start.
 struct FullHub : TestHub {
   static constexpr int devices = 30, full = 50;
   static constexpr std::size_t messages = devices * full;
@@ -92,7 +93,8 @@ TEST_CASE("C2D-46 a lock token is void before its queue's turn has come") {
         HubErrc::device_message_lock_lost);
 }
 
-TEST_CASE("C2D-46 the records of very many outcomes come in the order of time and device all the same") {
+TEST_CASE(
+    "C2D-46 the records of very many outcomes come in the order of time and device all the same") {
   FullHub t(Ack::full);
   while (t.hub.next_deadline() <= t.now && t.expired() < FullHub::messages) t.hub.on_time(t.now);
   t.advance(15s);

@@ -149,14 +149,14 @@ TEST_CASE("C2D-08 a settlement with a token that is not current fails and change
     CHECK(f.queue.locked_count() == before);
     CHECK(f.outcomes().empty());
   };
-  refused(f.ids.next_lock_token(), 1, t0);      // never given out
-  refused(delivery->lock_token, 2, t0);         // another receiver's
-  refused(delivery->lock_token, 1, t0 + 60s);   // timed out
+  refused(f.ids.next_lock_token(), 1, t0);     // never given out
+  refused(delivery->lock_token, 2, t0);        // another receiver's
+  refused(delivery->lock_token, 1, t0 + 60s);  // timed out
   const auto again = f.receive(t0 + 60s, 1);
-  refused(delivery->lock_token, 1, t0 + 61s);   // locked again under another token (S3)
+  refused(delivery->lock_token, 1, t0 + 61s);  // locked again under another token (S3)
   REQUIRE(f.queue.complete(again->lock_token, 1, t0 + 61s));
   CHECK(f.outcomes().size() == 1);
-  refused(again->lock_token, 1, t0 + 61s);      // settled twice
+  refused(again->lock_token, 1, t0 + 61s);  // settled twice
 }
 
 TEST_CASE("C2D-10 the queue takes 50 messages, locked ones counted") {
@@ -194,7 +194,8 @@ TEST_CASE("C2D-18 the maximum is read at each increment") {  // S24
   CHECK(f.outcomes() == Kinds{Outcome::Kind::delivery_count_exceeded});
 }
 
-TEST_CASE("C2D-19 every-return counts a timeout and a lost connection, abandon-only neither") {  // S7
+TEST_CASE(
+    "C2D-19 every-return counts a timeout and a lost connection, abandon-only neither") {  // S7
   for (const bool every : {false, true}) {
     Fixture f;
     f.limits.max_delivery_count = 2;

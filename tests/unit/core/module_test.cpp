@@ -25,7 +25,8 @@ std::string module_token(TestHub& t, std::string_view sr = "localhost/devices/d/
 }
 
 Presence connect(TestHub& t, const DeviceId& id, Transport transport = Transport::mqtt) {
-  return *t.hub.connect_device(id, transport, [&t] { ++t.wakes; }, t.now);
+  return *t.hub.connect_device(
+      id, transport, [&t] { ++t.wakes; }, t.now);
 }
 
 bool is_connected(TestHub& t, const DeviceId& id) { return t.hub.get_device(id, t.now)->connected; }
@@ -91,9 +92,10 @@ TEST_CASE("MOD-01 an id with a slash is never a module's") {
   const auto module = t.hub.authenticate_sas(module_token(t), t.now);
   REQUIRE(module);
   CHECK_FALSE(t.hub.authorize_device(*module, slashed, t.now));
-  CHECK_FALSE(t.hub.authenticate_sas(make_sas_token("localhost/devices/d%2Fm", module_key,
-                                                    t.now + 1h), t.now));
-  CHECK_FALSE(t.hub.connect_device(slashed, Transport::mqtt, [] {}, t.now));
+  CHECK_FALSE(t.hub.authenticate_sas(
+      make_sas_token("localhost/devices/d%2Fm", module_key, t.now + 1h), t.now));
+  CHECK_FALSE(t.hub.connect_device(
+      slashed, Transport::mqtt, [] {}, t.now));
 }
 
 TEST_CASE("MOD-01 modules are listed by device, in the order of their ids; devices without them") {
@@ -102,7 +104,8 @@ TEST_CASE("MOD-01 modules are listed by device, in the order of their ids; devic
   for (const char* id : {"b", "a", "c"}) t.create_module("d", id);
   t.create_module("d-2", "z");
   std::vector<std::string> names;
-  for (const auto& module : *t.hub.list_modules(d, t.now)) names.push_back(module.identity.id.name());
+  for (const auto& module : *t.hub.list_modules(d, t.now))
+    names.push_back(module.identity.id.name());
   CHECK(names == std::vector<std::string>{"d/a", "d/b", "d/c"});
   CHECK(t.hub.list_modules({"d!"}, t.now)->empty());
   CHECK(t.hub.list_devices({}, 100, t.now).size() == 3);
@@ -114,8 +117,7 @@ TEST_CASE("MOD-02 a device has at most 50 modules") {
   t.create("d");
   t.create("e");
   for (int i = 0; i < 50; ++i) t.create_module("d", std::to_string(i));
-  CHECK(t.hub.create_device(spec_of(m), t.now).error().code ==
-        HubErrc::too_many_modules_on_device);
+  CHECK(t.hub.create_device(spec_of(m), t.now).error().code == HubErrc::too_many_modules_on_device);
   t.create_module("e", "m");
   REQUIRE(t.hub.delete_device({"d", "7"}, {}, t.now));
   t.create_module("d", "m");
@@ -153,7 +155,8 @@ TEST_CASE("MOD-03 a disabled device's modules are refused and cut, an enabled on
   CHECK(presence.closed() == CloseReason::device_disabled);
   CHECK_FALSE(t.hub.authenticate_sas(module_token(t), t.now));
   CHECK_FALSE(t.hub.authorize_device(*principal, m, t.now));
-  CHECK_FALSE(t.hub.connect_device(m, Transport::amqp, [] {}, t.now));
+  CHECK_FALSE(t.hub.connect_device(
+      m, Transport::amqp, [] {}, t.now));
   CHECK(t.telemetry(m).error().code == HubErrc::device_not_found);
   CHECK(t.hub.get_device(m, t.now));  // the back end still sees it
   spec.status = DeviceStatus::enabled;
@@ -227,8 +230,8 @@ TEST_CASE("MOD-23 a module logs in with its device's key too, in a token for eit
   CHECK_FALSE(by("h/devices/d/modules/m", module_key, d));
   CHECK_FALSE(by("h/devices/d", module_key, m));
   CHECK_FALSE(by("h/devices/d", module_key, d));
-  const auto refused =
-      t.hub.authenticate_sas(make_sas_token("h/devices/d/modules/m", well_known_key, t.now + 1h), t.now);
+  const auto refused = t.hub.authenticate_sas(
+      make_sas_token("h/devices/d/modules/m", well_known_key, t.now + 1h), t.now);
   CHECK(refused.error().detail.starts_with(
       "the signature fits neither key of module m of device d, nor one of its device"));
 }
@@ -252,7 +255,8 @@ TEST_CASE("MOD-23 another device's key, name or certificate opens no module") {
   const auto by_certificate =
       t.hub.authenticate_certificate({"x"}, {std::string(40, 'a'), "", "x"}, t.now);
   CHECK_FALSE(t.hub.authorize_device(*by_certificate, {"x", "m"}, t.now));
-  CHECK_FALSE(opens(t, make_sas_token("h/devices/x/modules/m", device_key, t.now + 1h), {"x", "m"}));
+  CHECK_FALSE(
+      opens(t, make_sas_token("h/devices/x/modules/m", device_key, t.now + 1h), {"x", "m"}));
 }
 
 TEST_CASE("MOD-23 the device's key is good for a module for as long as it is for the device") {
@@ -283,7 +287,8 @@ TEST_CASE("MOD-23 the device's key is good for a module for as long as it is for
   }
 }
 
-TEST_CASE("MOD-23 neither disableDeviceSAS nor disableModuleSAS lets a device's key open a module") {
+TEST_CASE(
+    "MOD-23 neither disableDeviceSAS nor disableModuleSAS lets a device's key open a module") {
   for (const char* setting : {"disableModuleSAS", "disableDeviceSAS"}) {
     CAPTURE(setting);
     Settings settings;
@@ -348,7 +353,8 @@ TEST_CASE("MOD-06 a module by its certificate: thumbprint, or a CA and the commo
   CHECK_FALSE(t.hub.authenticate_certificate(ca, certificate, t.now));
 }
 
-TEST_CASE("MOD-07 disableModuleSAS refuses the tokens of modules, disableDeviceSAS those of devices") {
+TEST_CASE(
+    "MOD-07 disableModuleSAS refuses the tokens of modules, disableDeviceSAS those of devices") {
   for (const bool modules : {true, false}) {
     Settings settings;
     REQUIRE(settings.set(modules ? "disableModuleSAS" : "disableDeviceSAS", "true"));
@@ -431,7 +437,9 @@ TEST_CASE("MOD-09 deleting a module, or another way for it to log in, ends its c
   CHECK_FALSE(again.closed());
 }
 
-TEST_CASE("MOD-10 telemetry of a module bears both ids, its generation, and goes where the device's goes") {
+TEST_CASE(
+    "MOD-10 telemetry of a module bears both ids, its generation, and goes where the device's "
+    "goes") {
   TestHub t;
   const auto device = t.create("d").identity;
   const auto module = t.create_module("d", "m").identity;

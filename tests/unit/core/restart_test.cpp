@@ -18,7 +18,8 @@ void restart(TestHub& old, MemoryStore& store, TestHub& anew) {
 
 }  // namespace
 
-TEST_CASE("C2D-17 a restart keeps messages, counts, sequence, feedback and sessions, and drops locks") {
+TEST_CASE(
+    "C2D-17 a restart keeps messages, counts, sequence, feedback and sessions, and drops locks") {
   MemoryStore store;
   TestHub old({}, true);
   const auto device = old.create("d");

@@ -56,8 +56,9 @@ std::vector<Row> rows() {
   using S = Settings;
   const std::vector<std::string> modes{"abandon-only", "every-return"},
       expire{"immediate", "atUnlock"}, descriptions{"code", "legacy"},
-      orders{"hold", "ignore", "close", "complete"}, backlogs{"reject", "keep", "deliver"}, tiers{"none", "F1", "S1", "S2", "S3"},
-      booleans{"true", "false"}, no_boolean{"", "yes", "1", "tru"};
+      orders{"hold", "ignore", "close", "complete"}, backlogs{"reject", "keep", "deliver"},
+      tiers{"none", "F1", "S1", "S2", "S3"}, booleans{"true", "false"},
+      no_boolean{"", "yes", "1", "tru"};
   return {
       {"cloudToDevice.maxDeliveryCount",
        number(&S::max_delivery_count),
@@ -109,7 +110,10 @@ std::vector<Row> rows() {
        "immediate",
        expire,
        {"", "never"}},
-      {"mqttBacklogOnFirstSubscribe", choice(&S::mqtt_backlog, backlogs), "reject", backlogs,
+      {"mqttBacklogOnFirstSubscribe",
+       choice(&S::mqtt_backlog, backlogs),
+       "reject",
+       backlogs,
        {"", "true", "drop"}},
       {"releaseLocksOnDisconnect", boolean(&S::release_locks_on_disconnect), "true", booleans,
        no_boolean},
@@ -203,7 +207,9 @@ TEST_CASE("C2D-18 every setting has its default, takes its whole range and nothi
   CHECK_FALSE(Settings{}.set("cloudToDevice", "1"));
 }
 
-TEST_CASE("C2D-47 the older name of mqttBacklogOnFirstSubscribe is understood: true delivers, false keeps") {
+TEST_CASE(
+    "C2D-47 the older name of mqttBacklogOnFirstSubscribe is understood: true delivers, false "
+    "keeps") {
   Settings settings;
   CHECK(settings.set("mqttDeliverBacklogOnFirstSubscribe", "true"));
   CHECK(settings.mqtt_backlog == MqttBacklog::deliver);
@@ -249,10 +255,12 @@ TEST_CASE("APP-15 the list for people has every setting with its default and its
 
 TEST_CASE("APP-14 an unknown setting is told the nearest names") {
   const auto told = [](const char* name) { return Settings{}.set(name, "1").error().detail; };
-  CHECK(told("cloudToDevice.maxDeliveryCoutn").find("did you mean cloudToDevice.maxDeliveryCount") !=
-        std::string::npos);
-  CHECK(told("maxDeliveryCount").find("did you mean cloudToDevice.maxDeliveryCount or "
-                                      "cloudToDevice.feedback.maxDeliveryCount?") != std::string::npos);
+  CHECK(
+      told("cloudToDevice.maxDeliveryCoutn").find("did you mean cloudToDevice.maxDeliveryCount") !=
+      std::string::npos);
+  CHECK(told("maxDeliveryCount")
+            .find("did you mean cloudToDevice.maxDeliveryCount or "
+                  "cloudToDevice.feedback.maxDeliveryCount?") != std::string::npos);
   CHECK(told("feedbackwindow").find("feedback.window") != std::string::npos);
   CHECK(told("feedbackwindow").find("--help settings") != std::string::npos);
   CHECK(told("zzz.unheard").find("did you mean") == std::string::npos);

@@ -99,19 +99,25 @@ TEST_CASE("THR-01 receiving is counted over HTTPS only, empty answers included; 
   CHECK(link.receive(t.now));
 }
 
-TEST_CASE("THR-01 new connections and telemetry are counted, a batch by its messages and as a whole") {
+TEST_CASE(
+    "THR-01 new connections and telemetry are counted, a batch by its messages and as a whole") {
   TestHub t(tier("S1"));
   t.create("d");
   for (int i = 0; i < 6000; ++i) {
-    REQUIRE(t.hub.connect_device({"d"}, hub::Transport::mqtt, [] {}, t.now));
+    REQUIRE(t.hub.connect_device(
+        {"d"}, hub::Transport::mqtt, [] {}, t.now));
   }
-  CHECK(t.hub.connect_device({"d"}, hub::Transport::mqtt, [] {}, t.now).error().code ==
-        HubErrc::throttling_exception);
+  CHECK(t.hub
+            .connect_device(
+                {"d"}, hub::Transport::mqtt, [] {}, t.now)
+            .error()
+            .code == HubErrc::throttling_exception);
 
   for (int i = 0; i < 5999; ++i) REQUIRE(t.telemetry({"d"}));
   const auto origin = t.hub.telemetry_origin({"d"}, "{}", "", t.now);
   REQUIRE(origin);
-  std::array batch = {std::make_shared<hub::TelemetryMessage>(), std::make_shared<hub::TelemetryMessage>()};
+  std::array batch = {std::make_shared<hub::TelemetryMessage>(),
+                      std::make_shared<hub::TelemetryMessage>()};
   for (const auto& message : batch) message->origin = *origin;
   CHECK(t.hub.send_telemetry(batch, t.now).error().code == HubErrc::throttling_exception);
   CHECK(t.hub.metrics().d2c_telemetry_ingress_success == 5999);
@@ -130,7 +136,8 @@ TEST_CASE("THR-02 INV-35 a refused send has used its share of the minute, but no
   CHECK(t.hub.metrics().daily_message_quota_used == 50);
 }
 
-TEST_CASE("THR-03 INV-35 a message costs one unit for each 4 KB begun, 512 bytes on the free tier") {
+TEST_CASE(
+    "THR-03 INV-35 a message costs one unit for each 4 KB begun, 512 bytes on the free tier") {
   CHECK(DailyQuota::cost(0, Sku::s1) == 1);
   CHECK(DailyQuota::cost(4096, Sku::s1) == 1);
   CHECK(DailyQuota::cost(4097, Sku::s1) == 2);
@@ -150,8 +157,7 @@ TEST_CASE("THR-03 INV-35 beyond the day's quota sends and telemetry are 403002 u
   REQUIRE(link.abandon(first->lock_token, t.now));
   REQUIRE(link.receive(t.now));
   CHECK(t.hub.metrics().daily_message_quota_used == 1);  // a redelivery costs nothing
-  CHECK(t.telemetry({"d"}, bytes(8193)).error().code ==
-        HubErrc::iot_hub_quota_exceeded);
+  CHECK(t.telemetry({"d"}, bytes(8193)).error().code == HubErrc::iot_hub_quota_exceeded);
   REQUIRE(t.telemetry({"d"}, bytes(8192)));
   CHECK(t.send("d").error().code == HubErrc::iot_hub_quota_exceeded);
   t.now += 1s;

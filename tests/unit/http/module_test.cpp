@@ -54,7 +54,8 @@ TEST_CASE("MOD-14 create, get, update, delete a module; the status codes are exa
   CHECK(json::parse(modules.call("GET", "/devices/d1/modules/m").body) == module);
   CHECK(json::parse(modules.call("GET", "/devices/d1/MODULES/m/").body) == module);  // T-06
 
-  CHECK(modules.call("PUT", "/devices/d1/modules/m", "{}").error() == "ModuleAlreadyExistsOnDevice");
+  CHECK(modules.call("PUT", "/devices/d1/modules/m", "{}").error() ==
+        "ModuleAlreadyExistsOnDevice");
   CHECK(modules.call("PUT", "/devices/d1/modules/m", "{}").status == 409);
   const auto updated = modules.call("PUT", "/devices/d1/modules/m", R"({"managedBy":"you"})",
                                     {{"If-Match", "\"" + text(module, "etag") + "\""}});
@@ -77,7 +78,8 @@ TEST_CASE("MOD-14 create, get, update, delete a module; the status codes are exa
 TEST_CASE("MOD-14 a module has these members, and none of a device's own") {
   Modules modules;
   modules.hub.create_module("d1", "m");
-  auto presence = *modules.hub.hub.connect_device(m, hub::Transport::mqtt, [] {}, modules.hub.now);
+  auto presence = *modules.hub.hub.connect_device(
+      m, hub::Transport::mqtt, [] {}, modules.hub.now);
   const auto module = json::parse(modules.call("GET", "/devices/d1/modules/m").body).as_object();
   std::string names;
   for (const auto& member : module) names += std::string(member.key()) + " ";
@@ -105,11 +107,11 @@ TEST_CASE("MOD-14 the modules of a device are listed, those of nobody are not fo
   CHECK(text(list[0], "moduleId") == "a");
   CHECK(text(list[1], "moduleId") == "b");
   CHECK(json::parse(modules.call("GET", "/devices").body).as_array().size() == 2);
-  for (const auto& [method, path] : std::vector<std::pair<std::string, std::string>>{
-           {"GET", "/devices/none/modules"},
-           {"GET", "/devices/none/modules/m"},
-           {"PUT", "/devices/none/modules/m"},
-           {"DELETE", "/devices/none/modules/m"}}) {
+  for (const auto& [method, path] :
+       std::vector<std::pair<std::string, std::string>>{{"GET", "/devices/none/modules"},
+                                                        {"GET", "/devices/none/modules/m"},
+                                                        {"PUT", "/devices/none/modules/m"},
+                                                        {"DELETE", "/devices/none/modules/m"}}) {
     CAPTURE(path);
     const auto answer = modules.call(method, path, method == "PUT" ? "{}" : "");
     CHECK(answer.status == 404);
@@ -199,15 +201,15 @@ TEST_CASE("MOD-15 bulk entries with a moduleId are of that module, in every impo
 TEST_CASE("MOD-15 bulk failures name the module") {
   Modules modules;
   modules.hub.create_module("d1", "old");
-  const auto answer = modules.call(
-      "POST", "/devices",
-      R"([{"id":"d1","moduleId":"old","importMode":"create"},)"
-      R"({"id":"d1","moduleId":"none","importMode":"update"},)"
-      R"({"id":"d1","moduleId":"none","importMode":"delete"},)"
-      R"({"id":"none","moduleId":"m"},{"id":"d1","moduleId":"bad id"},)"
-      R"({"id":"d1","moduleId":"x","importMode":"updateTwin"},)"
-      R"({"id":"d1","moduleId":"y","eTag":"\"s\"","importMode":"deleteIfMatchETag"},)"
-      R"({"moduleId":"m"}])");
+  const auto answer =
+      modules.call("POST", "/devices",
+                   R"([{"id":"d1","moduleId":"old","importMode":"create"},)"
+                   R"({"id":"d1","moduleId":"none","importMode":"update"},)"
+                   R"({"id":"d1","moduleId":"none","importMode":"delete"},)"
+                   R"({"id":"none","moduleId":"m"},{"id":"d1","moduleId":"bad id"},)"
+                   R"({"id":"d1","moduleId":"x","importMode":"updateTwin"},)"
+                   R"({"id":"d1","moduleId":"y","eTag":"\"s\"","importMode":"deleteIfMatchETag"},)"
+                   R"({"moduleId":"m"}])");
   CHECK(answer.status == 400);
   const auto body = json::parse(answer.body);
   std::string seen;
@@ -266,8 +268,11 @@ TEST_CASE("MOD-17 others' words do not count, and a module reaches nothing of it
     CAPTURE(path);
     CHECK(modules.hub.call({method, path + version, modules.module_token(), {}, {}}).status == 401);
   }
-  const auto none = modules.hub.call(
-      {"GET", "/devices/d1/modules/m/messages/deviceBound" + version, modules.module_token(), {}, {}});
+  const auto none = modules.hub.call({"GET",
+                                      "/devices/d1/modules/m/messages/deviceBound" + version,
+                                      modules.module_token(),
+                                      {},
+                                      {}});
   CHECK(none.status == 404);  // MOD-08
   CHECK(modules.hub.events().empty());
   CHECK(modules.hub.depth("d1") == 1);

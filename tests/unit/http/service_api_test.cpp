@@ -417,7 +417,8 @@ TEST_CASE("THR-01 registry calls of a tier are 429001 in Form A, a bulk call cou
   const auto token = t.policy_token();
   std::string bulk = "[";
   for (int i = 0; i < 99; ++i) {
-    bulk += (i == 0 ? "" : ",") + R"({"id":"d)"s + std::to_string(i) + R"(","importMode":"create"})";
+    bulk +=
+        (i == 0 ? "" : ",") + R"({"id":"d)"s + std::to_string(i) + R"(","importMode":"create"})";
   }
   REQUIRE(t.call({"POST", "/devices?api-version=2021-04-12", token, {}, bulk + "]"}).status == 200);
   REQUIRE(t.call({"GET", "/devices/d1?api-version=2021-04-12", token, {}, {}}).status == 200);
@@ -426,8 +427,13 @@ TEST_CASE("THR-01 registry calls of a tier are 429001 in Form A, a bulk call cou
   CHECK(refused.error() == "ThrottlingException");
   // Queries and messaging have shares of their own.
   const auto query = [&] {
-    return t.call({"POST", "/devices/query?api-version=2021-04-12", token, {},
-                   R"({"query":"SELECT * FROM devices"})"}).status;
+    return t
+        .call({"POST",
+               "/devices/query?api-version=2021-04-12",
+               token,
+               {},
+               R"({"query":"SELECT * FROM devices"})"})
+        .status;
   };
   for (int i = 0; i < 20; ++i) REQUIRE(query() == 200);
   CHECK(query() == 429);
@@ -473,7 +479,8 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("H-57 REG-10 the children of an edge device, as the command-line extension asks for them") {
+TEST_CASE(
+    "H-57 REG-10 the children of an edge device, as the command-line extension asks for them") {
   Service service;
   const auto edge =
       Service::parsed(service.call("PUT", "/devices/edge", R"({"capabilities":{"iotEdge":true}})"));
@@ -500,7 +507,9 @@ TEST_CASE("H-57 REG-10 the children of an edge device, as the command-line exten
   CHECK(rest.body == R"([{"deviceId":"z"}])");
   CHECK_FALSE(rest.header("x-ms-continuation"));
   CHECK(query(asked + " or true").status == 404);
-  CHECK(query("select deviceId from devices where array_contains(parentScopes, 'a' or 'b')").status == 404);
+  CHECK(
+      query("select deviceId from devices where array_contains(parentScopes, 'a' or 'b')").status ==
+      404);
 }
 
 }  // namespace http::test

@@ -88,7 +88,8 @@ Answer HttpHub::call(Call call, std::optional<hub::ClientCertificate> certificat
   auto answers = parse_answers(take_output(*session));
   REQUIRE(answers.size() == 1);
   CHECK(session->wants_close());
-  for (const auto& line : log.lines) {  // the form of a token may be shown, with dots for its secret
+  for (const auto& line :
+       log.lines) {  // the form of a token may be shown, with dots for its secret
     CHECK(::test::count(line, "sig=") == ::test::count(line, "sig=…"));
   }
   return std::move(answers[0]);

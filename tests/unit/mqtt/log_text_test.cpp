@@ -1,5 +1,5 @@
-// What the log says when a device is refused, cut or not understood: who, why in the user's terms, and
-// what to do; at `warn`, without a rule's number and without a secret.
+// What the log says when a device is refused, cut or not understood: who, why in the user's terms,
+// and what to do; at `warn`, without a rule's number and without a secret.
 #include <functional>
 #include <regex>
 
@@ -31,20 +31,26 @@ Row at_login(std::string name, std::function<void(World&, Client&)> happens,
 }
 
 Row with_bytes(std::string name, std::string bytes, std::vector<std::string> says) {
-  return at_login(std::move(name),
-                  [bytes = std::move(bytes)](World&, Client& c) { c.send_bytes(bytes); },
-                  std::move(says));
+  return at_login(
+      std::move(name), [bytes = std::move(bytes)](World&, Client& c) { c.send_bytes(bytes); },
+      std::move(says));
 }
 
 std::vector<Row> rows() {
   const std::string dev1 = "device=dev1", peer = "peer=127.0.0.1:1234";
   return {
-      with_bytes("MQTT 5", "\x10\x16\0\x04MQTT\x05\x02\0\x3c\x05\x11\0\0\0\0\0\x04""dev1"s,
+      with_bytes("MQTT 5",
+                 "\x10\x16\0\x04MQTT\x05\x02\0\x3c\x05\x11\0\0\0\0\0\x04"
+                 "dev1"s,
                  {"client id 'dev1'", "MQTT level 5, which is MQTT 5; the hub speaks 3.1.1",
                   "set the client's protocol version"}),
-      with_bytes("MQTT 3.1", "\x10\x12\0\x06MQIsdp\x03\x02\0\x3c\0\x04""dev1"s,
+      with_bytes("MQTT 3.1",
+                 "\x10\x12\0\x06MQIsdp\x03\x02\0\x3c\0\x04"
+                 "dev1"s,
                  {peer, "'MQIsdp', which is MQTT 3.1", "protocol version to MQTT 3.1.1"}),
-      with_bytes("a bridge", "\x10\x10\0\x04MQTT\x84\x02\0\x3c\0\x04""dev1"s,
+      with_bytes("a bridge",
+                 "\x10\x10\0\x04MQTT\x84\x02\0\x3c\0\x04"
+                 "dev1"s,
                  {"client id 'dev1'", "MQTT level 132, a bridge's own form", "try_private false"}),
       with_bytes("TLS on the plain port", "\x16\x03\x01"s,
                  {peer, "wrong flags", "a TLS handshake's: this port is without TLS"}),
@@ -52,12 +58,13 @@ std::vector<Row> rows() {
                  {peer, "the first byte is 'G'", "HTTP has another port"}),
       with_bytes("something before the login", "\xC0\0"s,
                  {peer, "the first packet is not CONNECT", "needs a login before it"}),
-      with_bytes("flags", "\x10\x0e\0\x04MQTT\x04\x40\0\x3c\0\x02""d1"s,
+      with_bytes("flags",
+                 "\x10\x0e\0\x04MQTT\x04\x40\0\x3c\0\x02"
+                 "d1"s,
                  {peer, "flags that contradict", "a password needs a user name"}),
       with_bytes("a packet cut short", "\x10\x04\0\x04MQ"s,
                  {peer, "ends before its fields do", "is the client one of MQTT 3.1.1?"}),
-      at_login("silence",
-               [](World& world, Client&) { world.pass(60s); },
+      at_login("silence", [](World& world, Client&) { world.pass(60s); },
                {peer, "no CONNECT within 60 s", "is the client one of MQTT?"}),
       at_login("no user name",
                [](World&, Client& c) {
@@ -82,8 +89,7 @@ std::vector<Row> rows() {
       at_login("another client id",
                [](World&, Client& c) { c.connect("dev1", {.client_id = "mosq-1"}); },
                {"client id 'mosq-1'", "the client id is not the device id", "which says 'dev1'"}),
-      at_login("no password",
-               [](World&, Client& c) { c.connect("dev1", {.no_password = true}); },
+      at_login("no password", [](World&, Client& c) { c.connect("dev1", {.no_password = true}); },
                {"client id 'dev1'", "neither a token as the password nor a client certificate",
                 "SharedAccessSignature sr=…&sig=…&se=…"}),
       at_login("a connection string as password",
@@ -91,45 +97,62 @@ std::vector<Row> rows() {
                  c.connect("dev1", {.password = "HostName=h;DeviceId=dev1;SharedAccessKey=secret"});
                },
                {"client id 'dev1'", "the token is a connection string", "sign one with its key"}),
-      at_login("two spaces in a token",
-               [](World&, Client& c) {
-                 c.connect("dev1", {.password = "SharedAccessSignature  sr=h&sig=x&se=1"});
-               },
-               {"client id 'dev1'", "the token has more than one space behind SharedAccessSignature"}),
-      at_login("half a token",
-               [](World&, Client& c) {
-                 c.connect("dev1", {.password = "SharedAccessSignature sr=h&sig=x"});
-               },
-               {"client id 'dev1'", "the token lacks se", "its form is SharedAccessSignature sr=…"}),
-      {"a second login", [](World&, Client& c) { c.connect("dev1"); },
+      at_login(
+          "two spaces in a token",
+          [](World&, Client& c) {
+            c.connect("dev1", {.password = "SharedAccessSignature  sr=h&sig=x&se=1"});
+          },
+          {"client id 'dev1'", "the token has more than one space behind SharedAccessSignature"}),
+      at_login(
+          "half a token",
+          [](World&, Client& c) {
+            c.connect("dev1", {.password = "SharedAccessSignature sr=h&sig=x"});
+          },
+          {"client id 'dev1'", "the token lacks se", "its form is SharedAccessSignature sr=…"}),
+      {"a second login",
+       [](World&, Client& c) { c.connect("dev1"); },
        {dev1, "a second CONNECT", "once on a connection"}},
-      {"a wildcard in a topic", [](World&, Client& c) { c.publish(std::string(events) + "a=1+1"); },
+      {"a wildcard in a topic",
+       [](World&, Client& c) { c.publish(std::string(events) + "a=1+1"); },
        {dev1, "a wildcard in a topic name: 'devices/dev1/messages/events/a=1+1'", "%2B for +"}},
-      {"too large", [](World&, Client& c) { c.publish(events, std::string(300'000, 'x')); },
+      {"too large",
+       [](World&, Client& c) { c.publish(events, std::string(300'000, 'x')); },
        {dev1, "300037 bytes, of at most 262144", "to topic 'devices/dev1/messages/events/'; send"}},
-      {"QoS 2", [](World&, Client& c) { c.publish(events, "x", 2); },
+      {"QoS 2",
+       [](World&, Client& c) { c.publish(events, "x", 2); },
        {dev1, "PUBLISH at QoS 2", "use QoS 1", "topic=devices/dev1/messages/events/"}},
-      {"QoS 3", [](World&, Client& c) { c.send_bytes("\x36\x05\0\x01t\0\x01"s); },
+      {"QoS 3",
+       [](World&, Client& c) { c.send_bytes("\x36\x05\0\x01t\0\x01"s); },
        {dev1, "QoS 3", "the hub takes 0 and 1"}},
-      {"no packet id", [](World&, Client& c) { c.send_bytes("\x32\x05\0\x01t\0\0"s); },
+      {"no packet id",
+       [](World&, Client& c) { c.send_bytes("\x32\x05\0\x01t\0\0"s); },
        {dev1, "packet id 0", "1 to 65535"}},
-      {"no topic", [](World&, Client& c) { c.send_bytes("\x30\x02\0\0"s); },
+      {"no topic",
+       [](World&, Client& c) { c.send_bytes("\x30\x02\0\0"s); },
        {dev1, "an empty topic", "devices/{id}/messages/events/"}},
-      {"no UTF-8", [](World&, Client& c) { c.send_bytes("\x30\x04\0\x02\xC3\x28"s); },
+      {"no UTF-8",
+       [](World&, Client& c) { c.send_bytes("\x30\x04\0\x02\xC3\x28"s); },
        {dev1, "no UTF-8", "topics, ids and user names are UTF-8"}},
-      {"part of QoS 2", [](World&, Client& c) { c.send(mqtt::Pubrel{1}); },
+      {"part of QoS 2",
+       [](World&, Client& c) { c.send(mqtt::Pubrel{1}); },
        {dev1, "PUBREL belongs to QoS 2", "use QoS 1"}},
-      {"a server's packet", [](World&, Client& c) { c.send(mqtt::Pingresp{}); },
+      {"a server's packet",
+       [](World&, Client& c) { c.send(mqtt::Pingresp{}); },
        {dev1, "PINGRESP is not for a server", "only a server sends it"}},
-      {"another's topic", [](World&, Client& c) { c.publish("devices/dev2/messages/events/"); },
+      {"another's topic",
+       [](World&, Client& c) { c.publish("devices/dev2/messages/events/"); },
        {dev1, "the topic of another identity", "publishes as itself", "topic=devices/dev2/"}},
-      {"another topic", [](World&, Client& c) { c.publish("home/kitchen"); },
+      {"another topic",
+       [](World&, Client& c) { c.publish("home/kitchen"); },
        {dev1, "a topic the hub does not know", "messages/events/", "topic=home/kitchen"}},
-      {"a twin request without an id", [](World&, Client& c) { c.publish("$iothub/twin/GET/"); },
+      {"a twin request without an id",
+       [](World&, Client& c) { c.publish("$iothub/twin/GET/"); },
        {dev1, "a twin request without $rid", "$iothub/twin/GET/?$rid={id}"}},
-      {"a filter that is none", [](World&, Client& c) { c.subscribe("a#"); },
+      {"a filter that is none",
+       [](World&, Client& c) { c.subscribe("a#"); },
        {dev1, "a misplaced wildcard: 'a#'", "# stands alone at the end"}},
-      {"another's filter", [](World&, Client& c) { c.subscribe(c2d_filter("dev2")); },
+      {"another's filter",
+       [](World&, Client& c) { c.subscribe(c2d_filter("dev2")); },
        {dev1, "SUBSCRIBE to a topic of another identity", "gets its own", "topic=devices/dev2/"}},
       {"a filter without #",
        [](World&, Client& c) { c.subscribe("devices/dev1/messages/devicebound/"); },
@@ -140,7 +163,8 @@ std::vector<Row> rows() {
          for (int i = 0; i < 100; ++i) c.subscribe("$iothub/twin/res/" + std::to_string(i));
        },
        {dev1, "more than 100 subscriptions", "use a wildcard"}},
-      {"a newer connection", [](World& world, Client&) { Client(world).connect("dev1"); },
+      {"a newer connection",
+       [](World& world, Client&) { Client(world).connect("dev1"); },
        {dev1, "a newer connection of the same identity took over", "two clients share its id"}},
       {"disabled",
        [](World& world, Client&) { world.set_status("dev1", hub::DeviceStatus::disabled); },
@@ -150,17 +174,18 @@ std::vector<Row> rows() {
          REQUIRE(world.hub.delete_device({"dev1"}, std::nullopt, world.now).has_value());
        },
        {dev1, "the identity was deleted", "create it again"}},
-      {"the token's end", [](World& world, Client&) { world.pass(1h); },
+      {"the token's end",
+       [](World& world, Client&) { world.pass(1h); },
        {dev1, "the token expired", "connect with a new one"}},
-      {"silence later", [](World& world, Client&) { world.pass(90s); },
+      {"silence later",
+       [](World& world, Client&) { world.pass(90s); },
        {dev1, "keep-alive timeout", "sends no PINGREQ in time"}},
-      {"an odd property bag", [](World&, Client& c) { c.publish(std::string(events) + "cmnd/POWER"); },
+      {"an odd property bag",
+       [](World&, Client& c) { c.publish(std::string(events) + "cmnd/POWER"); },
        {dev1, "as the name of a property", "name=value&name=value",
         "topic=devices/dev1/messages/events/cmnd/POWER"}},
       {"reported properties",
-       [](World&, Client& c) {
-         c.publish("$iothub/twin/PATCH/properties/reported/?$rid=1", "{}");
-       },
+       [](World&, Client& c) { c.publish("$iothub/twin/PATCH/properties/reported/?$rid=1", "{}"); },
        {dev1, "reported properties are answered and not kept", "the hub has no twins yet"}},
       {"a will elsewhere",
        [](World& world, Client&) {

@@ -83,7 +83,8 @@ TEST_CASE_FIXTURE(ModuleWorld, "MOD-12 whoever is not that very module gets CONN
   check("dev1/m", {.client_id = "dev1", .password = as_module().password}, "client id is not");
   check("dev1/m", {.client_id = "m", .password = as_module().password}, "client id is not");
   check("dev1", {.client_id = "dev1/m"}, "client id is not");
-  check("dev1/m", {.username = "hub.local/dev1%2Fm/?api-version=1", .password = as_module().password},
+  check("dev1/m",
+        {.username = "hub.local/dev1%2Fm/?api-version=1", .password = as_module().password},
         "client id is not");
   set_status("dev1", hub::DeviceStatus::disabled);
   check("dev1/m", as_module(), "device dev1 is disabled");
@@ -141,8 +142,8 @@ TEST_CASE_FIXTURE(Connected, "MOD-13 the filters of every SDK's module client ar
 
 TEST_CASE("MOD-13 a filter that names the device's own topics, a sister or another device closes") {
   for (const auto* filter :
-       {"devices/dev1/messages/devicebound/#", "devices/dev1/messages/#", "devices/dev1/modules/n/#",
-        "devices/dev2/modules/m/#", "devices/dev2/#"}) {
+       {"devices/dev1/messages/devicebound/#", "devices/dev1/messages/#",
+        "devices/dev1/modules/n/#", "devices/dev2/modules/m/#", "devices/dev2/#"}) {
     CAPTURE(filter);
     Connected c;
     CHECK(c.client.subscribe(filter).take().empty());
@@ -184,7 +185,8 @@ TEST_CASE_FIXTURE(Connected, "MOD-13 a module reads a twin and may report") {
                                "topic=$iothub/twin/res/204/?$rid=2&$version=2 payload="});
 }
 
-TEST_CASE_FIXTURE(Connected, "MOD-12 a newer connection of the module drops the older, nobody else") {
+TEST_CASE_FIXTURE(Connected,
+                  "MOD-12 a newer connection of the module drops the older, nobody else") {
   Client device(*this);
   CHECK(device.connect("dev1").take() == accepted);
   Client sister(*this);
@@ -216,7 +218,8 @@ TEST_CASE_FIXTURE(Connected, "MOD-12 a module's session is kept apart from its d
   CHECK(again.take().size() == 1);
 }
 
-TEST_CASE_FIXTURE(ModuleWorld, "MOD-12 a module's will becomes its telemetry, on its own topic only") {
+TEST_CASE_FIXTURE(ModuleWorld,
+                  "MOD-12 a module's will becomes its telemetry, on its own topic only") {
   for (const auto* topic :
        {"devices/dev1/modules/m/messages/events/", "devices/dev1/messages/events/"}) {
     Client client(*this);

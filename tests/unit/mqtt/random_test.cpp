@@ -138,8 +138,7 @@ TEST_CASE("random bytes alone never break the decoder, cut in any way") {
           const auto status = decoder.next(piece, packet);
           if (status == mqtt::Decoder::Status::need_more) break;
           failed = status == mqtt::Decoder::Status::error;
-          result.push_back(failed ? std::string(mqtt::to_text(decoder.error()))
-                                  : describe(packet));
+          result.push_back(failed ? std::string(mqtt::to_text(decoder.error())) : describe(packet));
           if (failed) break;
         }
       }

@@ -93,7 +93,8 @@ TEST_CASE("M-39 a PUBACK that comes too late lets those behind it have their tur
   s.world.send("dev1", "2");
   s.client.run();
   s.client.send(mqtt::Puback{3});
-  // The new subscription is not for message 1 any more: nothing else will happen when its lock ends.
+  // The new subscription is not for message 1 any more: nothing else will happen when its lock
+  // ends.
   s.client.send(mqtt::Unsubscribe{1, {c2d_filter("dev1")}}).subscribe(c2d_filter("dev1"));
   s.world.pass(50s);
   s.client.send(mqtt::Puback{2});

@@ -70,7 +70,8 @@ TEST_CASE_FIXTURE(Connected, "M-60 PUBLISH at QoS 2 closes and is not stored") {
   CHECK(client.closed());
   CHECK(client.take().empty());
   CHECK(world.events().empty());
-  CHECK(world.log.contains("which the hub does not have; use QoS 1 topic=devices/dev1/messages/events/"));
+  CHECK(world.log.contains(
+      "which the hub does not have; use QoS 1 topic=devices/dev1/messages/events/"));
 }
 
 TEST_CASE_FIXTURE(Connected, "retain and dup become properties, not behaviour") {
@@ -276,7 +277,8 @@ TEST_CASE("M-62 the tier's throttles: telemetry closes, twin requests get 429, C
   CHECK(second.connect("dev1").take() == Lines{"CONNACK 3 present=0"});
 }
 
-TEST_CASE_FIXTURE(Connected, "M-73 a leading ? is part of the first name, deeper levels are one; told once") {
+TEST_CASE_FIXTURE(Connected,
+                  "M-73 a leading ? is part of the first name, deeper levels are one; told once") {
   client.publish(events + "a=b/c").publish(events);
   CHECK_FALSE(world.log.contains("as the name of a property"));
   client.publish(events + "?a=b").publish(events + "cmnd/POWER").take();

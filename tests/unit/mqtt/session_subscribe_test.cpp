@@ -27,10 +27,10 @@ TEST_CASE_FIXTURE(Connected, "M-61 every filter is granted, at most at QoS 1, on
 
 TEST_CASE_FIXTURE(Connected, "M-61 a filter that can match nothing is granted and logged") {
   CHECK(client.subscribe("devices/dev1/messages/events/#").take() == Lines{"SUBACK id=1 1"});
-  CHECK(
-      world.log.contains("subscription granted, but nothing the hub sends can match it; messages come "
-                         "by the filter devices/{id}/messages/devicebound/# device=dev1 "
-                         "filter=devices/dev1/messages/events/#"));
+  CHECK(world.log.contains(
+      "subscription granted, but nothing the hub sends can match it; messages come "
+      "by the filter devices/{id}/messages/devicebound/# device=dev1 "
+      "filter=devices/dev1/messages/events/#"));
 }
 
 TEST_CASE_FIXTURE(Connected, "M-61 a filter that names another device closes") {
@@ -103,7 +103,8 @@ TEST_CASE_FIXTURE(Connected, "SUBACK leaves before the first message it enables"
   CHECK(lines[2] == "SUBACK id=1 1");
 }
 
-TEST_CASE("M-40 C2D-29 what was sent before the first subscription is rejected by it, with feedback") {
+TEST_CASE(
+    "M-40 C2D-29 what was sent before the first subscription is rejected by it, with feedback") {
   for (const bool clean : {false, true}) {
     CAPTURE(clean);
     World world;
@@ -130,14 +131,20 @@ TEST_CASE("M-40 C2D-29 what was sent before the first subscription is rejected b
   }
 }
 
-TEST_CASE("M-71 a session that is stored with its subscription loses nothing that is sent while it is away") {
+TEST_CASE(
+    "M-71 a session that is stored with its subscription loses nothing that is sent while it is "
+    "away") {
   World world;
   world.add_device("dev1");
   Client client(world);
   client.connect("dev1").subscribe(c2d_filter("dev1")).send(mqtt::Disconnect{});
   world.send("dev1", "while away");
   Client again(world);
-  CHECK(again.connect("dev1").subscribe(c2d_filter("dev1")).take().at(1).ends_with("payload=while away"));
+  CHECK(again.connect("dev1")
+            .subscribe(c2d_filter("dev1"))
+            .take()
+            .at(1)
+            .ends_with("payload=while away"));
   // A clean session has no past: its subscription is new.
   again.send(mqtt::Disconnect{});
   Client clean(world);
@@ -145,7 +152,8 @@ TEST_CASE("M-71 a session that is stored with its subscription loses nothing tha
   CHECK(world.queued("dev1") == 0);
 }
 
-TEST_CASE("M-71 an early message that HTTPS holds is rejected when it comes back, not lost to sight") {
+TEST_CASE(
+    "M-71 an early message that HTTPS holds is rejected when it comes back, not lost to sight") {
   World world;
   world.add_device("dev1");
   world.send("dev1", "held", "held", hub::Ack::full);

@@ -107,8 +107,8 @@ TEST_CASE("M-30 which filters enable delivery, M-61 which can never match") {
        {"devices/dev1/messages/devicebound", "devices/dev1/messages/devicebound/",
         "devices/dev1/messages/devicebound/x", "devices/dev1/messages/devicebound/x/#",
         "devices/+/messages/devicebound/x/#", "devices/dev1/messages/devicebound/x/+",
-        "devices/dev1/modules/+/messages/devicebound/#",
-        "devices/dev1/messages/events/#", "hello", "$SYS/#", "+", "devices/"}) {
+        "devices/dev1/modules/+/messages/devicebound/#", "devices/dev1/messages/events/#", "hello",
+        "$SYS/#", "+", "devices/"}) {
     CHECK(kind_of(filter) == FilterKind::inert);
   }
   CHECK(kind_of("devices/dev2/messages/devicebound/#") == FilterKind::other_identity);

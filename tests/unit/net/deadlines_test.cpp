@@ -37,7 +37,8 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "N-06 deadlines come in their order, each once, whatever the order they were set in") {
+TEST_CASE_FIXTURE(
+    Fixture, "N-06 deadlines come in their order, each once, whatever the order they were set in") {
   Owner a("a"), b("b"), c("c");
   deadlines.set(c, 3ms);
   deadlines.set(a, 1ms);
@@ -53,7 +54,8 @@ TEST_CASE_FIXTURE(Fixture, "N-06 setting a deadline again replaces the earlier o
   CHECK(run() == "ba");
 }
 
-TEST_CASE_FIXTURE(Fixture, "N-06 who is told may set another deadline, forget one, and end itself or another") {
+TEST_CASE_FIXTURE(
+    Fixture, "N-06 who is told may set another deadline, forget one, and end itself or another") {
   auto a = std::make_unique<Owner>("a");
   Owner b("b"), c("c");
   auto d = std::make_unique<Owner>("d");

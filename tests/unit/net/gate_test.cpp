@@ -81,7 +81,8 @@ TEST_CASE("N-46 an answer that promises nothing does not wait for the store") {
   CHECK(client.receive(6) == "saved!");
 }
 
-TEST_CASE("N-40 nothing is read while the store is far behind, and all of it once it has caught up") {
+TEST_CASE(
+    "N-40 nothing is read while the store is far behind, and all of it once it has caught up") {
   ManualGate gate;
   std::atomic<std::size_t> read = 0;
   TestServer server(
@@ -130,7 +131,8 @@ TEST_CASE("N-40 a client is not called silent for what the hub itself did not re
   client.send("ping");
   gate.wait_until_asked();
   const auto begin = std::chrono::steady_clock::now();
-  while (std::chrono::steady_clock::now() < begin + std::chrono::milliseconds{100}) server.on_thread([] {});
+  while (std::chrono::steady_clock::now() < begin + std::chrono::milliseconds{100})
+    server.on_thread([] {});
   CHECK(read == 0);
   gate.commit(11);
   while (read < 1) server.on_thread([] {});

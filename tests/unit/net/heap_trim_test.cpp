@@ -6,11 +6,13 @@
 
 using namespace std::chrono_literals;
 
-TEST_CASE("N-32 memory is given back once after many connections have come or gone, not after a few") {
+TEST_CASE(
+    "N-32 memory is given back once after many connections have come or gone, not after a few") {
   boost::asio::io_context context;
   net::Deadlines deadlines{context.get_executor()};
   int trimmed = 0;
-  auto trim = std::make_unique<net::HeapTrim>(deadlines, [&] { ++trimmed; }, 1ms);
+  auto trim = std::make_unique<net::HeapTrim>(
+      deadlines, [&] { ++trimmed; }, 1ms);
   const auto change = [&](std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) trim->note();
     context.restart();

@@ -70,7 +70,8 @@ TEST_CASE("N-31 a connection goes to the thread with the fewest, and stays there
   constexpr std::size_t threads = 4, each = 3;
   TestServer server(
       [](HookSession& session) {
-        session.on_input = [made_on = std::this_thread::get_id()](HookSession& self, std::string_view) {
+        session.on_input = [made_on = std::this_thread::get_id()](HookSession& self,
+                                                                  std::string_view) {
           std::ostringstream id;
           id << std::this_thread::get_id();
           self.out += (std::this_thread::get_id() == made_on ? "" : "moved to ") + id.str() + "\n";
@@ -106,8 +107,11 @@ TEST_CASE("N-31 a connection goes to the thread with the fewest, and stays there
 }
 
 TEST_CASE("N-31 a goodbye is said on all threads at once, also to whom is accepted just before") {
-  TestServer server([](HookSession& session) { session.on_goodbye = [](HookSession& self) { self.out = "bye"; }; },
-                    nullptr, 4);
+  TestServer server(
+      [](HookSession& session) {
+        session.on_goodbye = [](HookSession& self) { self.out = "bye"; };
+      },
+      nullptr, 4);
   const auto port = server.listen();
   std::vector<std::unique_ptr<TcpClient>> clients;
   for (int i = 0; i < 40; ++i) {

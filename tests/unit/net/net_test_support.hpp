@@ -1,17 +1,17 @@
 #pragma once
-// Real loopback sockets without sleeps: a server thread runs the IoThreads with sessions made of hooks,
-// the test thread is the client and blocks in its own sockets.
+// Real loopback sockets without sleeps: a server thread runs the IoThreads with sessions made of
+// hooks, the test thread is the client and blocks in its own sockets.
 #include "emulator/app/dev_ca.hpp"
 #include "emulator/app/host_names.hpp"
 #include "emulator/app/system_clock.hpp"
 #include "protocols/net/listener.hpp"
 #include "tests/support/print_result.hpp"
 
+#include <doctest/doctest.h>
 #include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/write.hpp>
-#include <doctest/doctest.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -108,10 +108,8 @@ class CollectingLog : public hub::Log {
 
 // Echoes, until a test says otherwise.
 struct HookSession : protocols::Session {
-  std::function<void(HookSession&, std::string_view)> on_input = [](HookSession& self,
-                                                                   std::string_view bytes) {
-    self.out += bytes;
-  };
+  std::function<void(HookSession&, std::string_view)> on_input =
+      [](HookSession& self, std::string_view bytes) { self.out += bytes; };
   std::function<void(HookSession&)> on_due, on_woken, on_goodbye, on_end, on_turn_end, on_consumed;
   std::string out;
   std::optional<TimePoint> deadline;
@@ -215,31 +213,33 @@ class TestServer {
 
   net::ConnectionLimits limits;
   std::string device_cas;
-  std::function<void(std::uint16_t)> before_start = [](std::uint16_t) {};  // listening, not accepting
+  std::function<void(std::uint16_t)> before_start = [](std::uint16_t) {
+  };  // listening, not accepting
 
   std::uint16_t listen(bool tls = false, const std::string& address = "127.0.0.1") {
     if (tls && !tls_) {
       const auto& c = test_certificates();
       tls_ = std::make_unique<const net::TlsContext>(
-          net::ServerCertificates{c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key, c.ca_path.string()},
+          net::ServerCertificates{c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key,
+                                  c.ca_path.string()},
           device_cas);
     }
-    auto service = std::make_shared<const net::Service>(net::Service{
-        "test",
-        [this](std::string_view protocol, protocols::PeerInfo peer, hub::Waker waker, TimePoint now)
-            -> std::unique_ptr<protocols::Session> {
-          if (protocol == "unknown") return nullptr;
-          auto session = std::make_unique<HookSession>();
-          session->protocol = protocol;
-          session->peer = std::move(peer);
-          session->waker = std::move(waker);
-          session->now = now;
-          if (setup_) setup_(*session);
-          return session;
-        },
-        limits});
-    listeners_.push_back(std::make_unique<net::Listener>(
-        threads_, net::ListenerOptions{address, 0, service}));
+    auto service = std::make_shared<const net::Service>(
+        net::Service{"test",
+                     [this](std::string_view protocol, protocols::PeerInfo peer, hub::Waker waker,
+                            TimePoint now) -> std::unique_ptr<protocols::Session> {
+                       if (protocol == "unknown") return nullptr;
+                       auto session = std::make_unique<HookSession>();
+                       session->protocol = protocol;
+                       session->peer = std::move(peer);
+                       session->waker = std::move(waker);
+                       session->now = now;
+                       if (setup_) setup_(*session);
+                       return session;
+                     },
+                     limits});
+    listeners_.push_back(
+        std::make_unique<net::Listener>(threads_, net::ListenerOptions{address, 0, service}));
     const auto port = listeners_.back()->port();
     before_start(port);
     listeners_.back()->start(tls ? tls_.get() : nullptr);
@@ -293,7 +293,8 @@ class TestServer {
   std::thread runner_;
 };
 
-// ---- clients ---------------------------------------------------------------------------------------
+// ---- clients
+// ---------------------------------------------------------------------------------------
 
 class TcpClient {
  public:

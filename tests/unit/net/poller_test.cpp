@@ -2,12 +2,12 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/socket.h>
+#include <unistd.h>
 #include <array>
 #include <functional>
 #include <memory>
 #include <string>
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace {
 
@@ -56,7 +56,8 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "N-30 a wait is told once, and another one while there is more to read") {
+TEST_CASE_FIXTURE(Fixture,
+                  "N-30 a wait is told once, and another one while there is more to read") {
   Pair pair(poller);
   const auto owner = std::make_shared<Owner>();
   pair.say('a');
@@ -126,7 +127,9 @@ TEST_CASE_FIXTURE(Fixture, "N-30 closing lets the owner go, untold, and not from
   CHECK(watched.expired());
 }
 
-TEST_CASE_FIXTURE(Fixture, "N-33 what is deferred in a batch runs after all of it, in order; the rest is posted") {
+TEST_CASE_FIXTURE(
+    Fixture,
+    "N-33 what is deferred in a batch runs after all of it, in order; the rest is posted") {
   std::string order;
   const auto own = std::make_shared<Task>([&] { order += "its own "; });
   const auto serve = std::make_shared<Task>([&] {

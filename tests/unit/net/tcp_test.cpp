@@ -67,9 +67,8 @@ TEST_CASE("N-33 whoever was woken by what was read is served before it is answer
 
 TEST_CASE("N-04 a client that has closed its side still gets its answer") {
   std::atomic<bool> ended{false};
-  TestServer server([&](HookSession& session) {
-    session.on_end = [&](HookSession&) { ended = true; };
-  });
+  TestServer server(
+      [&](HookSession& session) { session.on_end = [&](HookSession&) { ended = true; }; });
   TcpClient client(server.listen());
   client.send("last words");
   client.socket().shutdown(tcp::socket::shutdown_send);
@@ -102,7 +101,8 @@ TEST_CASE("N-04 a client that never closes its side is let go after the linger t
   CHECK(client.receive_all().empty());
   std::string more = "x";
   error_code error;
-  while (!error) boost::asio::write(client.socket(), boost::asio::buffer(more), error);  // until reset
+  while (!error)
+    boost::asio::write(client.socket(), boost::asio::buffer(more), error);  // until reset
   CHECK(server.on_thread([&] { return server.thread().connection_count(); }) == 0);
 }
 
@@ -207,7 +207,8 @@ TEST_CASE("N-06 the timer follows the session's deadline, earlier or later") {
     session.on_due = [&](HookSession& self) {
       if (!self.deadline || self.now < *self.deadline) return;  // early: the contract allows it
       self.deadline.reset();
-      if (later) fired.set_value(self.now - *later);  // else this machine took 20 ms from one to the other
+      if (later)
+        fired.set_value(self.now - *later);  // else this machine took 20 ms from one to the other
     };
   });
   TcpClient client(server.listen());
@@ -270,9 +271,8 @@ TEST_CASE("N-17 shutting down lets every session say goodbye, and waits for nobo
 TEST_CASE("N-17 connections that are left end with their thread, sessions told") {
   std::atomic<int> ended{0};
   {
-    TestServer server([&](HookSession& session) {
-      session.on_end = [&](HookSession&) { ++ended; };
-    });
+    TestServer server(
+        [&](HookSession& session) { session.on_end = [&](HookSession&) { ++ended; }; });
     const auto port = server.listen();
     TcpClient first(port), second(port);
     first.send("1");
@@ -298,7 +298,8 @@ TEST_CASE("N-47 a session that asks for a time that has passed and does nothing 
   CHECK(server.log().has("asks again and again for a time that has passed"));
 }
 
-TEST_CASE("N-47 a session that is called at once, time and again, and does something each time goes on") {
+TEST_CASE(
+    "N-47 a session that is called at once, time and again, and does something each time goes on") {
   TestServer server([](HookSession& session) {
     session.on_input = [](HookSession& self, std::string_view) { self.deadline = self.now; };
     session.on_due = [calls = 0](HookSession& self) mutable {

@@ -14,9 +14,9 @@ struct ClientOptions {
   const char* ciphers = nullptr;     // TLS 1.2
   const char* signatures = nullptr;  // signature algorithms
   std::string name = "localhost";
-  std::string alpn;                  // wire form
-  std::string certificate, key;      // PEM
-  std::string ca;                    // PEM; empty: the test certificates'
+  std::string alpn;              // wire form
+  std::string certificate, key;  // PEM
+  std::string ca;                // PEM; empty: the test certificates'
 };
 
 class TlsClient {

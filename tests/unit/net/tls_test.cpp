@@ -101,7 +101,8 @@ TEST_CASE("M-06 a client certificate is asked for, not required, and its thumbpr
     const auto peer = arrived.get_future().get();
     REQUIRE(peer.certificate);
     const auto digest = [&](const EVP_MD* kind) {
-      BIO* bio = BIO_new_mem_buf(other.ecdsa_chain.data(), static_cast<int>(other.ecdsa_chain.size()));
+      BIO* bio =
+          BIO_new_mem_buf(other.ecdsa_chain.data(), static_cast<int>(other.ecdsa_chain.size()));
       X509* certificate = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
       unsigned char bytes[EVP_MAX_MD_SIZE];
       unsigned size = 0;
@@ -176,7 +177,8 @@ TEST_CASE("N-02 large amounts, and many records in one read, pass through TLS") 
     // Below the bound on output, so that one thread may send it all before it reads.
     const std::string text(900'000, 'x');
     CHECK(client.echo(text) == text);
-    for (int i = 0; i < 100; ++i) boost::asio::write(client.stream(), boost::asio::buffer("0123456789", 10));
+    for (int i = 0; i < 100; ++i)
+      boost::asio::write(client.stream(), boost::asio::buffer("0123456789", 10));
     std::string answer(1000, '\0');
     boost::asio::read(client.stream(), boost::asio::buffer(answer));
     CHECK(answer.ends_with("0123456789"));
@@ -194,12 +196,15 @@ TEST_CASE("N-02 no session tickets are sent and nothing is resumed") {
   CHECK_FALSE(SSL_SESSION_has_ticket(SSL_get0_session(second.native())));
 }
 
-TEST_CASE("N-34 the end of a handshake is acknowledged at once: a client that leaves Nagle on need not wait") {
+TEST_CASE(
+    "N-34 the end of a handshake is acknowledged at once: a client that leaves Nagle on need not "
+    "wait") {
   int version = 0;
   SUBCASE("TLS 1.2") { version = TLS1_2_VERSION; }
   SUBCASE("TLS 1.3") { version = TLS1_3_VERSION; }
   const auto& c = test_certificates();
-  const net::TlsContext server_context({c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key, "ca.pem"});
+  const net::TlsContext server_context(
+      {c.rsa_chain, c.rsa_key, c.ecdsa_chain, c.ecdsa_key, "ca.pem"});
   boost::asio::io_context io;
   net::Poller poller(io);
   tcp::acceptor acceptor(io, {boost::asio::ip::make_address("127.0.0.1"), 0});
@@ -273,7 +278,8 @@ TEST_CASE("N-08 a failed handshake is logged with what usually helps") {
     SSL_set_fd(client_ssl, client.socket().native_handle());
     SSL_set_verify(client_ssl, SSL_VERIFY_PEER, nullptr);
     // "Ask again later": the handshake stops, without an alert.
-    SSL_CTX_set_cert_verify_callback(context, [](X509_STORE_CTX*, void*) { return -1; }, nullptr);
+    SSL_CTX_set_cert_verify_callback(
+        context, [](X509_STORE_CTX*, void*) { return -1; }, nullptr);
     SSL_connect(client_ssl);
     client.socket().shutdown(tcp::socket::shutdown_send);
     client.receive_all();
@@ -294,7 +300,8 @@ void fail_to_connect(std::uint16_t port, const char* address, const char* name, 
   context.set_verify_mode(ssl::verify_peer);
   SSL_CTX_set_max_proto_version(context.native_handle(), newest_version);
   SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_VERSION);
-  if (newest_version < TLS1_2_VERSION) SSL_CTX_set_cipher_list(context.native_handle(), "ALL:@SECLEVEL=0");
+  if (newest_version < TLS1_2_VERSION)
+    SSL_CTX_set_cipher_list(context.native_handle(), "ALL:@SECLEVEL=0");
   ssl::stream<tcp::socket> stream(io, context);
   X509_VERIFY_PARAM* wanted = SSL_get0_param(stream.native_handle());
   if (name != nullptr) {
@@ -313,11 +320,13 @@ void fail_to_connect(std::uint16_t port, const char* address, const char* name, 
 
 }  // namespace
 
-TEST_CASE("N-35 a handshake that fails is told with its culprit: CA, name, address, or the TLS version") {
+TEST_CASE(
+    "N-35 a handshake that fails is told with its culprit: CA, name, address, or the TLS version") {
   TestServer server;
   SUBCASE("the CA is not trusted") {
     fail_to_connect(server.listen(true), "127.0.0.1", "localhost", false);
-    CHECK(server.log().has("the client does not trust the CA: give it " + test_certificates().ca_path.string()));
+    CHECK(server.log().has("the client does not trust the CA: give it " +
+                           test_certificates().ca_path.string()));
     CHECK_FALSE(server.log().has("--san"));
   }
   SUBCASE("a name that is not in the certificate") {
@@ -340,7 +349,9 @@ TEST_CASE("N-35 a handshake that fails is told with its culprit: CA, name, addre
   CHECK(server.log().has("handshake failed listener=test peer=127.0.0."));
 }
 
-TEST_CASE("N-35 a client that looks at the name only after the handshake is told of, one without reproach is not") {
+TEST_CASE(
+    "N-35 a client that looks at the name only after the handshake is told of, one without "
+    "reproach is not") {
   TestServer server;
   const auto port = server.listen(true);
   const char* name = nullptr;
@@ -371,34 +382,89 @@ TEST_CASE("N-35 each hint says what is wrong in the user's terms and what to do"
     std::vector<const char*> says;
   };
   const Row rows[] = {
-      {"tlsv1 alert unknown ca", "", "localhost", "127.0.0.1", true, true, {"does not trust", "/tls/ca.pem"}},
-      {"tlsv1 alert unknown ca", "", "x.example", "127.0.0.1", false, true, {"/tls/ca.pem", "--san x.example"}},
-      {"sslv3 alert bad certificate", "", "x.example", "10.0.0.1", false, true, {"--san x.example"}},
+      {"tlsv1 alert unknown ca",
+       "",
+       "localhost",
+       "127.0.0.1",
+       true,
+       true,
+       {"does not trust", "/tls/ca.pem"}},
+      {"tlsv1 alert unknown ca",
+       "",
+       "x.example",
+       "127.0.0.1",
+       false,
+       true,
+       {"/tls/ca.pem", "--san x.example"}},
+      {"sslv3 alert bad certificate",
+       "",
+       "x.example",
+       "10.0.0.1",
+       false,
+       true,
+       {"--san x.example"}},
       {"sslv3 alert bad certificate", "", "", "10.77.0.5", false, true, {"--san 10.77.0.5"}},
-      {"sslv3 alert bad certificate", "", "localhost", "", true, true, {"/tls/ca.pem", "--san", "1970"}},
-      {"sslv3 alert certificate unknown", "", "localhost", "", true, true, {"/tls/ca.pem", "--san", "1970"}},
-      {"closed by the client without an alert", "", "", "127.0.0.1", true, true, {"/tls/ca.pem", "--san", "1970"}},
+      {"sslv3 alert bad certificate",
+       "",
+       "localhost",
+       "",
+       true,
+       true,
+       {"/tls/ca.pem", "--san", "1970"}},
+      {"sslv3 alert certificate unknown",
+       "",
+       "localhost",
+       "",
+       true,
+       true,
+       {"/tls/ca.pem", "--san", "1970"}},
+      {"closed by the client without an alert",
+       "",
+       "",
+       "127.0.0.1",
+       true,
+       true,
+       {"/tls/ca.pem", "--san", "1970"}},
       {"Connection reset by peer", "", "", "10.77.0.5", false, true, {"--san 10.77.0.5"}},
-      {"Connection reset by peer", "", "", "10.77.0.5", false, false, {"a reason of its own", "its log"}},
+      {"Connection reset by peer",
+       "",
+       "",
+       "10.77.0.5",
+       false,
+       false,
+       {"a reason of its own", "its log"}},
       {"sslv3 alert certificate expired", "", "localhost", "", true, true, {"set its clock"}},
-      {"unsupported protocol", "TLS 1.0", "", "", true, false, {"TLS 1.0", "needs TLS 1.2", "update"}},
+      {"unsupported protocol",
+       "TLS 1.0",
+       "",
+       "",
+       true,
+       false,
+       {"TLS 1.0", "needs TLS 1.2", "update"}},
       {"unsupported protocol", "", "", "", true, false, {"at most TLS 1.1", "needs TLS 1.2"}},
       {"tlsv1 alert protocol version", "", "", "", true, false, {"refuses TLS 1.2", "let it use"}},
       {"no shared cipher", "", "", "", true, false, {"no cipher, curve or signature", "update"}},
       {"http request", "", "", "", true, false, {"plain HTTP", "https", "--http-port"}},
       {"wrong version number", "", "", "", true, false, {"not TLS", "--mqtt-port"}},
-      {"sslv3 alert handshake failure", "", "localhost", "", true, true, {"a reason of its own", "its log"}},
+      {"sslv3 alert handshake failure",
+       "",
+       "localhost",
+       "",
+       true,
+       true,
+       {"a reason of its own", "its log"}},
   };
   for (const Row& row : rows) {
-    const std::string hint = net::handshake_hint(
-        {row.reason, row.version, row.sent, row.name, row.address, row.in_certificate, "/tls/ca.pem"});
+    const std::string hint = net::handshake_hint({row.reason, row.version, row.sent, row.name,
+                                                  row.address, row.in_certificate, "/tls/ca.pem"});
     INFO(row.reason, ": ", hint);
     for (const char* part : row.says) CHECK(hint.find(part) != std::string::npos);
   }
   // --san changes nothing about a certificate that was not made here.
   for (const bool in_certificate : {true, false}) {
-    const std::string hint = net::handshake_hint(
-        {"sslv3 alert bad certificate", "", true, "x.example", "", in_certificate, "/tls/own.pem", true});
+    const std::string hint =
+        net::handshake_hint({"sslv3 alert bad certificate", "", true, "x.example", "",
+                             in_certificate, "/tls/own.pem", true});
     CHECK(hint.find("--san") == std::string::npos);
     CHECK(hint.find("certificate") != std::string::npos);
   }

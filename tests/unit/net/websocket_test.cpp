@@ -16,7 +16,8 @@ namespace {
 TestServer::Setup upgrading(std::string subprotocol = "mqtt", std::string echoed = "mqtt") {
   return [=](HookSession& session) {
     if (session.protocol != "test") return;
-    session.on_input = [=, head = std::string()](HookSession& self, std::string_view bytes) mutable {
+    session.on_input = [=, head = std::string()](HookSession& self,
+                                                 std::string_view bytes) mutable {
       head += bytes;
       const auto end = head.find("\r\n\r\n");
       if (end == std::string::npos) return;
@@ -90,7 +91,8 @@ TEST_CASE("M-02 the 101 echoes the client's spelling and declines extensions, he
   CHECK(head.starts_with("HTTP/1.1 101 "));
   CHECK(head.find("\r\nUpgrade: websocket\r\n") != std::string::npos);
   CHECK(head.find("\r\nConnection: Upgrade\r\n") != std::string::npos);
-  CHECK(head.find("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n") != std::string::npos);
+  CHECK(head.find("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n") !=
+        std::string::npos);
   CHECK(head.find("\r\nSec-WebSocket-Protocol: MQTT\r\n") != std::string::npos);
   CHECK(head.find("Sec-WebSocket-Extensions") == std::string::npos);
   // Paho Java: a space after each colon, and no empty value.
@@ -195,7 +197,8 @@ TEST_CASE("M-03 a text frame is refused with 1003") {
   CHECK(client->reason().code == websocket::close_code::unknown_data);
 }
 
-TEST_CASE("N-01 a message above the bound is refused with 1009, which arrives though more is sent") {
+TEST_CASE(
+    "N-01 a message above the bound is refused with 1009, which arrives though more is sent") {
   TestServer server(upgrading());
   server.limits.websocket_message_bytes_max = 1000;
   WsClient client(server.listen());
@@ -245,7 +248,8 @@ TEST_CASE("M-03 a flood of empty and one-byte fragments is one message, and hold
   CHECK(echoed == fragments);
 }
 
-TEST_CASE("M-02 a frame that claims to be compressed is refused with 1002: nothing was negotiated") {
+TEST_CASE(
+    "M-02 a frame that claims to be compressed is refused with 1002: nothing was negotiated") {
   TestServer server(upgrading());
   TcpClient client(server.listen());
   client.send(request);  // offers permessage-deflate

@@ -90,7 +90,8 @@ TEST_CASE("ST-06 a folder that cannot be: the line names it, the cause and the r
   CHECK(contains(refused(folder.path() / "taken"), "hub.db: Is a directory"));
 }
 
-TEST_CASE("ST-16 a folder that is deleted, moved or replaced under the hub ends it at the next commit") {
+TEST_CASE(
+    "ST-16 a folder that is deleted, moved or replaced under the hub ends it at the next commit") {
   const auto commit_after = [](const std::function<void(const std::filesystem::path&)>& mischief) {
     TempFolder parent;
     const auto dir = parent.path() / "data";
@@ -125,7 +126,8 @@ TEST_CASE("ST-16 of two hubs on one name of a folder the one whose files are gon
   const auto first = SqliteStore::open(dir);
   std::filesystem::remove_all(dir);
   const auto second = SqliteStore::open(dir);
-  CHECK(contains(refusal([&] { first->apply(std::vector<hub::Change>{device("d")}); }), "replaced"));
+  CHECK(
+      contains(refusal([&] { first->apply(std::vector<hub::Change>{device("d")}); }), "replaced"));
   second->apply(std::vector<hub::Change>{device("d")});
   CHECK(second->load().devices.size() == 1);
 }

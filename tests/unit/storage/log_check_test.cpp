@@ -52,7 +52,9 @@ std::string flipped(std::string bytes, std::size_t bit) {
   return bytes;
 }
 
-Kind kind_of(std::string_view log, std::string_view index = {}) { return check_log(log, index).kind; }
+Kind kind_of(std::string_view log, std::string_view index = {}) {
+  return check_log(log, index).kind;
+}
 
 }  // namespace
 
@@ -113,7 +115,8 @@ TEST_CASE("ST-14 garbage anywhere before the last transaction is found; within i
   }
 }
 
-TEST_CASE("ST-14 a tail that is cut, torn or zeros is what a crash leaves; the index knows better") {
+TEST_CASE(
+    "ST-14 a tail that is cut, torn or zeros is what a crash leaves; the index knows better") {
   const Files files = killed_after(3);
   for (std::size_t size = 0; size < files.log.size(); size += 1001) {
     CAPTURE(size);
@@ -127,7 +130,8 @@ TEST_CASE("ST-14 a tail that is cut, torn or zeros is what a crash leaves; the i
   CHECK(kind_of(files.log + files.log.substr(40, 3000), files.index) == Kind::whole);
 }
 
-TEST_CASE("ST-14 frames of an earlier use of the file, behind those of this one, are nobody's loss") {
+TEST_CASE(
+    "ST-14 frames of an earlier use of the file, behind those of this one, are nobody's loss") {
   const Files files = killed_after(700);  // some 1,000 pages at least, where a new use begins
   const auto salt = files.log.substr(16, 8);
   std::size_t current = 0;
@@ -156,7 +160,9 @@ TEST_CASE("ST-14 an index of another log, or one that is torn, says nothing") {
   CHECK(kind_of(cut, std::string(32'768, '\0')) == Kind::whole);
 }
 
-TEST_CASE("ST-15 the last transaction out of order, as a power cut may leave it, is left out with a remark") {
+TEST_CASE(
+    "ST-15 the last transaction out of order, as a power cut may leave it, is left out with a "
+    "remark") {
   TempFolder alive;
   TempFolder cut;
   {
@@ -172,7 +178,8 @@ TEST_CASE("ST-15 the last transaction out of order, as a power cut may leave it,
   }
   {
     const auto store = SqliteStore::open(cut.path());
-    CHECK(contains(store->remark(), (cut.path() / "hub.db-wal").string() + " ends with a transaction"));
+    CHECK(contains(store->remark(),
+                   (cut.path() / "hub.db-wal").string() + " ends with a transaction"));
     CHECK(store->load().messages.size() == 2);
     // The next one writes a log of its own: nothing of the lost one is mistaken for damage.
     CHECK(bytes_of(cut.path() / "hub.db-wal").empty());
@@ -183,7 +190,8 @@ TEST_CASE("ST-15 the last transaction out of order, as a power cut may leave it,
   CHECK(store->load().messages.size() == 3);
 }
 
-TEST_CASE("ST-14 a log with a flipped bit is refused and left as it is; mended, it has everything") {
+TEST_CASE(
+    "ST-14 a log with a flipped bit is refused and left as it is; mended, it has everything") {
   TempFolder alive;
   TempFolder dead;
   const auto store = SqliteStore::open(alive.path());
@@ -195,7 +203,8 @@ TEST_CASE("ST-14 a log with a flipped bit is refused and left as it is; mended, 
   }
   const auto log = bytes_of(dead.path() / "hub.db-wal");
   const auto database = bytes_of(dead.path() / "hub.db");
-  for (const std::size_t byte : {std::size_t{18}, Files::at(1) + 900, log.size() / 2, log.size() - 9}) {
+  for (const std::size_t byte :
+       {std::size_t{18}, Files::at(1) + 900, log.size() / 2, log.size() - 9}) {
     CAPTURE(byte);
     const auto damaged = flipped(log, byte * 8);
     write_bytes(dead.path() / "hub.db-wal", damaged);

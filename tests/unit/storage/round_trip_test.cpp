@@ -177,8 +177,12 @@ TEST_CASE("MOD-11 a deleted module leaves nothing behind, and its device everyth
   auto module = device("d");
   module.identity.id.module = "gone";
   const hub::change::MqttSessionPut its_session{{"d", "gone"}, {{{"#", 1, 1}}}};
-  const std::vector<Change> changes{device("d"),    enqueued("d", 1), record(1, "d"),
-                                    session("d"),   module,           its_session,
+  const std::vector<Change> changes{device("d"),
+                                    enqueued("d", 1),
+                                    record(1, "d"),
+                                    session("d"),
+                                    module,
+                                    its_session,
                                     hub::change::DeviceDeleted{{"d", "gone"}}};
   check_same(changes);
   TempFolder folder;

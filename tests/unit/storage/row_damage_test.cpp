@@ -1,4 +1,5 @@
-// Rows that no emulator wrote: any value in any column is refused, or is one that a hub can live with.
+// Rows that no emulator wrote: any value in any column is refused, or is one that a hub can live
+// with.
 #include "emulator/core/snapshot_check.hpp"
 #include "storage/sqlite_store.hpp"
 #include "tests/support/test_hub.hpp"
@@ -53,7 +54,8 @@ void live_on(hub::Snapshot snapshot, SqliteStore& store) {
   t.advance(1h);
   (void)t.feedback();
   for (std::uint32_t p = 0; p < t.hub.partition_count(); ++p) {
-    for (const auto& event : t.hub.read_events(p, 0, 100)) (void)hub::to_iso8601(event->enqueued_time);
+    for (const auto& event : t.hub.read_events(p, 0, 100))
+      (void)hub::to_iso8601(event->enqueued_time);
   }
   store.apply(t.hub.take_changes().first);
 }
@@ -79,10 +81,27 @@ TEST_CASE("ST-17 any value in any column of any row is refused with a line, or o
     REQUIRE(number_in(whole / "hub.db", "SELECT count(*) FROM " + table) > 0);
     for (const auto& column :
          texts_in(whole / "hub.db", "SELECT name FROM pragma_table_info('" + table + "')")) {
-      for (const char* value :
-           {"-5", "0", "1", "2", "7", "300", "2147483648", "4294967295", "4294967297",
-            "9007199254740993", "4611686018427387905", "9223372036854775807", "-9223372036854775808",
-            "''", "'x'", "'-5'", "'12x'", "'99999999999999999999'", "x''", "x'00ff'", "NULL"}) {
+      for (const char* value : {"-5",
+                                "0",
+                                "1",
+                                "2",
+                                "7",
+                                "300",
+                                "2147483648",
+                                "4294967295",
+                                "4294967297",
+                                "9007199254740993",
+                                "4611686018427387905",
+                                "9223372036854775807",
+                                "-9223372036854775808",
+                                "''",
+                                "'x'",
+                                "'-5'",
+                                "'12x'",
+                                "'99999999999999999999'",
+                                "x''",
+                                "x'00ff'",
+                                "NULL"}) {
         CAPTURE(table);
         CAPTURE(column);
         CAPTURE(value);
@@ -152,6 +171,7 @@ TEST_CASE("ST-17 a schema of a version that cannot be is refused") {
     make_folder(folder.path() / "data");
     storage::Database{folder.path() / "data/hub.db"}.run(
         std::string("DELETE FROM migration; INSERT INTO migration VALUES (") + version + ", 'x')");
-    CHECK(contains(refusal([&] { SqliteStore::open(folder.path() / "data"); }), "is damaged: it has the schema"));
+    CHECK(contains(refusal([&] { SqliteStore::open(folder.path() / "data"); }),
+                   "is damaged: it has the schema"));
   }
 }

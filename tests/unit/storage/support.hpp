@@ -138,9 +138,8 @@ inline hub::change::MqttSessionPut session(std::string id) {
 inline hub::change::EventAppended event(std::uint32_t partition, std::uint64_t sequence) {
   auto message = std::make_shared<hub::TelemetryMessage>();
   message->content = full_content();
-  message->origin = std::make_shared<hub::TelemetryOrigin>(
-      hub::TelemetryOrigin{{"gerät", "module"}, "637123456789012345", R"({"scope":"device"})",
-                           "dtmi:com:example;1"});
+  message->origin = std::make_shared<hub::TelemetryOrigin>(hub::TelemetryOrigin{
+      {"gerät", "module"}, "637123456789012345", R"({"scope":"device"})", "dtmi:com:example;1"});
   message->message_source = "Telemetry";
   message->interface_id = "interface";
   message->subject = "subject";

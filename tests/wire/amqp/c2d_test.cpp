@@ -274,7 +274,8 @@ TEST_CASE("A-34 an MQTT connection of the device takes its AMQP links") {
 TEST_CASE("A-34 a link attached after the takeover stays, even before the hub's wake was served") {
   World world;
   Device device(world.hub);
-  auto mqtt = world.hub.hub.connect_device({"dev1"}, hub::Transport::mqtt, [] {}, world.hub.now);
+  auto mqtt = world.hub.hub.connect_device(
+      {"dev1"}, hub::Transport::mqtt, [] {}, world.hub.now);
   REQUIRE(mqtt);
   pn_link_t* again = device.client.receiver("again", devicebound);
   CHECK(Client::is_attached(again));
@@ -317,7 +318,9 @@ TEST_CASE("A-25 locks return at once on detach, end, close and loss of the conne
     REQUIRE(device.receive().size() == 1);
     CHECK_FALSE(world.hub.get("dev1").has_value());  // locked
     switch (ending) {
-      case 0: device.client.close(device.link); break;
+      case 0:
+        device.client.close(device.link);
+        break;
       case 1:
         pn_session_close(pn_link_session(device.link));
         device.client.run();
@@ -326,7 +329,8 @@ TEST_CASE("A-25 locks return at once on detach, end, close and loss of the conne
         device.client.server.bytes(close_frame());
         device.client.server.take_output();
         break;
-      default: device.client.server.session->on_peer_closed(world.hub.now);
+      default:
+        device.client.server.session->on_peer_closed(world.hub.now);
     }
     const auto again = world.hub.get("dev1");
     REQUIRE(again.has_value());

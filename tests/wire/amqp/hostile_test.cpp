@@ -59,7 +59,8 @@ TEST_CASE("A-45 messages that begin and do not end are bounded over all links") 
   std::string condition;
   std::size_t pieces = 0;
   for (std::uint32_t handle = 0; handle < 60 && condition.empty(); ++handle) {
-    condition = condition_after(server, attach_sender_frame(0, handle, "l" + std::to_string(handle), "/messages/devicebound"));
+    condition = condition_after(server, attach_sender_frame(0, handle, "l" + std::to_string(handle),
+                                                            "/messages/devicebound"));
     for (int i = 0; i < 16 && condition.empty(); ++i, ++pieces) {
       condition = condition_after(server, unfinished(handle, piece));
     }
@@ -89,9 +90,10 @@ TEST_CASE("A-45 what has ended, was aborted or detached does not count") {
       }
       if (condition.empty()) {
         condition = condition_after(
-            server, message == 0
-                        ? transfer_frame({0, 0, std::nullopt, 0, false, false}, "x")
-                        : round % 3 == 0 ? abort : round % 3 == 1 ? detach : end + begin_frame(0));
+            server, message == 0     ? transfer_frame({0, 0, std::nullopt, 0, false, false}, "x")
+                    : round % 3 == 0 ? abort
+                    : round % 3 == 1 ? detach
+                                     : end + begin_frame(0));
       }
     }
     if (round % 3 == 0 && condition.empty()) condition = condition_after(server, detach);
@@ -106,7 +108,8 @@ TEST_CASE("A-45 a message without end costs its link a megabyte, and the connect
   Server server(hub);
   REQUIRE(condition_after(server, hello + attach_sender_frame(0, 0, "l", "$cbs")) == "");
   for (int i = 0; i < 400; ++i) {  // 26 MB
-    REQUIRE(condition_after(server, transfer_frame({0, 0, 0, 0, false, true}, std::string(65'000, 'x'))) == "");
+    REQUIRE(condition_after(
+                server, transfer_frame({0, 0, 0, 0, false, true}, std::string(65'000, 'x'))) == "");
   }
 }
 
@@ -115,7 +118,8 @@ TEST_CASE("A-45 replies that wait are bounded in bytes: the request's id comes b
   hub.create("dev1");
   Server server(hub);
   REQUIRE(condition_after(server, hello + attach_sender_frame(0, 0, "l", "$cbs")) == "");
-  const std::string request = Message().id_binary(std::string(50'000, 'i')).value_body("t").encode();
+  const std::string request =
+      Message().id_binary(std::string(50'000, 'i')).value_body("t").encode();
   std::uint32_t sent = 0;
   int detached = 0;
   for (; sent < 100 && detached == 0; ++sent) {
@@ -129,7 +133,8 @@ TEST_CASE("A-45 replies that wait are bounded in bytes: the request's id comes b
   check_that_others_are_served(hub);
 }
 
-TEST_CASE("A-49 sessions, links, unfinished messages and replies without a token have one bound (N-49)") {
+TEST_CASE(
+    "A-49 sessions, links, unfinished messages and replies without a token have one bound (N-49)") {
   struct Row {
     const char* what;
     std::string first;
@@ -138,18 +143,29 @@ TEST_CASE("A-49 sessions, links, unfinished messages and replies without a token
   };
   const std::string request = Message().id_binary(std::string(9'000, 'i')).value_body("t").encode();
   for (const Row& row : {
-           Row{"links", "", [](std::uint32_t i) {
-                 return attach_sender_frame(0, i, "l" + std::to_string(i), i < 50 ? "$cbs" : "nowhere");
-               }, 1600, 900},
-           Row{"large links", "", [](std::uint32_t i) {
-                 return attach_sender_frame(0, i, "l" + std::to_string(i), "nowhere/" + std::string(60'000, 'x'));
-               }, 30, 15},
-           Row{"unfinished messages", "", [](std::uint32_t i) {
-                 return attach_sender_frame(0, i, "l" + std::to_string(i), "$cbs") + unfinished(i, 60'000);
-               }, 80, 50},
-           Row{"replies that wait", attach_sender_frame(0, 0, "l", "$cbs"), [&](std::uint32_t i) {
+           Row{"links", "",
+               [](std::uint32_t i) {
+                 return attach_sender_frame(0, i, "l" + std::to_string(i),
+                                            i < 50 ? "$cbs" : "nowhere");
+               },
+               1600, 900},
+           Row{"large links", "",
+               [](std::uint32_t i) {
+                 return attach_sender_frame(0, i, "l" + std::to_string(i),
+                                            "nowhere/" + std::string(60'000, 'x'));
+               },
+               30, 15},
+           Row{"unfinished messages", "",
+               [](std::uint32_t i) {
+                 return attach_sender_frame(0, i, "l" + std::to_string(i), "$cbs") +
+                        unfinished(i, 60'000);
+               },
+               80, 50},
+           Row{"replies that wait", attach_sender_frame(0, 0, "l", "$cbs"),
+               [&](std::uint32_t i) {
                  return transfer_frame({0, 0, i, 0, false, false}, request);
-               }, 500, 100},
+               },
+               500, 100},
        }) {
     CAPTURE(std::string(row.what));
     TestHub hub;
@@ -163,7 +179,8 @@ TEST_CASE("A-49 sessions, links, unfinished messages and replies without a token
       const auto frames = frames_of(server.take_output());
       if (server.wants_close()) condition = first(frames, Descriptor::close).body;
       // Of one link it is the link that ends: A-45.
-      if (condition.empty() && said > 50 && count(frames, Descriptor::detach) > 0 && !row.first.empty()) {
+      if (condition.empty() && said > 50 && count(frames, Descriptor::detach) > 0 &&
+          !row.first.empty()) {
         condition = first(frames, Descriptor::detach).body;
       }
     }
@@ -234,7 +251,8 @@ TEST_CASE("A-50 links that were refused and are not detached end the connection"
   std::string condition;
   std::uint32_t refused = 0;
   for (; refused < 3000 && condition.empty(); ++refused) {
-    condition = condition_after(server, attach_sender_frame(0, refused, "l" + std::to_string(refused), "nowhere"));
+    condition = condition_after(
+        server, attach_sender_frame(0, refused, "l" + std::to_string(refused), "nowhere"));
   }
   CHECK(condition == "amqp:resource-limit-exceeded");
   CHECK(refused == 1025);
@@ -247,7 +265,8 @@ TEST_CASE("A-50 links that were refused and are detached do not count") {
   REQUIRE(condition_after(server, device_hello(hub)) == "");
   const std::string detach = raw_frame(0, 0, hex("00 53 16 d0 00000006 00000002 43 41"));
   for (int i = 0; i < 1500; ++i) {
-    REQUIRE(condition_after(server, attach_sender_frame(0, 0, "l" + std::to_string(i), "nowhere") + detach) == "");
+    REQUIRE(condition_after(server, attach_sender_frame(0, 0, "l" + std::to_string(i), "nowhere") +
+                                        detach) == "");
   }
 }
 
@@ -260,7 +279,8 @@ TEST_CASE("A-50 with a token, six links in each of a thousand sessions stand sid
   for (std::uint16_t channel = 1; channel < 1024; ++channel) {
     std::string said = begin_frame(channel);
     for (std::uint32_t handle = 0; handle < 6; ++handle, ++links) {
-      said += attach_sender_frame(channel, handle, "l" + std::to_string(handle), "/messages/devicebound");
+      said += attach_sender_frame(channel, handle, "l" + std::to_string(handle),
+                                  "/messages/devicebound");
     }
     REQUIRE(condition_after(server, said) == "");
   }
@@ -273,7 +293,8 @@ TEST_CASE("A-53 a handle above the handle-max ends the connection") {
   hub.create("dev1");
   for (const std::uint32_t handle : {262'143u, 262'144u}) {
     Server server(hub);
-    CHECK(condition_after(server, device_hello(hub) + attach_sender_frame(0, handle, "l", "$cbs")) ==
-          (handle == 262'143 ? "" : "amqp:connection:framing-error"));
+    CHECK(
+        condition_after(server, device_hello(hub) + attach_sender_frame(0, handle, "l", "$cbs")) ==
+        (handle == 262'143 ? "" : "amqp:connection:framing-error"));
   }
 }

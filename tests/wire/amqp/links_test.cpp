@@ -346,7 +346,9 @@ TEST_CASE("A-41 twin requests get status int and version long, with the id's typ
   CHECK(got[2].message().annotation_number("status")->second == 501);
 }
 
-TEST_CASE("A-51 the refusal of a twin request has a JSON body, which SDKs parse before they look further") {
+TEST_CASE(
+    "A-51 the refusal of a twin request has a JSON body, which SDKs parse before they look "
+    "further") {
   Device device;
   pn_link_t* requests = device.client.sender("TwinSenderLink", "/devices/dev1/twin");
   pn_link_t* responses = device.client.receiver("TwinReceiverLink", "/devices/dev1/twin");
@@ -356,8 +358,9 @@ TEST_CASE("A-51 the refusal of a twin request has a JSON body, which SDKs parse 
   const auto got = device.client.receive(responses);
   REQUIRE(got.size() == 1);
   CHECK(got[0].message().annotation_number("status")->second == 501);
-  CHECK(got[0].message().body_bytes() ==
-        R"({"errorCode":404013,"message":"FeatureNotSupported: twins are not kept yet, so the change is not stored"})");
+  CHECK(
+      got[0].message().body_bytes() ==
+      R"({"errorCode":404013,"message":"FeatureNotSupported: twins are not kept yet, so the change is not stored"})");
 }
 
 TEST_CASE("A-41 method links attach and stay silent") {

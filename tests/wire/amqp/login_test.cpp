@@ -422,7 +422,8 @@ TEST_CASE(
   CHECK_FALSE(Client::is_attached(client.sender("4", "/messages/devicebound")));
 }
 
-TEST_CASE("A-27 at shutdown links are detached, sessions ended, the connection closed, each with why") {
+TEST_CASE(
+    "A-27 at shutdown links are detached, sessions ended, the connection closed, each with why") {
   TestHub hub;
   hub.create("dev1");
   Client client(hub);
@@ -445,7 +446,8 @@ TEST_CASE("A-27 a client that breaks the protocol has its links detached, too") 
   Client client(hub);
   CHECK(client.put_token(device_token(hub, "dev1")) == 200);
   pn_link_t* receiver = client.receiver("1", devicebound);
-  client.server.session->on_bytes(std::string("\0\0\0\1\2\0\0\0", 8), hub.now);  // a frame of one byte
+  client.server.session->on_bytes(std::string("\0\0\0\1\2\0\0\0", 8),
+                                  hub.now);  // a frame of one byte
   client.run();
   CHECK(client.connection_condition() == "amqp:connection:framing-error");
   CHECK(Client::condition_of(receiver) == "amqp:connection:framing-error");

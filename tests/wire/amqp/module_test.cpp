@@ -65,7 +65,8 @@ Client::Options external(const std::string& thumbprint) {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Module, "MOD-16 put-token of a module opens its telemetry link, stamped with both ids") {
+TEST_CASE_FIXTURE(Module,
+                  "MOD-16 put-token of a module opens its telemetry link, stamped with both ids") {
   pn_link_t* link = client.sender("s", root + "messages/events");
   REQUIRE(Client::is_attached(link));
   CHECK(is_connected(m));
@@ -83,7 +84,8 @@ TEST_CASE_FIXTURE(Module, "MOD-16 put-token of a module opens its telemetry link
   CHECK_FALSE(is_connected(m));
 }
 
-TEST_CASE_FIXTURE(ModuleHub, "MOD-16 PLAIN with the module's user name and token needs no put-token") {
+TEST_CASE_FIXTURE(ModuleHub,
+                  "MOD-16 PLAIN with the module's user name and token needs no put-token") {
   for (const char* host : {"localhost", "127"}) {
     Client client(*this, plain("dev1/modules/m@sas." + std::string(host), module_token()));
     REQUIRE(client.is_open());
@@ -135,7 +137,8 @@ TEST_CASE_FIXTURE(Module, "MOD-16 a module's token is good for its links only") 
   CHECK(refusal(false, "/messages/serviceBound/feedback") == "amqp:unauthorized-access");
 }
 
-TEST_CASE_FIXTURE(ModuleHub, "MOD-16 MOD-23 its device's token is good for a module, and a policy's") {
+TEST_CASE_FIXTURE(ModuleHub,
+                  "MOD-16 MOD-23 its device's token is good for a module, and a policy's") {
   Client device(*this);
   REQUIRE(device.put_token(device_token(*this, "dev1")) == 200);
   CHECK(Client::is_attached(device.sender("s", root + "messages/events")));
@@ -153,7 +156,8 @@ TEST_CASE_FIXTURE(ModuleHub, "MOD-16 MOD-23 its device's token is good for a mod
                                             test::well_known_key, now + 1h)) == 401);
 }
 
-TEST_CASE_FIXTURE(Module, "MOD-08 what a module receives on stays silent, and takes nothing of its device") {
+TEST_CASE_FIXTURE(
+    Module, "MOD-08 what a module receives on stays silent, and takes nothing of its device") {
   const std::string d2c = root + "messages/events";
   pn_link_t* inputs = client.receiver("i", d2c);
   pn_link_t* devicebound = client.receiver("c", root + "messages/devicebound");
@@ -177,7 +181,8 @@ TEST_CASE_FIXTURE(Module, "MOD-08 what a module receives on stays silent, and ta
   CHECK(hub.get_device({"dev1"}, now)->c2d_locked_count == 1);  // its lock is not the module's
 }
 
-TEST_CASE_FIXTURE(Module, "MOD-16 a module reads a twin; two identities on one connection keep theirs apart") {
+TEST_CASE_FIXTURE(
+    Module, "MOD-16 a module reads a twin; two identities on one connection keep theirs apart") {
   REQUIRE(client.put_token(device_token(*this, "dev1")) == 200);
   pn_link_t* device_replies = client.receiver("dr", "/devices/dev1/twin");
   pn_link_t* replies = client.receiver("r", root + "twin");
@@ -192,7 +197,8 @@ TEST_CASE_FIXTURE(Module, "MOD-16 a module reads a twin; two identities on one c
   CHECK(client.receive(device_replies).empty());
 }
 
-TEST_CASE_FIXTURE(Module, "MOD-16 a module that is deleted, or its device, loses its links, others keep theirs") {
+TEST_CASE_FIXTURE(
+    Module, "MOD-16 a module that is deleted, or its device, loses its links, others keep theirs") {
   REQUIRE(client.put_token(module_token("n")) == 200);
   pn_link_t* link = client.sender("s", root + "messages/events");
   pn_link_t* sister = client.sender("n", "/devices/dev1/modules/n/messages/events");

@@ -73,11 +73,13 @@ struct World {
   Lines log;
   hub::SeededIdSource ids{42};
   hub::TimePoint now = tokens.now;
-  hub::Hub hub{{"localhost", hub::default_policies(test::well_known_key), {}, {}}, ids, log, now, false};
+  hub::Hub hub{
+      {"localhost", hub::default_policies(test::well_known_key), {}, {}}, ids, log, now, false};
   std::unique_ptr<amqp::Session> session;
 };
 
-Message token_message(std::string_view token, std::string_view type = "servicebus.windows.net:sastoken") {
+Message token_message(std::string_view token,
+                      std::string_view type = "servicebus.windows.net:sastoken") {
   return Message()
       .id("1")
       .property("operation", "put-token")
@@ -97,67 +99,165 @@ TEST_CASE("A-52 each refusal is a warning that names who, why and the remedy") {
   const std::string flow =
       raw_frame(0, 0, hex("00 53 13 c0 15 07 43 70 00000800 43 70 00000800 52 07 43 70 00000064"));
   for (const Row& row : {
-           Row{"AMQP peer refused", [](World& w) { w.say("GET / HTTP/1.1"); }, "no AMQP protocol header"},
-           Row{"AMQP peer refused", [](World& w) { w.say(amqp_header + open_frame(100)); }, "idle-time-out of 100 ms"},
-           Row{"AMQP peer refused", [](World& w) {
+           Row{"AMQP peer refused", [](World& w) { w.say("GET / HTTP/1.1"); },
+               "no AMQP protocol header"},
+           Row{"AMQP peer refused", [](World& w) { w.say(amqp_header + open_frame(100)); },
+               "idle-time-out of 100 ms"},
+           Row{"AMQP peer refused",
+               [](World& w) {
                  w.open();
                  for (std::uint32_t i = 0; i < 500; ++i) {
-                   w.say(attach_sender_frame(0, i, "l" + std::to_string(i), std::string(5000, 'x')));
+                   w.say(
+                       attach_sender_frame(0, i, "l" + std::to_string(i), std::string(5000, 'x')));
                  }
-               }, "without a token"},
-           Row{"AMQP peer refused", [](World& w) {
+               },
+               "without a token"},
+           Row{"AMQP peer refused",
+               [](World& w) {
                  w.open_device();
-                 for (std::uint32_t i = 0; i < 1100; ++i) w.say(attach_sender_frame(0, i, "l" + std::to_string(i), "x"));
-               }, "refused and not detached"},
-           Row{"AMQP peer breaks the protocol", [](World& w) { w.open(); w.say(begin_frame()); }, "channel 0 is in use"},
-           Row{"AMQP peer given up", [](World& w) { w.pass(61s); }, "60 seconds"},
-           Row{"AMQP connection failed", [](World& w) { w.open(); w.pass(1s); w.pass(600s); }, "timeout"},
-           Row{"AMQP login refused", [](World& w) { const std::string r = "x"; w.say(sasl_header + sasl_init("PLAIN", &r)); }, "no user"},
-           Row{"AMQP login refused", [](World& w) { w.say(w.login("dev1", "t")); }, "user name"},
-           Row{"AMQP login refused", [](World& w) { w.say(w.login("dev1@sas.localhost", "t")); }, ""},
-           Row{"AMQP login refused", [](World& w) { w.say(w.login("HostName=h;SharedAccessKey=secret", "t")); }, "user name"},
-           Row{"AMQP put-token refused", [](World& w) {
+                 for (std::uint32_t i = 0; i < 1100; ++i)
+                   w.say(attach_sender_frame(0, i, "l" + std::to_string(i), "x"));
+               },
+               "refused and not detached"},
+           Row{"AMQP peer breaks the protocol",
+               [](World& w) {
                  w.open();
-                 w.put_token(Message().id("1").property("operation", "put-token").property("name", "SharedAccessSignature sr=a&sig=secret").value_body("t"));
-               }, "type"},
-           Row{"AMQP link refused", [](World& w) { w.open(); w.say(attach_sender_frame(0, 0, "l", "SharedAccessKey=secret")); }, "no such address"},
-           Row{"AMQP login refused", [](World& w) {
-                 w.say(w.login("service@sas.root.localhost", service_token(w.tokens, "iothubowner")));
-               }, "not of that policy"},
-           Row{"AMQP login refused", [](World& w) { w.say(sasl_header + sasl_init("EXTERNAL", nullptr)); }, "no TLS certificate"},
-           Row{"AMQP login refused", [](World& w) { w.say(sasl_header + sasl_init("GSSAPI\xff", nullptr)); }, "mechanism"},
-           Row{"AMQP link refused", [](World& w) { w.open(); w.say(attach_sender_frame(0, 0, "l", "no\xff\nwhere")); }, "no such address"},
-           Row{"AMQP link refused", [](World& w) { w.open(); w.say(attach_sender_frame(0, 0, "l", "/devices/dev1/messages/events")); }, "no token"},
-           Row{"AMQP link refused", [](World& w) { w.open_device(); w.say(attach_sender_frame(0, 0, "l", "/devices/dev1/messages/devicebound")); }, "direction"},
-           Row{"AMQP put-token refused", [](World& w) { w.open(); w.put_token(Message().id("1").value_body("t")); }, "operation"},
-           Row{"AMQP put-token refused", [](World& w) { w.open(); w.put_token(token_message("x.y.z", "jwt")); }, "Azure AD"},
-           Row{"AMQP put-token refused", [](World& w) { w.open(); w.put_token(token_message("nonsense")); }, ""},
-           Row{"telemetry refused", [](World& w) {
+                 w.say(begin_frame());
+               },
+               "channel 0 is in use"},
+           Row{"AMQP peer given up", [](World& w) { w.pass(61s); }, "60 seconds"},
+           Row{"AMQP connection failed",
+               [](World& w) {
+                 w.open();
+                 w.pass(1s);
+                 w.pass(600s);
+               },
+               "timeout"},
+           Row{"AMQP login refused",
+               [](World& w) {
+                 const std::string r = "x";
+                 w.say(sasl_header + sasl_init("PLAIN", &r));
+               },
+               "no user"},
+           Row{"AMQP login refused", [](World& w) { w.say(w.login("dev1", "t")); }, "user name"},
+           Row{"AMQP login refused", [](World& w) { w.say(w.login("dev1@sas.localhost", "t")); },
+               ""},
+           Row{"AMQP login refused",
+               [](World& w) { w.say(w.login("HostName=h;SharedAccessKey=secret", "t")); },
+               "user name"},
+           Row{"AMQP put-token refused",
+               [](World& w) {
+                 w.open();
+                 w.put_token(Message()
+                                 .id("1")
+                                 .property("operation", "put-token")
+                                 .property("name", "SharedAccessSignature sr=a&sig=secret")
+                                 .value_body("t"));
+               },
+               "type"},
+           Row{"AMQP link refused",
+               [](World& w) {
+                 w.open();
+                 w.say(attach_sender_frame(0, 0, "l", "SharedAccessKey=secret"));
+               },
+               "no such address"},
+           Row{"AMQP login refused",
+               [](World& w) {
+                 w.say(
+                     w.login("service@sas.root.localhost", service_token(w.tokens, "iothubowner")));
+               },
+               "not of that policy"},
+           Row{"AMQP login refused",
+               [](World& w) { w.say(sasl_header + sasl_init("EXTERNAL", nullptr)); },
+               "no TLS certificate"},
+           Row{"AMQP login refused",
+               [](World& w) { w.say(sasl_header + sasl_init("GSSAPI\xff", nullptr)); },
+               "mechanism"},
+           Row{"AMQP link refused",
+               [](World& w) {
+                 w.open();
+                 w.say(attach_sender_frame(0, 0, "l", "no\xff\nwhere"));
+               },
+               "no such address"},
+           Row{"AMQP link refused",
+               [](World& w) {
+                 w.open();
+                 w.say(attach_sender_frame(0, 0, "l", "/devices/dev1/messages/events"));
+               },
+               "no token"},
+           Row{"AMQP link refused",
+               [](World& w) {
                  w.open_device();
-                 w.say(attach_sender_frame(0, 0, "l", "/devices/dev1/messages/events") + transfer_frame({}, "no message"));
-               }, ""},
-           Row{"cloud-to-device message refused", [](World& w) {
+                 w.say(attach_sender_frame(0, 0, "l", "/devices/dev1/messages/devicebound"));
+               },
+               "direction"},
+           Row{"AMQP put-token refused",
+               [](World& w) {
+                 w.open();
+                 w.put_token(Message().id("1").value_body("t"));
+               },
+               "operation"},
+           Row{"AMQP put-token refused",
+               [](World& w) {
+                 w.open();
+                 w.put_token(token_message("x.y.z", "jwt"));
+               },
+               "Azure AD"},
+           Row{"AMQP put-token refused",
+               [](World& w) {
+                 w.open();
+                 w.put_token(token_message("nonsense"));
+               },
+               ""},
+           Row{"telemetry refused",
+               [](World& w) {
+                 w.open_device();
+                 w.say(attach_sender_frame(0, 0, "l", "/devices/dev1/messages/events") +
+                       transfer_frame({}, "no message"));
+               },
+               ""},
+           Row{"cloud-to-device message refused",
+               [](World& w) {
                  w.open_owner();
                  w.say(attach_sender_frame(0, 0, "l", "/messages/devicebound") +
-                       transfer_frame({}, Message().to("/devices/none/messages/devicebound").body("x").encode()));
-               }, "none"},
-           Row{"AMQP twin request refused", [](World& w) {
+                       transfer_frame(
+                           {},
+                           Message().to("/devices/none/messages/devicebound").body("x").encode()));
+               },
+               "none"},
+           Row{"AMQP twin request refused",
+               [](World& w) {
                  w.open_device();
                  w.say(attach_sender_frame(0, 0, "l", "/devices/dev1/twin") +
-                       transfer_frame({}, Message().correlation_id("1").annotation("operation", "PATCH").body("{}").encode()));
-               }, "not kept"},
-           Row{"AMQP token expired", [](World& w) { w.open_device(); w.pass(2h); }, "se has passed"},
-           Row{"AMQP link detached", [&](World& w) {
+                       transfer_frame({}, Message()
+                                              .correlation_id("1")
+                                              .annotation("operation", "PATCH")
+                                              .body("{}")
+                                              .encode()));
+               },
+               "not kept"},
+           Row{"AMQP token expired",
+               [](World& w) {
                  w.open_device();
-                 w.say(attach_receiver_frame(0, 7, "first", "/devices/dev1/messages/devicebound") + flow);
+                 w.pass(2h);
+               },
+               "se has passed"},
+           Row{"AMQP link detached",
+               [&](World& w) {
+                 w.open_device();
+                 w.say(attach_receiver_frame(0, 7, "first", "/devices/dev1/messages/devicebound") +
+                       flow);
                  w.say(attach_receiver_frame(0, 8, "second", "/devices/dev1/messages/devicebound"));
-               }, "a second link for its messages on this connection took over"},
-           Row{"AMQP link detached", [&](World& w) {
+               },
+               "a second link for its messages on this connection took over"},
+           Row{"AMQP link detached",
+               [&](World& w) {
                  w.open_device();
                  w.say(attach_receiver_frame(0, 7, "first", "/devices/dev1/messages/devicebound"));
                  REQUIRE(w.hub.delete_device({"dev1"}, std::nullopt, w.now));
                  w.rest();
-               }, "the identity was deleted"},
+               },
+               "the identity was deleted"},
        }) {
     CAPTURE(std::string(row.event));
     CAPTURE(std::string(row.reason));
@@ -168,7 +268,8 @@ TEST_CASE("A-52 each refusal is a warning that names who, why and the remedy") {
       if (line.event == row.event && said == nullptr) said = &line;
     }
     REQUIRE(said != nullptr);
-    if (said->event == "AMQP login refused") CHECK(world.log.lines.back().event == said->event);  // and nobody is blamed
+    if (said->event == "AMQP login refused")
+      CHECK(world.log.lines.back().event == said->event);  // and nobody is blamed
     CHECK(said->level == hub::LogLevel::warn);
     CHECK(said->fields.find("peer")->second == "192.0.2.7:5");
     REQUIRE(said->fields.contains("reason"));

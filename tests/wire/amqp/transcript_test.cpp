@@ -109,7 +109,8 @@ TEST_CASE("A-20 transcript: garbage behind the header closes with a condition") 
            Row{"second header", amqp_header, "amqp:connection:framing-error"},
            Row{"unknown performative", open_frame() + raw_frame(0, 0, hex("00 53 30 45")),
                "amqp:decode-error"},
-           Row{"flow without session", open_frame() + raw_frame(0, 5, hex("00 53 13 c0 05 04 43 43 43 43")),
+           Row{"flow without session",
+               open_frame() + raw_frame(0, 5, hex("00 53 13 c0 05 04 43 43 43 43")),
                "amqp:not-allowed"},
            Row{"end without session", open_frame() + raw_frame(0, 5, hex("00 53 17 45")),
                "amqp:not-allowed"},
@@ -147,9 +148,9 @@ TEST_CASE("A-20 transcript: cut off anywhere, the session ends and keeps nothing
 // What pyamqp takes for granted, by position: every performative with all its fields.
 void check_full_length(const std::string& bytes) {
   const std::map<Descriptor, std::size_t> fields = {
-      {Descriptor::open, 10},    {Descriptor::begin, 8},        {Descriptor::attach, 14},
-      {Descriptor::flow, 11},    {Descriptor::transfer, 11},    {Descriptor::disposition, 6},
-      {Descriptor::detach, 3},   {Descriptor::end, 1},          {Descriptor::close, 1}};
+      {Descriptor::open, 10},  {Descriptor::begin, 8},     {Descriptor::attach, 14},
+      {Descriptor::flow, 11},  {Descriptor::transfer, 11}, {Descriptor::disposition, 6},
+      {Descriptor::detach, 3}, {Descriptor::end, 1},       {Descriptor::close, 1}};
   for (const Seen& seen : frames_of(bytes)) {
     if (seen.type != 0 || seen.body.empty()) continue;
     CAPTURE(static_cast<int>(seen.code));
@@ -160,7 +161,8 @@ void check_full_length(const std::string& bytes) {
 TEST_CASE("A-47 a whole exchange: each of the nine performatives has all its fields") {
   const std::string flow =
       raw_frame(0, 0, hex("00 53 13 c0 15 07 43 70 00000800 43 70 00000800 52 01 43 70 00000064"));
-  const std::string accept_all = raw_frame(0, 0, hex("00 53 15 c0 0b 05 41 43 52 ff 41 00 53 24 45"));
+  const std::string accept_all =
+      raw_frame(0, 0, hex("00 53 15 c0 0b 05 41 43 52 ff 41 00 53 24 45"));
   TestHub hub;
   hub.create("dev1");
   Server server(hub);
@@ -169,16 +171,17 @@ TEST_CASE("A-47 a whole exchange: each of the nine performatives has all its fie
        {service_login(hub) + open_frame() + begin_frame() +
             attach_sender_frame(0, 0, "send", "/messages/devicebound") +
             attach_receiver_frame(0, 1, "c2d", "/devices/dev1/messages/devicebound") + flow,
-        transfer_frame({}, message_to_dev1()), transfer_frame({0, 0, 1, 0, false, false}, "no message"),
-        accept_all, raw_frame(0, 0, hex("00 53 16 d0 00000006 00000002 43 41")),
+        transfer_frame({}, message_to_dev1()),
+        transfer_frame({0, 0, 1, 0, false, false}, "no message"), accept_all,
+        raw_frame(0, 0, hex("00 53 16 d0 00000006 00000002 43 41")),
         raw_frame(0, 0, hex("00 53 17 45")), close_frame()}) {
     server.bytes(said);
     answer += server.take_output();
   }
   const auto frames = frames_of(answer);
-  for (const Descriptor code :
-       {Descriptor::open, Descriptor::begin, Descriptor::attach, Descriptor::flow, Descriptor::transfer,
-        Descriptor::disposition, Descriptor::detach, Descriptor::end, Descriptor::close}) {
+  for (const Descriptor code : {Descriptor::open, Descriptor::begin, Descriptor::attach,
+                                Descriptor::flow, Descriptor::transfer, Descriptor::disposition,
+                                Descriptor::detach, Descriptor::end, Descriptor::close}) {
     CAPTURE(static_cast<int>(code));
     CHECK(count(frames, code) > 0);
   }
@@ -248,9 +251,15 @@ TEST_CASE("A-20 mutated conversations of an authenticated client never hurt") {
     for (unsigned edits = random() % 3; edits > 0; --edits) {
       std::string& frame = talk[random() % talk.size()];
       switch (random() % 4) {
-        case 0: std::swap(frame, talk[random() % talk.size()]); break;
-        case 1: frame += frame; break;
-        case 2: frame.clear(); break;
+        case 0:
+          std::swap(frame, talk[random() % talk.size()]);
+          break;
+        case 1:
+          frame += frame;
+          break;
+        case 2:
+          frame.clear();
+          break;
         default:
           if (frame.size() > 8)
             frame[8 + random() % (frame.size() - 8)] = static_cast<char>(random());

@@ -19,7 +19,8 @@ inline const std::string connack_accepted("\x20\x02\x00\x00", 4);
 class FrontDoors {
  public:
   explicit FrontDoors(std::size_t threads = one_thread_or_four(), const std::string& data = {})
-      : server_(config(threads, data), log_, clock_), thread_([this] { exit_code_ = server_.run(); }) {}
+      : server_(config(threads, data), log_, clock_),
+        thread_([this] { exit_code_ = server_.run(); }) {}
   ~FrontDoors() { stop(); }
   int stop() {
     server_.request_stop();
@@ -35,28 +36,31 @@ class FrontDoors {
     options.ca = app::read_file(server_.report().ca_path).value();
     return options;
   }
-  std::string token(const std::string& resource, const std::string& key, const std::string& policy = {}) {
+  std::string token(const std::string& resource, const std::string& key,
+                    const std::string& policy = {}) {
     return hub::make_sas_token(resource, key, clock_.now() + std::chrono::hours{1}, policy);
   }
   std::string mqtt_connect() { return mqtt_connect(token("localhost/devices/d1", device_key)); }
   std::string mqtt_connect(const std::string& password) {
     const auto field = [](const std::string& text) {
-      return std::string{static_cast<char>(text.size() >> 8), static_cast<char>(text.size() & 0xff)} + text;
+      return std::string{static_cast<char>(text.size() >> 8),
+                         static_cast<char>(text.size() & 0xff)} +
+             text;
     };
     const std::string body = field("MQTT") + std::string("\x04\xc2\x00\x3c", 4) + field("d1") +
-                             field("localhost/d1/?api-version=2021-04-12") +
-                             field(password);
+                             field("localhost/d1/?api-version=2021-04-12") + field(password);
     REQUIRE(body.size() >= 128);
-    return "\x10" + std::string{static_cast<char>(body.size() % 128 | 128), static_cast<char>(body.size() / 128)} +
+    return "\x10" +
+           std::string{static_cast<char>(body.size() % 128 | 128),
+                       static_cast<char>(body.size() / 128)} +
            body;
   }
 
  private:
   app::Config config(std::size_t threads, const std::string& data) {
-    app::write_file_atomically(folder_.path() / "seed.json",
-                               std::string(R"({"devices": [{"id": "d1", "primaryKey": ")") + device_key +
-                                   "\"}]}",
-                               0600);
+    app::write_file_atomically(
+        folder_.path() / "seed.json",
+        std::string(R"({"devices": [{"id": "d1", "primaryKey": ")") + device_key + "\"}]}", 0600);
     app::Config config;
     config.mqtts_port = config.amqps_port = config.https_port = config.control_port = 0;
     config.mqtt_port = config.amqp_port = config.http_port = 0;

@@ -21,8 +21,9 @@ std::string exchange(Stream& stream, const std::string& request, std::size_t siz
 }
 
 template <class Lower>
-std::string websocket_exchange(Lower& lower, const std::string& path, const std::string& subprotocol,
-                               const std::string& request, std::size_t size) {
+std::string websocket_exchange(Lower& lower, const std::string& path,
+                               const std::string& subprotocol, const std::string& request,
+                               std::size_t size) {
   websocket::stream<Lower&> stream(lower);
   stream.set_option(websocket::stream_base::decorator([&](websocket::request_type& r) {
     r.set(beast::http::field::sec_websocket_protocol, subprotocol);
@@ -52,8 +53,8 @@ TEST_CASE("M-01 MQTT over TLS, plain, and over both WebSockets") {
   }
   {
     TlsClient client(doors.port("https"), doors.tls());
-    CHECK(websocket_exchange(client.stream(), "/$iothub/websocket?iothub-no-client-cert=true", "mqtt",
-                             connect, 4) == connack_accepted);
+    CHECK(websocket_exchange(client.stream(), "/$iothub/websocket?iothub-no-client-cert=true",
+                             "mqtt", connect, 4) == connack_accepted);
   }
   {
     TcpClient client(doors.port("http"));

@@ -31,14 +31,19 @@ constexpr int attempts = 100;
 TEST_CASE("N-21 a flood of bad logins over every protocol keeps nothing and disturbs nobody") {
   FrontDoors doors;
   Bystander bystander(doors);
-  const std::string forged = "SharedAccessSignature sr=localhost%2Fdevices%2Fd1&sig=Zm9yZ2Vk&se=99999999999";
-  const std::string request = "GET /devices/d1?api-version=2021-04-12 HTTP/1.1\r\nHost: localhost\r\n"
-                              "Authorization: " + forged + "\r\nConnection: close\r\n\r\n";
-  const std::string plain_response = std::string(1, '\0') + "d1@sas.localhost" + std::string(1, '\0') + forged;
+  const std::string forged =
+      "SharedAccessSignature sr=localhost%2Fdevices%2Fd1&sig=Zm9yZ2Vk&se=99999999999";
+  const std::string request =
+      "GET /devices/d1?api-version=2021-04-12 HTTP/1.1\r\nHost: localhost\r\n"
+      "Authorization: " +
+      forged + "\r\nConnection: close\r\n\r\n";
+  const std::string plain_response =
+      std::string(1, '\0') + "d1@sas.localhost" + std::string(1, '\0') + forged;
   // sasl-init: PLAIN and the response, as a symbol and a binary in a list8.
   std::string init("\x00\x53\x41\xc0", 4);
   init += static_cast<char>(1 + 7 + 2 + plain_response.size());
-  init += std::string("\x02\xa3\x05PLAIN\xa0", 9) + static_cast<char>(plain_response.size()) + plain_response;
+  init += std::string("\x02\xa3\x05PLAIN\xa0", 9) + static_cast<char>(plain_response.size()) +
+          plain_response;
   const std::string frame = std::string("\0\0\0", 3) + static_cast<char>(8 + init.size()) +
                             std::string("\x02\x01\0\0", 4) + init;
   for (int i = 0; i < attempts; ++i) {
@@ -67,7 +72,8 @@ TEST_CASE("N-21 a flood of bad logins over every protocol keeps nothing and dist
 TEST_CASE("N-22 connections that say nothing, or half of something, stand in nobody's way") {
   FrontDoors doors;
   Bystander bystander(doors);
-  const std::array<std::string, 5> beginnings{"", "\x10", "GET / HT", "AMQP", std::string("\x16\x03\x01", 3)};
+  const std::array<std::string, 5> beginnings{"", "\x10", "GET / HT", "AMQP",
+                                              std::string("\x16\x03\x01", 3)};
   const std::array ports{"mqtt", "mqtts", "amqp", "amqps", "http", "https"};
   std::vector<std::unique_ptr<TcpClient>> silent;
   for (int round = 0; round < 8; ++round) {

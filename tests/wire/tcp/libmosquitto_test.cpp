@@ -53,8 +53,8 @@ class MosquittoClient {
     mosquitto_lib_init();
     client_ = mosquitto_new("d1", false, this);
     REQUIRE(client_ != nullptr);
-    const std::string token = hub::make_sas_token("localhost/devices/d1", key,
-                                                  server.now() + std::chrono::hours{1});
+    const std::string token =
+        hub::make_sas_token("localhost/devices/d1", key, server.now() + std::chrono::hours{1});
     mosquitto_username_pw_set(client_, "localhost/d1/?api-version=2021-04-12", token.c_str());
     REQUIRE(mosquitto_tls_set(client_, server.ca().c_str(), nullptr, nullptr, nullptr, nullptr) ==
             MOSQ_ERR_SUCCESS);
@@ -70,12 +70,13 @@ class MosquittoClient {
     mosquitto_disconnect_callback_set(client_, [](mosquitto*, void* self, int) {
       static_cast<MosquittoClient*>(self)->disconnected = true;
     });
-    mosquitto_message_callback_set(client_, [](mosquitto*, void* self,
-                                               const mosquitto_message* message) {
-      static_cast<MosquittoClient*>(self)->topic = message->topic;
-      static_cast<MosquittoClient*>(self)->body.assign(static_cast<const char*>(message->payload),
-                                                       static_cast<std::size_t>(message->payloadlen));
-    });
+    mosquitto_message_callback_set(client_,
+                                   [](mosquitto*, void* self, const mosquitto_message* message) {
+                                     static_cast<MosquittoClient*>(self)->topic = message->topic;
+                                     static_cast<MosquittoClient*>(self)->body.assign(
+                                         static_cast<const char*>(message->payload),
+                                         static_cast<std::size_t>(message->payloadlen));
+                                   });
     REQUIRE(mosquitto_connect(client_, "localhost", server.port(), 60) == MOSQ_ERR_SUCCESS);
   }
   ~MosquittoClient() {
@@ -123,7 +124,8 @@ TEST_CASE("M-30 M-32 libmosquitto receives, acknowledges and sends over TLS") {
         "devices/d1/messages/devicebound/%24.mid=My%20Message%20ID&"
         "%24.to=%2Fdevices%2Fd1%2Fmessages%2Fdevicebound");
 
-  mosquitto_publish(client.get(), nullptr, "devices/d1/messages/events/room=a%2Fb", 1, "t", 1, false);
+  mosquitto_publish(client.get(), nullptr, "devices/d1/messages/events/room=a%2Fb", 1, "t", 1,
+                    false);
   client.until([&] { return client.published == 1; });
   CHECK(server.hub().metrics().d2c_telemetry_ingress_success == 1);
   // Its PUBACK went out before the PUBLISH that we have had an answer to.

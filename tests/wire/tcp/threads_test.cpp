@@ -10,7 +10,8 @@ namespace {
 const std::string devicebound_subscribe = [] {
   const std::string filter = "devices/d1/messages/devicebound/#";
   return std::string("\x82", 1) + static_cast<char>(2 + 2 + filter.size() + 1) +
-         std::string("\x00\x01\x00", 3) + static_cast<char>(filter.size()) + filter + '\0';  // QoS 0
+         std::string("\x00\x01\x00", 3) + static_cast<char>(filter.size()) + filter +
+         '\0';  // QoS 0
 }();
 
 const std::string suback("\x90\x03\x00\x01\x00", 5);
@@ -49,7 +50,8 @@ TEST_CASE("N-31 all protocols at once: nothing is lost, comes twice or out of or
   CHECK(doors.stop() == 0);
 }
 
-TEST_CASE("N-31 a stop in the middle of it ends with exit code 0, and keeps what was acknowledged") {
+TEST_CASE(
+    "N-31 a stop in the middle of it ends with exit code 0, and keeps what was acknowledged") {
   const TemporaryFolder folder;
   const std::string data = folder.path() / "data";
   std::optional<FrontDoors> doors(std::in_place, 4, data);
@@ -124,15 +126,17 @@ TEST_CASE("C2D-36 of a device's MQTT and AMQP connections at once the last has i
     REQUIRE(hub.send(std::move(request), doors.now()));
     const bool by_mqtt = subscribed && reads(*mqtt, body);
     const bool by_amqp = opened.get() && amqp_has([&] {
-      const auto message = amqp.receive(iothub::Duration{by_mqtt ? 0 : 20'000});
-      if (message) amqp.complete(*message);
-      return message.has_value() && message->body == body;
-    });
+                           const auto message =
+                               amqp.receive(iothub::Duration{by_mqtt ? 0 : 20'000});
+                           if (message) amqp.complete(*message);
+                           return message.has_value() && message->body == body;
+                         });
     CHECK(by_mqtt != by_amqp);
   }
 }
 
-TEST_CASE("C2D-25 receiving and completing is one step for other threads: each message comes once") {
+TEST_CASE(
+    "C2D-25 receiving and completing is one step for other threads: each message comes once") {
   app::SystemClock clock;
   hub::NullLog log;
   hub::RandomIdSource ids;
@@ -147,11 +151,13 @@ TEST_CASE("C2D-25 receiving and completing is one step for other threads: each m
   const auto receive = [&] {
     bool last = false;
     while (!std::exchange(last, all_sent.load())) {
-      auto link = *hub.open_devicebound({"d"}, hub::Transport::mqtt, [] {}, 0, clock.now());
+      auto link = *hub.open_devicebound(
+          {"d"}, hub::Transport::mqtt, [] {}, 0, clock.now());
       while (link.receive_and_complete(clock.now())) ++received;
     }
   };
-  auto one = std::async(std::launch::async, receive), other = std::async(std::launch::async, receive);
+  auto one = std::async(std::launch::async, receive),
+       other = std::async(std::launch::async, receive);
   for (int sent = 0; sent < messages;) {
     hub::Hub::SendRequest request;
     request.device = {"d"};
@@ -164,7 +170,9 @@ TEST_CASE("C2D-25 receiving and completing is one step for other threads: each m
   CHECK(received == messages);
 }
 
-TEST_CASE("M-06 the RSA certificate, which the first client that wants it has taken apart, on all threads at once") {
+TEST_CASE(
+    "M-06 the RSA certificate, which the first client that wants it has taken apart, on all "
+    "threads at once") {
   FrontDoors doors(4);
   auto options = doors.tls();
   options.version = TLS1_2_VERSION;

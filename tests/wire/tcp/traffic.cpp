@@ -40,7 +40,8 @@ iothub::ClientOptions client_options(FrontDoors& doors, TransportKind transport,
   return options;
 }
 
-// ---- the auditor -----------------------------------------------------------------------------------
+// ---- the auditor
+// -----------------------------------------------------------------------------------
 
 void Auditor::complain(const std::string& what) {
   const std::lock_guard lock(mutex_);
@@ -114,7 +115,8 @@ void Auditor::check_nothing_lost(hub::Hub& hub) {
 void Auditor::check_events(hub::Hub& hub, bool exact) {
   std::map<std::string, std::size_t> kept;
   for (std::uint32_t partition = 0; partition < hub.partition_count(); ++partition) {
-    for (const auto& event : hub.read_events(partition, 0, std::numeric_limits<std::size_t>::max())) {
+    for (const auto& event :
+         hub.read_events(partition, 0, std::numeric_limits<std::size_t>::max())) {
       CHECK(event->content.body == std::to_string(kept[event->origin->device.text]++));
     }
   }
@@ -129,7 +131,8 @@ void Auditor::check_no_complaints() {
   for (const auto& complaint : complaints_) FAIL_CHECK(complaint);
 }
 
-// ---- the clients -----------------------------------------------------------------------------------
+// ---- the clients
+// -----------------------------------------------------------------------------------
 
 Traffic::Traffic(FrontDoors& doors, int messages)
     : doors_(doors), messages_(messages), devices_ready_(devices) {
@@ -159,7 +162,8 @@ void Traffic::wait() {
 
 void Traffic::be_device(std::size_t number) {
   const std::string name = device_name(number);
-  iothub::DeviceClient device(client_options(doors_, transports.at(number % transports.size()), name));
+  iothub::DeviceClient device(
+      client_options(doors_, transports.at(number % transports.size()), name));
   try {
     device.open(true);
   } catch (...) {

@@ -1,7 +1,7 @@
 #pragma once
-// Clients of all protocols at once on a running emulator, each on a thread of its own, and an auditor of
-// what they see: every message arrives, in order, once for each time that it was given back, and has one
-// feedback record; telemetry is kept in order.
+// Clients of all protocols at once on a running emulator, each on a thread of its own, and an
+// auditor of what they see: every message arrives, in order, once for each time that it was given
+// back, and has one feedback record; telemetry is kept in order.
 #include "clients/hub_client/device_client.hpp"
 #include "clients/hub_client/service_client.hpp"
 #include "tests/wire/tcp/front_doors.hpp"

@@ -53,21 +53,31 @@ std::optional<std::pair<pn_type_t, std::int64_t>> number(pn_data_t* data, std::s
   if (!find(data, name)) return std::nullopt;
   const pn_type_t type = pn_data_type(data);
   switch (type) {
-    case PN_UBYTE: return std::pair{type, std::int64_t{pn_data_get_ubyte(data)}};
-    case PN_INT: return std::pair{type, std::int64_t{pn_data_get_int(data)}};
-    case PN_LONG: return std::pair{type, pn_data_get_long(data)};
-    case PN_ULONG: return std::pair{type, static_cast<std::int64_t>(pn_data_get_ulong(data))};
-    case PN_TIMESTAMP: return std::pair{type, std::int64_t{pn_data_get_timestamp(data)}};
-    default: return std::pair{type, std::int64_t{-1}};
+    case PN_UBYTE:
+      return std::pair{type, std::int64_t{pn_data_get_ubyte(data)}};
+    case PN_INT:
+      return std::pair{type, std::int64_t{pn_data_get_int(data)}};
+    case PN_LONG:
+      return std::pair{type, pn_data_get_long(data)};
+    case PN_ULONG:
+      return std::pair{type, static_cast<std::int64_t>(pn_data_get_ulong(data))};
+    case PN_TIMESTAMP:
+      return std::pair{type, std::int64_t{pn_data_get_timestamp(data)}};
+    default:
+      return std::pair{type, std::int64_t{-1}};
   }
 }
 
 std::string id_text_of(pn_atom_t atom) {
   switch (atom.type) {
-    case PN_NULL: return "";
-    case PN_ULONG: return std::to_string(atom.u.as_ulong);
-    case PN_UUID: return std::string(atom.u.as_uuid.bytes, 16);
-    default: return text(atom.u.as_bytes);
+    case PN_NULL:
+      return "";
+    case PN_ULONG:
+      return std::to_string(atom.u.as_ulong);
+    case PN_UUID:
+      return std::string(atom.u.as_uuid.bytes, 16);
+    default:
+      return text(atom.u.as_bytes);
   }
 }
 
