@@ -23,6 +23,9 @@ BUILD_PACKAGES=(
 # What the fuzzers need beside that.
 FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)
 
+# What scripts/fmt needs: this version, as another one formats otherwise.
+FORMAT_PACKAGES=(clang-format-14)
+
 # What the tests need beside that, as command:package. A command that is already there is good
 # enough wherever it came from; Node above all is often installed by other means.
 TEST_TOOLS=(
@@ -53,7 +56,7 @@ compose() {
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# missing_packages SET...: the packages that `build`, `fuzz`, `image`, `run`, `test`, `bench` or `peers` still lack, one a line.
+# missing_packages SET...: the packages that `build`, `fuzz`, `format`, `image`, `run`, `test`, `bench` or `peers` still lack, one a line.
 missing_packages() {
   local set tool package tools packages
   for set in "$@"; do
@@ -61,15 +64,16 @@ missing_packages() {
     case $set in
       build) packages=("${BUILD_PACKAGES[@]}") ;;
       fuzz) packages=("${FUZZ_PACKAGES[@]}") ;;
+      format) packages=("${FORMAT_PACKAGES[@]}") ;;
       image) tools=("${IMAGE_TOOLS[@]}") ;;
       run) tools=("${RUN_TOOLS[@]}") ;;
       test)
-        tools=("${TEST_TOOLS[@]}") packages=("${TEST_PACKAGES[@]}")
+        tools=("${TEST_TOOLS[@]}") packages=("${TEST_PACKAGES[@]}" "${FORMAT_PACKAGES[@]}")
         compose version >/dev/null 2>&1 || packages+=(docker-compose)
         ;;
       bench) tools=("${BENCH_TOOLS[@]}") packages=("${BENCH_PACKAGES[@]}") ;;
       peers) tools=("${PEER_TOOLS[@]}") packages=("${PEER_PACKAGES[@]}") ;;
-      *) die "unknown set of packages: $set (build, fuzz, image, run, test, bench, peers)" ;;
+      *) die "unknown set of packages: $set (build, fuzz, format, image, run, test, bench, peers)" ;;
     esac
     for tool in "${tools[@]}"; do
       command -v "${tool%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${tool%%:*}" ] || printf '%s\n' "${tool#*:}"

@@ -47,8 +47,10 @@ void Session::read(std::string_view bytes, TimePoint now) {
       return;
     }
     bytes.remove_prefix(parser_.put(bytes));
-    // From its first byte, be the head here whole.
-    if (between_requests) due_ = now + service_->rules.head_timeout;
+    // From its first byte, be its head here whole.
+    if (between_requests && (parser_.in_head() || parser_.in_body())) {
+      due_ = now + service_->rules.head_timeout;
+    }
     switch (parser_.status()) {
       case RequestParser::Status::need_more:
         if (bytes.empty()) return;

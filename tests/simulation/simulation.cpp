@@ -18,7 +18,6 @@ namespace {
 constexpr std::size_t trace_lines = 80;
 constexpr std::size_t connections_max = 9;
 const std::initializer_list<const char*> devices = {"a", "a", "b", "b", "c", "d"};
-
 const std::string thumbprint(40, 'd');
 
 std::string ms(hub::Duration d) { return std::to_string(d.count()) + "ms"; }
