@@ -63,24 +63,39 @@ std::string parse_not_empty(std::string_view text) {
   return std::string(text);
 }
 
-// RFC 1123: it is written into connection strings, certificates and SASL user names.
-std::string parse_host_name(std::string_view text) {
-  const auto is_label = [](std::string_view label) {
+bool is_host_name(std::string_view text, std::string_view beside_letters) {
+  const auto is_label = [&](std::string_view label) {
     return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
-           std::all_of(label.begin(), label.end(), [](unsigned char c) {
-             return c < 0x80 && (std::isalnum(c) != 0 || c == '-');
+           std::all_of(label.begin(), label.end(), [&](unsigned char c) {
+             return c < 0x80 &&
+                    (std::isalnum(c) != 0 ||
+                     beside_letters.find(static_cast<char>(c)) != std::string_view::npos);
            });
   };
-  bool valid = text.size() <= 253;
-  for (auto rest = text; valid;) {
-    const auto dot = rest.find('.');
-    valid = is_label(rest.substr(0, dot));
-    if (dot == rest.npos) break;
-    rest.remove_prefix(dot + 1);
+  if (text.size() > 253) return false;
+  for (;;) {
+    const auto dot = text.find('.');
+    if (!is_label(text.substr(0, dot))) return false;
+    if (dot == text.npos) return true;
+    text.remove_prefix(dot + 1);
   }
-  if (!valid) {
+}
+
+// RFC 1123: it is written into connection strings, certificates and SASL user names.
+std::string parse_host_name(std::string_view text) {
+  if (!is_host_name(text, "-")) {
     throw BadValue(
         "is no host name: letters, digits and - in parts of 1 to 63, with dots between them; no "
+        "port");
+  }
+  return std::string(text);
+}
+
+// What others call this machine; containers have names with an underscore, too.
+std::string parse_other_name(std::string_view text) {
+  if (!is_host_name(text, "-_")) {
+    throw BadValue(
+        "is no host name: letters, digits, - and _ in parts of 1 to 63, with dots between them; no "
         "port");
   }
   return std::string(text);
@@ -94,7 +109,7 @@ std::string parse_certificate_name(std::string_view text) {
       ::inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1) {
     return name;
   }
-  parse_host_name(text.starts_with("*.") ? text.substr(2) : text);
+  parse_other_name(text.starts_with("*.") ? text.substr(2) : text);
   return name;
 }
 
@@ -209,7 +224,7 @@ constexpr std::array options{
            assign<&Config::control_token, parse_control_token>, false, true},
     Option{"control-host", "NAME",
            "One more host name that the control API is reached by; repeatable",
-           assign_list<&Config::control_hosts, parse_host_name>, true},
+           assign_list<&Config::control_hosts, parse_other_name>, true},
     Option{"control-cors", "ORIGIN", "Origin whose pages may use the control API [none]",
            assign<&Config::control_cors, parse_origin>},
     Option{"threads", "N", "Threads that serve connections, 1 to 64 [1]",

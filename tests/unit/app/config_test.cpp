@@ -104,7 +104,7 @@ TEST_CASE("N-13 what is unknown or wrong is refused in one line that names it") 
 }
 
 TEST_CASE("APP-24 what names the hub in a certificate or a Host is a name") {
-  for (const char* name : {"*.hub.test", "10.0.0.7", "::1", "my-host"}) {
+  for (const char* name : {"*.hub.test", "10.0.0.7", "::1", "my-host", "my_container"}) {
     CHECK(parse({"--san", name}).config.sans == std::vector<std::string>{name});
   }
   for (const char* name : {"a,b", "https://foo", "*", " ", "a:8883", "a.*.b"}) {
