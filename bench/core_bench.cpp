@@ -1,7 +1,7 @@
 // Queue operations per second of the hub's core: no socket, no protocol, no store, one thread.
 //   core_bench [runs] [messages]      default 5 runs of 200000 messages; prints medians
 // One message is three operations: send (enqueue), receive (lock), complete.
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -36,25 +36,25 @@ class World {
       const hub::DeviceId id{"dev" + std::to_string(i)};
       hub::DeviceSpec spec;
       spec.id = id;
-      if (!hub_.create_device(spec, now_)) die("create_device failed");
-      auto receiver = hub_.open_devicebound(
+      if (!hub_.registry().create(spec, now_)) die("create_device failed");
+      auto receiver = hub_.c2d().open_devicebound(
           id, hub::Transport::amqp, [] {}, 0, now_);
       if (!receiver) die("open_devicebound failed");
       ids_of_devices_.push_back(id);
       receivers_.push_back(std::move(*receiver));
     }
-    feedback_ = hub_.open_feedback([] {}, now_);
+    feedback_ = hub_.c2d().open_feedback([] {}, now_);
   }
 
   void send(std::size_t device, hub::Ack ack) {
-    hub::Hub::SendRequest request;
+    hub::SendRequest request;
     request.device = ids_of_devices_[device];
     request.ack = ack;
     request.ack_given = ack != hub::Ack::none;
     request.content.message_id = hub::MessageId::of("message");
     request.content.to = "/devices/dev/messages/devicebound";
     request.content.body.assign(body_size, 'x');
-    if (!hub_.send(std::move(request), now_)) die("send failed");
+    if (!hub_.c2d().send(std::move(request), now_)) die("send failed");
   }
 
   void receive_and_complete(std::size_t device) {

@@ -1,7 +1,7 @@
 // Fills a data folder through the hub and the store themselves, for bench/restart:
 //   fill_data DIR devices messages body_size hours_ago
 // The messages are for the first devices, 50 for each: as deep as a queue can be.
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "storage/sqlite_store.hpp"
 
 #include <cstdio>
@@ -22,12 +22,12 @@ class Filler {
   void create(std::size_t device) {
     hub::DeviceSpec spec;
     spec.id = id_of(device);
-    if (!hub_.create_device(spec, now_)) throw std::runtime_error("create_device failed");
+    if (!hub_.registry().create(spec, now_)) throw std::runtime_error("create_device failed");
     commit(changes_max);
   }
 
   void send(std::size_t device, std::size_t number, std::size_t body_size) {
-    hub::Hub::SendRequest request;
+    hub::SendRequest request;
     request.device = id_of(device);
     request.ack = hub::Ack::full;
     request.ack_given = true;
@@ -35,14 +35,14 @@ class Filler {
     request.content.to = "/devices/" + request.device.text + "/messages/devicebound";
     request.content.properties = {{"number", std::to_string(number)}};
     request.content.body.assign(body_size, 'x');
-    if (!hub_.send(std::move(request), now_)) throw std::runtime_error("send failed");
+    if (!hub_.c2d().send(std::move(request), now_)) throw std::runtime_error("send failed");
     commit(changes_max);
   }
 
   // Once so many changes are staged.
   void commit(std::uint64_t at_least) {
-    if (hub_.staged() - committed_ < at_least) return;
-    const auto [changes, sequence] = hub_.take_changes();
+    if (hub_.monitor().staged() - committed_ < at_least) return;
+    const auto [changes, sequence] = hub_.monitor().take_changes();
     store_->apply(changes);
     committed_ = sequence;
   }

@@ -9,8 +9,8 @@
 // A Session never reads a clock, never blocks and never throws. What it writes leaves only when all
 // that the hub had staged by then is committed; a Session need not know, but may say that an answer
 // promises nothing.
-#include "emulator/core/auth.hpp"
-#include "emulator/core/time.hpp"
+#include "emulator/core/access/auth.hpp"
+#include "emulator/core/base/time.hpp"
 
 #include <cstddef>
 #include <memory>

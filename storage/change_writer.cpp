@@ -1,6 +1,6 @@
 #include "storage/change_writer.hpp"
 
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 #include "storage/codes.hpp"
 #include "storage/property_codec.hpp"
 

@@ -1,6 +1,6 @@
 #pragma once
 // Changes -> rows, within the caller's transaction. Prepared once; statements live as long as this.
-#include "emulator/core/change.hpp"
+#include "emulator/core/store/change.hpp"
 #include "storage/sqlite.hpp"
 
 #include <span>

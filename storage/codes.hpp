@@ -2,9 +2,9 @@
 // The numbers in the database that stand for names. They are those of the core's enumerations;
 // if one of these assertions fails, databases out there no longer mean what they say: give the new
 // name a new number, or write a migration.
-#include "emulator/core/device_registry.hpp"
-#include "emulator/core/message.hpp"
-#include "emulator/core/message_queue.hpp"
+#include "emulator/core/base/message.hpp"
+#include "emulator/core/c2d/message_queue.hpp"
+#include "emulator/core/registry/device_registry.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -3,7 +3,7 @@
 //   properties = *( name value )
 //   name  = length *OCTET           ; length: 4 bytes, little-endian
 //   value = name / %xFFFFFFFF        ; null
-#include "emulator/core/message.hpp"
+#include "emulator/core/base/message.hpp"
 
 #include <optional>
 #include <string>

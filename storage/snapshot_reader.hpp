@@ -1,6 +1,6 @@
 #pragma once
 // Rows -> Snapshot, in the order that change.hpp promises.
-#include "emulator/core/change.hpp"
+#include "emulator/core/store/change.hpp"
 #include "storage/sqlite.hpp"
 
 namespace storage {

@@ -2,7 +2,7 @@
 // The durable hub: DIR/hub.db, SQLite in WAL mode, synced at every commit (ST-01). What apply()
 // returned from is there after kill -9 and after a power cut; what it threw from is not, wholly.
 // One process per folder, one thread at a time. Source: contract.md 2, spec/c2d.md row 17.
-#include "emulator/core/store.hpp"
+#include "emulator/core/store/store.hpp"
 
 #include <filesystem>
 #include <memory>

@@ -19,7 +19,7 @@ void ClockWatch::look() {
   const hub::Duration drift = clock_.drift();
   if (abs(drift - told_) < worth_telling) return;
   told_ = abs(drift) < worth_telling ? hub::Duration::zero() : drift;
-  hub_.note_clock_drift(told_);
+  hub_.access().note_clock_drift(told_);
   if (told_ == hub::Duration::zero()) {
     log_.info("this machine's clock agrees with the hub's again");
     return;

@@ -2,7 +2,7 @@
 // Notices that the machine's clock was set. The hub keeps to the time that it started with
 // (C2D-40), so that whoever makes tokens by the machine's clock may be refused from then on: that
 // is said, here and to them (C2D-50).
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/net/io_thread.hpp"
 
 namespace app {

@@ -10,7 +10,7 @@ Committer::Committer(hub::Hub& hub, hub::Store& store, std::function<void(std::s
       store_(store),
       on_failure_(std::move(on_failure)),
       between_checks_(between_checks) {
-  hub_.set_staged_waker([this] {
+  hub_.monitor().set_staged_waker([this] {
     const std::lock_guard lock(mutex_);
     if (!std::exchange(staged_, true)) wake_.notify_one();
   });
@@ -27,7 +27,7 @@ Committer::~Committer() {
     wake_.notify_one();
   }
   if (thread_.joinable()) thread_.join();
-  hub_.set_staged_waker([] {});
+  hub_.monitor().set_staged_waker([] {});
 }
 
 void Committer::notify(std::uint64_t sequence, hub::Waker waker) {
@@ -55,7 +55,7 @@ void Committer::run() {
 }
 
 bool Committer::commit_once() {
-  const auto [changes, sequence] = hub_.take_changes();
+  const auto [changes, sequence] = hub_.monitor().take_changes();
   try {
     changes.empty() ? store_.check() : store_.apply(changes);
   } catch (const std::exception& error) {

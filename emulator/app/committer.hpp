@@ -2,8 +2,8 @@
 // The one thread that writes to the store: takes all that the hub has staged, stores it in one
 // transaction, then lets the connections write what depended on it. While a transaction runs, more
 // is staged: load makes the batches larger by itself (N-11).
-#include "emulator/core/hub.hpp"
-#include "emulator/core/store.hpp"
+#include "emulator/core/hub/hub.hpp"
+#include "emulator/core/store/store.hpp"
 #include "protocols/net/commit_gate.hpp"
 
 #include <atomic>
@@ -28,7 +28,7 @@ class Committer : public net::CommitGate {
   ~Committer() override;  // commits what is staged, then ends
   void start();           // once; until then everything waits
 
-  std::uint64_t staged() const override { return hub_.staged(); }
+  std::uint64_t staged() const override { return hub_.monitor().staged(); }
   std::uint64_t committed() const override { return committed_.load(std::memory_order_acquire); }
   void notify(std::uint64_t sequence, hub::Waker waker) override;
 

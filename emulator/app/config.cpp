@@ -1,10 +1,10 @@
 #include "emulator/app/config.hpp"
 
 #include "emulator/app/json_text.hpp"
-#include "emulator/core/encoding.hpp"
-#include "emulator/core/printable.hpp"
-#include "emulator/core/setting_list.hpp"
-#include "emulator/core/spelling.hpp"
+#include "emulator/core/base/encoding.hpp"
+#include "emulator/core/base/printable.hpp"
+#include "emulator/core/base/spelling.hpp"
+#include "emulator/core/settings/setting_list.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>

@@ -3,8 +3,8 @@
 // environment variable (IOTHUB_EMULATOR_MQTTS_PORT) and a key of the config file ("mqtts-port");
 // the earlier in this order wins, then the default. A list (--san) is replaced as a whole; settings
 // (--set) are merged by name. In the environment both are separated by commas.
-#include "emulator/core/limits.hpp"
-#include "emulator/core/log.hpp"
+#include "emulator/core/base/log.hpp"
+#include "emulator/core/settings/limits.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -2,7 +2,7 @@
 
 #include "emulator/app/file_io.hpp"
 #include "emulator/app/host_names.hpp"
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 #include <algorithm>
 #include <stdexcept>

@@ -3,7 +3,7 @@
 // port. Who may come in: control_access.hpp.
 #include "emulator/app/control_access.hpp"
 #include "emulator/app/host_names.hpp"
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/session.hpp"
 
 #include <functional>

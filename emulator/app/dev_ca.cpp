@@ -3,7 +3,7 @@
 #include "emulator/app/file_io.hpp"
 #include "emulator/app/host_names.hpp"
 #include "emulator/app/x509.hpp"
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 #include <openssl/evp.h>
 

@@ -9,7 +9,7 @@
 // What somebody else has put there is used and never replaced (APP-32): a CA with its key signs the
 // server certificates; a server certificate that was not made here is served as it is, the CA's key
 // is not needed then. What can neither be used nor renewed stops the start.
-#include "emulator/core/time.hpp"
+#include "emulator/core/base/time.hpp"
 
 #include <filesystem>
 #include <string>

@@ -1,6 +1,6 @@
 #include "emulator/app/host_names.hpp"
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 #include <array>
 #include <cstdint>

@@ -25,7 +25,7 @@ class HubTimer::State : public std::enable_shared_from_this<State> {
   }
 
   void arm() {
-    const auto due = hub_.next_deadline();
+    const auto due = hub_.monitor().next_deadline();
     if (!due || (armed_for_ && *armed_for_ <= *due)) return;
     const hub::TimePoint now = thread_.clock().now();
     const auto wait =
@@ -36,7 +36,7 @@ class HubTimer::State : public std::enable_shared_from_this<State> {
       const auto self = weak.lock();
       if (error || !self) return;
       self->armed_for_.reset();
-      self->hub_.on_time(self->thread_.clock().now());
+      self->hub_.monitor().on_time(self->thread_.clock().now());
       self->arm();
     });
   }
@@ -51,14 +51,14 @@ class HubTimer::State : public std::enable_shared_from_this<State> {
 
 HubTimer::HubTimer(hub::Hub& hub, net::IoThread& thread)
     : hub_(hub), state_(std::make_shared<State>(hub, thread)) {
-  hub_.set_deadline_waker([weak = std::weak_ptr<State>(state_)] {
+  hub_.monitor().set_deadline_waker([weak = std::weak_ptr<State>(state_)] {
     if (const auto state = weak.lock()) state->wake();
   });
   state_->wake();  // what was restored may be due
 }
 
 HubTimer::~HubTimer() {
-  hub_.set_deadline_waker([] {});
+  hub_.monitor().set_deadline_waker([] {});
 }
 
 }  // namespace app

@@ -1,6 +1,7 @@
 #pragma once
-// Calls hub.on_time() when something becomes due, so that expiry and feedback need no traffic.
-#include "emulator/core/hub.hpp"
+// Calls hub.monitor().on_time() when something becomes due, so that expiry and feedback need no
+// traffic.
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/net/io_thread.hpp"
 
 #include <memory>

@@ -1,7 +1,7 @@
 #include "emulator/app/json_text.hpp"
 
 #include "emulator/app/json_keys.hpp"
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/printable.hpp"
 
 #include <boost/json.hpp>
 

@@ -1,6 +1,6 @@
 #include "emulator/app/last_words.hpp"
 
-#include "emulator/core/assertion.hpp"
+#include "emulator/core/base/assertion.hpp"
 
 #include <algorithm>
 #include <array>

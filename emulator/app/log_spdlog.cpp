@@ -1,7 +1,7 @@
 #include "emulator/app/log_spdlog.hpp"
 
 #include "emulator/app/line_writer.hpp"
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/printable.hpp"
 
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>

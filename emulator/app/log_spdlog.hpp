@@ -7,7 +7,7 @@
 // write never waits: a thread of the log's own does, and says how many lines were dropped
 // meanwhile.
 #include "emulator/app/config.hpp"
-#include "emulator/core/log.hpp"
+#include "emulator/core/base/log.hpp"
 
 #include <memory>
 #include <string>

@@ -11,7 +11,7 @@
 #include "emulator/app/start_report.hpp"
 #include "emulator/app/system_clock.hpp"
 #include "emulator/app/version.hpp"
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/printable.hpp"
 
 #include <chrono>
 #include <csignal>

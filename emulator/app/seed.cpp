@@ -1,8 +1,8 @@
 #include "emulator/app/seed.hpp"
 
 #include "emulator/app/json_text.hpp"
-#include "emulator/core/encoding.hpp"
-#include "emulator/core/spelling.hpp"
+#include "emulator/core/base/encoding.hpp"
+#include "emulator/core/base/spelling.hpp"
 
 #include <boost/json.hpp>
 
@@ -211,10 +211,10 @@ void merge_policies(std::vector<hub::SharedAccessPolicy>& into,
 
 void seed_devices(hub::Hub& hub, const std::vector<hub::DeviceSpec>& devices, hub::TimePoint now) {
   for (const auto& spec : devices) {
-    const auto existing = hub.get_device(spec.id, now);
+    const auto existing = hub.registry().get(spec.id, now);
     if (existing && is_as(existing->identity, spec)) continue;
-    const auto put =
-        existing ? hub.update_device(spec, std::nullopt, now) : hub.create_device(spec, now);
+    const auto put = existing ? hub.registry().update(spec, std::nullopt, now)
+                              : hub.registry().create(spec, now);
     if (!put) throw std::runtime_error(hub::described(spec.id) + ": " + put.error().detail);
   }
 }

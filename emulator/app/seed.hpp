@@ -17,7 +17,7 @@
 //   }
 // A device that is there already (--data) is made to be as the seed says; what the seed does not
 // mention stays.
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 
 #include <string>
 #include <vector>

@@ -10,7 +10,7 @@
 #include "emulator/app/seed.hpp"
 #include "emulator/app/sessions.hpp"
 #include "emulator/app/store_watch.hpp"
-#include "emulator/core/snapshot_check.hpp"
+#include "emulator/core/store/snapshot_check.hpp"
 #include "protocols/net/listener.hpp"
 #include "storage/sqlite_store.hpp"
 

@@ -4,9 +4,9 @@
 // other or side by side on different ports.
 #include "emulator/app/config.hpp"
 #include "emulator/app/start_report.hpp"
-#include "emulator/core/log.hpp"
-#include "emulator/core/store.hpp"
-#include "emulator/core/time.hpp"
+#include "emulator/core/base/log.hpp"
+#include "emulator/core/base/time.hpp"
+#include "emulator/core/store/store.hpp"
 
 #include <memory>
 #include <stdexcept>

@@ -1,6 +1,6 @@
 #pragma once
 // Which session answers on which listener, and behind which WebSocket subprotocol (M-01, T3).
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/session.hpp"
 
 #include <memory>

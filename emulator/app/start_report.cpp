@@ -51,7 +51,7 @@ json::object connection_strings(hub::Hub& hub, const HostNames& names, hub::Time
   }
   std::string last;
   for (std::size_t slice = slice_max; slice > 0;) {
-    const auto views = hub.list_devices(last, slice, now);
+    const auto views = hub.registry().list(last, slice, now);
     for (const auto& view : views) {
       const auto& device = view.identity;
       devices[device.id.text] = of_device(names.by_name, device);

@@ -1,7 +1,7 @@
 #pragma once
 // What a start tells: the block on stdout, the ready file and GET /connection-strings.
 #include "emulator/app/host_names.hpp"
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 
 #include <boost/json/object.hpp>
 

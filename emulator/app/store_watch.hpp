@@ -1,7 +1,7 @@
 #pragma once
 // Notices that the store does not finish a commit, as on a disk that hangs: whoever waits for an
 // answer, or is not read from (N-40), has nothing to go by but the log (N-41).
-#include "emulator/core/log.hpp"
+#include "emulator/core/base/log.hpp"
 #include "protocols/net/commit_gate.hpp"
 #include "protocols/net/io_thread.hpp"
 

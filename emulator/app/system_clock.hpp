@@ -1,7 +1,7 @@
 #pragma once
 // The hub's clock: the wall clock at start, carried on by one that never steps back and that counts
 // a laptop's sleep. The offset is what a test moves.
-#include "emulator/core/time.hpp"
+#include "emulator/core/base/time.hpp"
 
 #include <atomic>
 

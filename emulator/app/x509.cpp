@@ -1,7 +1,7 @@
 #include "emulator/app/x509.hpp"
 
 #include "emulator/app/host_names.hpp"
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 #include <openssl/asn1.h>
 #include <openssl/bio.h>

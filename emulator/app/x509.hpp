@@ -1,7 +1,7 @@
 #pragma once
 // Certificates and private keys: read from PEM, looked at, made, and written as PEM.
 // What OpenSSL refuses to make throws std::runtime_error.
-#include "emulator/core/time.hpp"
+#include "emulator/core/base/time.hpp"
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>

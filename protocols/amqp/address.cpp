@@ -1,6 +1,6 @@
 #include "protocols/amqp/address.hpp"
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 namespace amqp {
 

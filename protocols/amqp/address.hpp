@@ -13,7 +13,7 @@
 #include <optional>
 #include <string_view>
 
-#include "emulator/core/ids.hpp"
+#include "emulator/core/base/ids.hpp"
 
 namespace amqp {
 

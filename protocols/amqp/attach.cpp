@@ -5,7 +5,7 @@
 #include <proton/session.h>
 #include <proton/terminus.h>
 
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/printable.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/link_properties.hpp"
 #include "protocols/amqp/links/c2d_send.hpp"
@@ -154,7 +154,7 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
       if (hub_sends) {
         link = std::make_unique<Link>(*this, pn, next_id());
       } else {
-        auto origin = hub_.telemetry_origin(
+        auto origin = hub_.events().origin_of(
             device, std::string(hub::auth_method_of(grant->credential->principal)),
             link_property(pn, "com.microsoft:model-id"), now_);  // C#
         if (!origin) {
@@ -170,8 +170,9 @@ Connection::LinkResult Connection::make_device_link(pn_link_t* pn, const Address
         break;
       }
       const WakeId id = next_id();
-      auto receiver = hub_.open_devicebound(device, hub::Transport::amqp, wakes_->waker_for(id), 0,
-                                            now_, &devices_.find(name)->second.presence);
+      auto receiver =
+          hub_.c2d().open_devicebound(device, hub::Transport::amqp, wakes_->waker_for(id), 0, now_,
+                                      &devices_.find(name)->second.presence);
       if (!receiver) {
         leave_if_unused(name);
         return receiver.error();
@@ -224,8 +225,8 @@ Connection::LinkResult Connection::make_service_link(pn_link_t* pn, const Addres
   if (!granted) return granted.error();
   const WakeId id = next_id();
   if (feedback) {
-    link =
-        std::make_unique<QueueLink>(*this, pn, id, hub_.open_feedback(wakes_->waker_for(id), now_));
+    link = std::make_unique<QueueLink>(*this, pn, id,
+                                       hub_.c2d().open_feedback(wakes_->waker_for(id), now_));
   } else {
     link = std::make_unique<Link>(*this, pn, id);
   }
@@ -245,8 +246,8 @@ hub::Result<void> Connection::join_device(const hub::DeviceIdentity& granted) {
   const std::string name = granted.id.name();
   if (devices_.contains(name)) return {};
   const WakeId id = next_id();
-  auto presence =
-      hub_.connect_device(granted.id, hub::Transport::amqp, wakes_->waker_for(id), now_, &granted);
+  auto presence = hub_.connections().connect(granted.id, hub::Transport::amqp,
+                                             wakes_->waker_for(id), now_, &granted);
   if (!presence) return presence.error();
   devices_.emplace(name, DevicePeer{std::move(*presence), id, {}});
   device_wakes_.emplace(id, name);

@@ -1,6 +1,6 @@
 #include "protocols/amqp/codec.hpp"
 
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 
 namespace amqp {
 

@@ -10,8 +10,8 @@
 
 #include <algorithm>
 
-#include "emulator/core/encoding.hpp"
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/encoding.hpp"
+#include "emulator/core/base/printable.hpp"
 #include "protocols/amqp/links/queue.hpp"
 
 namespace amqp {

@@ -10,7 +10,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/amqp/address.hpp"
 #include "protocols/amqp/credentials.hpp"
 #include "protocols/amqp/engine.hpp"

@@ -44,7 +44,7 @@ hub::Result<Credentials::DeviceGrant> Credentials::for_device(const hub::DeviceI
                                                               hub::TimePoint now) {
   std::optional<hub::HubError> refusal;
   const auto granted = [&](const Shared& credential) -> std::optional<DeviceGrant> {
-    auto identity = hub_.authorize_device(credential->principal, device, now);
+    auto identity = hub_.access().authorize_device(credential->principal, device, now);
     if (identity) return DeviceGrant{credential, std::move(*identity)};
     refusal = identity.error();
     return std::nullopt;
@@ -65,7 +65,7 @@ hub::Result<Credentials::DeviceGrant> Credentials::for_device(const hub::DeviceI
     if (auto grant = granted(policy)) return *std::move(grant);
   }
   if (!refusal && certificate_) {
-    auto principal = hub_.authenticate_certificate(device, *certificate_, now);
+    auto principal = hub_.access().authenticate_certificate(device, *certificate_, now);
     if (!principal) return principal.error();
     add(std::move(*principal));
     if (const auto own = devices_.find(device.name()); own != devices_.end()) {
@@ -79,8 +79,8 @@ hub::Result<CredentialPtr> Credentials::for_service(const std::vector<std::strin
                                                     hub::TimePoint now) {
   hub::HubError refusal = no_token();
   for (const Shared& policy : policies_) {
-    auto allowed =
-        hub_.authorize_service(policy->principal, hub::Right::service_connect, resource, now);
+    auto allowed = hub_.access().authorize_service(policy->principal, hub::Right::service_connect,
+                                                   resource, now);
     if (allowed) return CredentialPtr(policy);
     refusal = allowed.error();
   }

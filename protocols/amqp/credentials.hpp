@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 
 namespace amqp {
 

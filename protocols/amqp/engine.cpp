@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 #include "protocols/amqp/frame_guard.hpp"
 
 namespace amqp {

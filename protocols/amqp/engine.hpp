@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "emulator/core/time.hpp"
+#include "emulator/core/base/time.hpp"
 #include "protocols/amqp/errors.hpp"
 #include "protocols/amqp/full_length.hpp"
 #include "protocols/amqp/proton_fwd.hpp"

@@ -1,6 +1,6 @@
 #include "protocols/amqp/errors.hpp"
 
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/printable.hpp"
 
 namespace amqp {
 

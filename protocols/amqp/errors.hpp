@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 
 namespace amqp {
 

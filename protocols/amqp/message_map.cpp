@@ -5,7 +5,7 @@
 #include <bit>
 #include <charconv>
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 namespace amqp {
 

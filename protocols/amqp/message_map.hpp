@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "emulator/core/message.hpp"
+#include "emulator/core/base/message.hpp"
 #include "protocols/amqp/sections.hpp"
 
 namespace amqp {

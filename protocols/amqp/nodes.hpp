@@ -4,7 +4,7 @@
 #include <memory>
 #include <string_view>
 
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/amqp/links/link.hpp"
 
 namespace amqp {

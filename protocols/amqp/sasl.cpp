@@ -4,7 +4,7 @@
 #include <proton/sasl_plugin.h>
 #include <proton/transport.h>
 
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/printable.hpp"
 
 namespace amqp {
 
@@ -116,13 +116,14 @@ bool Sasl::on_plain(std::string_view response) {
   const std::string name(user.substr(0, at));
   const bool is_policy = user.substr(at + mark.size()).starts_with("root.");
 
-  auto principal = hub_.authenticate_sas(token, now_);
+  auto principal = hub_.access().authenticate_sas(token, now_);
   if (!principal) return refuse("PLAIN", user, principal.error().detail, token_remedy);
   if (is_policy) {
     if (principal->kind != hub::Principal::Kind::policy || principal->name != name) {
       return refuse("PLAIN", user, "the token is not of that policy", token_remedy);
     }
-  } else if (auto device = hub_.authorize_device(*principal, identity_of(name), now_); !device) {
+  } else if (auto device = hub_.access().authorize_device(*principal, identity_of(name), now_);
+             !device) {
     return refuse("PLAIN", user, device.error().detail, token_remedy);
   }
   user_ = user;

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/amqp/proton_fwd.hpp"
 #include "protocols/session.hpp"
 

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 #include "protocols/amqp/codec.hpp"
 
 namespace amqp {

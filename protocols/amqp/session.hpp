@@ -3,7 +3,7 @@
 // Rules: docs/fidelity.md, ids A-nn.
 #include <memory>
 
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/session.hpp"
 
 namespace amqp {

@@ -8,7 +8,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 
 namespace amqp {
 

@@ -1,6 +1,6 @@
 #include "protocols/http/authorization.hpp"
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 namespace http {
 
@@ -11,9 +11,10 @@ using hub::HubErrc;
 // By token, or by the certificate of `device`.
 hub::Result<hub::Principal> authenticate(const Exchange& exchange, std::string_view token,
                                          const hub::DeviceId& device) {
-  if (!token.empty()) return exchange.hub.authenticate_sas(token, exchange.now);
+  if (!token.empty()) return exchange.hub.access().authenticate_sas(token, exchange.now);
   if (exchange.peer.certificate) {
-    return exchange.hub.authenticate_certificate(device, *exchange.peer.certificate, exchange.now);
+    return exchange.hub.access().authenticate_certificate(device, *exchange.peer.certificate,
+                                                          exchange.now);
   }
   return hub::fail(HubErrc::iot_hub_unauthorized_access,
                    "neither an Authorization header nor a client certificate: send a "
@@ -24,7 +25,7 @@ hub::Result<hub::Principal> authenticate(const Exchange& exchange, std::string_v
 hub::Result<void> grant_device(Exchange& exchange, hub::Result<hub::Principal> principal,
                                const hub::DeviceId& device) {
   if (!principal) return principal.error();
-  auto granted = exchange.hub.authorize_device(*principal, device, exchange.now);
+  auto granted = exchange.hub.access().authorize_device(*principal, device, exchange.now);
   if (!granted) {
     // A device that does not exist is a stranger on the device side (contract.md section 6).
     return hub::fail(HubErrc::iot_hub_unauthorized_access, granted.error().detail);
@@ -42,8 +43,8 @@ hub::Result<void> authorize_device(Exchange& exchange, std::string_view token,
 hub::Result<void> grant_service(Exchange& exchange, hub::Result<hub::Principal> principal,
                                 hub::Right right) {
   if (!principal) return principal.error();
-  auto granted =
-      exchange.hub.authorize_service(*principal, right, exchange.target.segments, exchange.now);
+  auto granted = exchange.hub.access().authorize_service(*principal, right,
+                                                         exchange.target.segments, exchange.now);
   if (!granted) return granted.error();
   exchange.principal = std::move(*principal);
   return {};
@@ -55,13 +56,14 @@ hub::Result<void> authorize_service(Exchange& exchange, std::string_view token, 
                      "no Authorization header: send a SharedAccessSignature made with the key of a "
                      "shared access policy");
   }
-  return grant_service(exchange, exchange.hub.authenticate_sas(token, exchange.now), right);
+  return grant_service(exchange, exchange.hub.access().authenticate_sas(token, exchange.now),
+                       right);
 }
 
 // A bulk call counts each of its devices; this is the first of them.
 hub::Result<void> count_registry(Exchange& exchange, hub::Result<void> granted) {
   if (!granted) return granted;
-  return exchange.hub.admit(hub::Operation::registry, 1, exchange.now);
+  return exchange.hub.admission().admit(hub::Operation::registry, 1, exchange.now);
 }
 
 hub::Result<void> authorize_registry(Exchange& exchange, std::string_view token, hub::Right right) {

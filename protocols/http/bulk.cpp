@@ -1,5 +1,5 @@
 // POST /devices: many registry operations in one call (spec/https.md 3.3, H-42).
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "protocols/http/device_json.hpp"
 #include "protocols/http/etag.hpp"
 #include "protocols/http/service_api.hpp"
@@ -71,12 +71,12 @@ std::optional<BulkError> error_of(const hub::Result<T>& result) {
 // Creates, or updates what is there. `if_match` matters only for what is there.
 std::optional<BulkError> create_or_update(Exchange& exchange, const hub::DeviceSpec& spec,
                                           const hub::IfMatch& if_match) {
-  const auto created = exchange.hub.create_device(spec, exchange.now);
+  const auto created = exchange.hub.registry().create(spec, exchange.now);
   const bool is_known =
       !created && (created.error().code == HubErrc::device_already_exists ||
                    created.error().code == HubErrc::module_already_exists_on_device);
   if (!is_known) return error_of(created);
-  return error_of(exchange.hub.update_device(spec, if_match, exchange.now));
+  return error_of(exchange.hub.registry().update(spec, if_match, exchange.now));
 }
 
 std::optional<BulkError> apply(Exchange& exchange, const json::object& entry,
@@ -98,19 +98,19 @@ std::optional<BulkError> apply(Exchange& exchange, const json::object& entry,
 
   switch (*mode) {
     case ImportMode::create:
-      return error_of(exchange.hub.create_device(*spec, exchange.now));
+      return error_of(exchange.hub.registry().create(*spec, exchange.now));
     case ImportMode::create_or_update:
       return create_or_update(exchange, *spec, always);
     case ImportMode::create_or_update_if_match:
       return create_or_update(exchange, *spec, if_match);
     case ImportMode::update:
-      return error_of(exchange.hub.update_device(*spec, always, exchange.now));
+      return error_of(exchange.hub.registry().update(*spec, always, exchange.now));
     case ImportMode::update_if_match:
-      return error_of(exchange.hub.update_device(*spec, if_match, exchange.now));
+      return error_of(exchange.hub.registry().update(*spec, if_match, exchange.now));
     case ImportMode::delete_:
-      return error_of(exchange.hub.delete_device(spec->id, always, exchange.now));
+      return error_of(exchange.hub.registry().remove(spec->id, always, exchange.now));
     case ImportMode::delete_if_match:
-      return error_of(exchange.hub.delete_device(spec->id, if_match, exchange.now));
+      return error_of(exchange.hub.registry().remove(spec->id, if_match, exchange.now));
     case ImportMode::update_twin:
     case ImportMode::update_twin_if_match:
       return BulkError{"InvalidOperation", "twins can not be written yet in this emulator"};
@@ -134,8 +134,8 @@ hub::Result<void> bulk_devices(Exchange& exchange) {
                          std::to_string(exchange.hub.limits().bulk_devices_max) +
                          ", and the others in the next");
   }
-  if (auto admitted =
-          exchange.hub.admit(hub::Operation::registry, entries.size() - 1, exchange.now);
+  if (auto admitted = exchange.hub.admission().admit(hub::Operation::registry, entries.size() - 1,
+                                                     exchange.now);
       !admitted) {
     return admitted;
   }

@@ -1,6 +1,6 @@
 #include "protocols/http/device_api.hpp"
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "protocols/http/limits.hpp"
 #include "protocols/http/message_headers.hpp"
 #include "protocols/http/settle.hpp"
@@ -81,7 +81,7 @@ hub::Result<void> send_telemetry(Exchange& exchange) {
   }
   if (auto checked = check_size(size, exchange.hub.limits()); !checked) return checked;
 
-  const auto origin = exchange.hub.telemetry_origin(
+  const auto origin = exchange.hub.events().origin_of(
       exchange.device->id, std::string(hub::auth_method_of(exchange.principal)), {}, exchange.now);
   if (!origin) return origin.error();
   std::vector<std::shared_ptr<hub::TelemetryMessage>> batch;
@@ -93,7 +93,7 @@ hub::Result<void> send_telemetry(Exchange& exchange) {
     telemetry.interface_id = std::move(sent.interface_id);
     telemetry.subject = std::move(sent.subject);
   }
-  auto sent = exchange.hub.send_telemetry(batch, exchange.now);
+  auto sent = exchange.hub.events().send(batch, exchange.now);
   if (sent) exchange.response.status = 204;
   return sent;
 }

@@ -1,6 +1,6 @@
 #pragma once
 // Identities of devices and modules as JSON, both ways (spec/https.md 3.1, 3.2, H-30..H-33).
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>

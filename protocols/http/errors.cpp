@@ -1,6 +1,6 @@
 #include "protocols/http/errors.hpp"
 
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/printable.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>

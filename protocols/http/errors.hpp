@@ -1,7 +1,7 @@
 #pragma once
 // HubErrc -> status, and the body of an error: Form A of spec/https.md 1.4 with its header (H-28).
-#include "emulator/core/error.hpp"
-#include "emulator/core/time.hpp"
+#include "emulator/core/base/error.hpp"
+#include "emulator/core/base/time.hpp"
 #include "protocols/http/response.hpp"
 
 #include <cstdint>

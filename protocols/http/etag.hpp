@@ -1,6 +1,6 @@
 #pragma once
 // If-Match as six SDKs write it -> the registry's condition (H-29, spec/https.md 1.5).
-#include "emulator/core/device_registry.hpp"
+#include "emulator/core/registry/device_registry.hpp"
 #include "protocols/http/request.hpp"
 
 #include <string_view>

@@ -1,6 +1,6 @@
 #pragma once
 // One request being answered: what a handler is given, and where it writes.
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/http/request.hpp"
 #include "protocols/http/response.hpp"
 #include "protocols/session.hpp"

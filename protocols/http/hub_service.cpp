@@ -1,6 +1,6 @@
 #include "protocols/http/hub_service.hpp"
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "protocols/http/authorization.hpp"
 #include "protocols/http/routes.hpp"
 #include "protocols/http/service.hpp"

@@ -1,6 +1,6 @@
 #pragma once
 // The hub's routes (routes.hpp) as the service of a connection.
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/http/session.hpp"
 
 #include <memory>

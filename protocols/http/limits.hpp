@@ -1,6 +1,6 @@
 #pragma once
-// Bounds of one HTTP connection (H-20..H-22). The hub's own quotas are in core/limits.hpp.
-#include "emulator/core/time.hpp"
+// Bounds of one HTTP connection (H-20..H-22). The hub's own quotas are in core/settings/limits.hpp.
+#include "emulator/core/base/time.hpp"
 #include "protocols/session.hpp"
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 #include "protocols/http/message_headers.hpp"
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 #include <algorithm>
 

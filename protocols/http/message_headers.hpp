@@ -1,8 +1,8 @@
 #pragma once
 // Messages <-> headers: `iothub-*` as sent by devices and by our own deviceBound send
 // (spec/https.md 2.2), and as a device receives them (2.3).
-#include "emulator/core/limits.hpp"
-#include "emulator/core/message.hpp"
+#include "emulator/core/base/message.hpp"
+#include "emulator/core/settings/limits.hpp"
 #include "protocols/http/request.hpp"
 #include "protocols/http/response.hpp"
 

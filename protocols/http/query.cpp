@@ -1,7 +1,7 @@
 // POST /devices/query (spec/https.md 3.6, H-57): every twin, page by page. It is the one way to
 // list more devices than GET /devices gives. Beside it the children of an edge device, as the
 // command-line extension asks for them; other conditions and projections are not there yet.
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "protocols/http/device_json.hpp"
 #include "protocols/http/service_api.hpp"
 
@@ -96,7 +96,8 @@ std::size_t page_size(std::string_view asked, std::size_t most) {
 hub::Result<void> query_devices(Exchange& exchange) {
   const auto query = parse_query(exchange.body);
   if (!query) return query.error();
-  if (auto admitted = exchange.hub.admit(hub::Operation::query, 1, exchange.now); !admitted) {
+  if (auto admitted = exchange.hub.admission().admit(hub::Operation::query, 1, exchange.now);
+      !admitted) {
     return admitted;
   }
   // The token is the last id of the page before, which may be gone meanwhile: nothing is skipped.
@@ -114,7 +115,7 @@ hub::Result<void> query_devices(Exchange& exchange) {
   bool more = true;           // there are others behind it
   for (std::size_t looked = 0; more && page.size() < size && looked < looked_at_max;) {
     const std::size_t left = size - page.size();
-    const auto devices = exchange.hub.list_devices(last, left + 1, exchange.now);
+    const auto devices = exchange.hub.registry().list(last, left + 1, exchange.now);
     more = devices.size() > left;
     for (const hub::DeviceView& device : std::span(devices).first(std::min(left, devices.size()))) {
       ++looked;

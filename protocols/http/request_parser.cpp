@@ -1,7 +1,7 @@
 #include "protocols/http/request_parser.hpp"
 
-#include "emulator/core/encoding.hpp"
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/encoding.hpp"
+#include "emulator/core/base/error.hpp"
 #include "protocols/http/head_scanner.hpp"
 #include "protocols/http/limits.hpp"
 

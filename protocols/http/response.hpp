@@ -1,6 +1,6 @@
 #pragma once
 // One answer, and how it is written. Header names leave exactly as they are given here (T-01).
-#include "emulator/core/time.hpp"
+#include "emulator/core/base/time.hpp"
 
 #include <cstddef>
 #include <memory>

@@ -1,7 +1,7 @@
 #include "protocols/http/router.hpp"
 
-#include "emulator/core/encoding.hpp"
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/encoding.hpp"
+#include "emulator/core/base/error.hpp"
 
 namespace http {
 

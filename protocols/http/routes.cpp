@@ -1,6 +1,6 @@
 // Everything this hub serves over HTTPS, and what it does not serve yet.
 #include "protocols/http/routes.hpp"
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "protocols/http/device_api.hpp"
 #include "protocols/http/service_api.hpp"
 

@@ -2,8 +2,8 @@
 // What answers the requests of one connection: the hub's routes, or the control API's. The Session
 // around it knows HTTP and no hub. Order of calls, for each request: admit() when its head is
 // there, and answer() when all of it is, unless admit() has refused it.
-#include "emulator/core/log.hpp"
-#include "emulator/core/time.hpp"
+#include "emulator/core/base/log.hpp"
+#include "emulator/core/base/time.hpp"
 #include "protocols/http/errors.hpp"
 #include "protocols/http/limits.hpp"
 #include "protocols/http/request.hpp"

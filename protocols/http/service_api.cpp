@@ -73,8 +73,8 @@ hub::Result<void> put_device(Exchange& exchange) {
   // Without If-Match it is a create, whatever is there already (H-29).
   const auto if_match = read_if_match(exchange.head);
   if (!if_match) return if_match.error();
-  const auto device = *if_match ? exchange.hub.update_device(*spec, *if_match, exchange.now)
-                                : exchange.hub.create_device(*spec, exchange.now);
+  const auto device = *if_match ? exchange.hub.registry().update(*spec, *if_match, exchange.now)
+                                : exchange.hub.registry().create(*spec, exchange.now);
   if (!device) return device.error();
   answer(exchange, to_json(*device));
   return {};
@@ -83,7 +83,7 @@ hub::Result<void> put_device(Exchange& exchange) {
 hub::Result<void> get_device(Exchange& exchange) {
   const auto id = device_of(exchange);
   if (!id) return id.error();
-  const auto device = exchange.hub.get_device(*id, exchange.now);
+  const auto device = exchange.hub.registry().get(*id, exchange.now);
   if (!device) return device.error();
   answer(exchange, to_json(*device));
   return {};
@@ -94,7 +94,7 @@ hub::Result<void> delete_device(Exchange& exchange) {
   if (!id) return id.error();
   const auto if_match = read_if_match(exchange.head);
   if (!if_match) return if_match.error();
-  auto deleted = exchange.hub.delete_device(*id, *if_match, exchange.now);
+  auto deleted = exchange.hub.registry().remove(*id, *if_match, exchange.now);
   if (deleted) exchange.response.status = 204;
   return deleted;
 }
@@ -108,7 +108,7 @@ hub::Result<void> list_devices(Exchange& exchange) {
     count = all;  // H-44
   }
   json::array devices;
-  for (const auto& device : exchange.hub.list_devices({}, count, exchange.now)) {
+  for (const auto& device : exchange.hub.registry().list({}, count, exchange.now)) {
     devices.push_back(to_json(device));
   }
   answer(exchange, devices);
@@ -118,7 +118,7 @@ hub::Result<void> list_devices(Exchange& exchange) {
 hub::Result<void> list_modules(Exchange& exchange) {
   const auto id = device_of(exchange);
   if (!id) return id.error();
-  const auto modules = exchange.hub.list_modules(*id, exchange.now);
+  const auto modules = exchange.hub.registry().modules_of(*id, exchange.now);
   if (!modules) return modules.error();
   json::array body;
   for (const auto& module : *modules) body.push_back(to_json(module));
@@ -127,7 +127,7 @@ hub::Result<void> list_modules(Exchange& exchange) {
 }
 
 hub::Result<void> device_statistics(Exchange& exchange) {
-  const auto statistics = exchange.hub.statistics(exchange.now);
+  const auto statistics = exchange.hub.registry().statistics(exchange.now);
   json::object body;
   body["totalDeviceCount"] = statistics.total_device_count;
   body["enabledDeviceCount"] = statistics.enabled_device_count;
@@ -138,18 +138,19 @@ hub::Result<void> device_statistics(Exchange& exchange) {
 }
 
 hub::Result<void> service_statistics(Exchange& exchange) {
-  const auto statistics = exchange.hub.statistics(exchange.now);
-  answer(exchange, json::object{{"connectedDeviceCount", statistics.connected_device_count}});
+  const std::size_t connected = exchange.hub.connections().connected_device_count(exchange.now);
+  answer(exchange, json::object{{"connectedDeviceCount", connected}});
   return {};
 }
 
 hub::Result<void> get_twin(Exchange& exchange) {
   const auto id = device_of(exchange);
   if (!id) return id.error();
-  if (auto admitted = exchange.hub.admit(hub::Operation::twin_read, 1, exchange.now); !admitted) {
+  if (auto admitted = exchange.hub.admission().admit(hub::Operation::twin_read, 1, exchange.now);
+      !admitted) {
     return admitted;
   }
-  const auto device = exchange.hub.get_device(*id, exchange.now);
+  const auto device = exchange.hub.registry().get(*id, exchange.now);
   if (!device) return device.error();
   answer(exchange, to_twin_json(*device));
   return {};

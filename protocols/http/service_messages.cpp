@@ -1,5 +1,5 @@
 // Purge, feedback and our own c2d send (spec/https.md 3.1 and 3.10).
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "protocols/http/message_headers.hpp"
 #include "protocols/http/service_api.hpp"
 #include "protocols/http/settle.hpp"
@@ -40,7 +40,7 @@ void take_ack_property(SentHeaders& sent) {
 
 hub::Result<void> purge_device_bound(Exchange& exchange) {
   const hub::DeviceId id{std::string(exchange.ids.at(0))};
-  const auto count = exchange.hub.purge(id, exchange.now);
+  const auto count = exchange.hub.c2d().purge(id, exchange.now);
   if (!count) return count.error();
   boost::json::object body;
   body["totalMessagesPurged"] = *count;
@@ -66,7 +66,7 @@ hub::Result<void> abandon_feedback(Exchange& exchange) {
 hub::Result<void> send_device_bound(Exchange& exchange) {
   SentHeaders sent = read_headers(exchange.head);
   take_ack_property(sent);
-  hub::Hub::SendRequest request;
+  hub::SendRequest request;
   const auto ack = hub::parse_ack(sent.ack);
   if (!ack) {
     return hub::fail(
@@ -92,7 +92,7 @@ hub::Result<void> send_device_bound(Exchange& exchange) {
   request.ack_given = !sent.ack.empty();
   request.content = std::move(sent.content);
   request.content.body = exchange.body;
-  const auto sequence_number = exchange.hub.send(std::move(request), exchange.now);
+  const auto sequence_number = exchange.hub.c2d().send(std::move(request), exchange.now);
   if (!sequence_number) return sequence_number.error();
   exchange.response.status = 204;
   return {};

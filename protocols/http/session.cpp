@@ -1,6 +1,6 @@
 #include "protocols/http/session.hpp"
 
-#include "emulator/core/ids.hpp"
+#include "emulator/core/base/ids.hpp"
 #include "protocols/http/upgrade.hpp"
 
 #include <functional>

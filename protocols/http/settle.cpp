@@ -30,7 +30,7 @@ hub::Result<void> no_content(Exchange& exchange, hub::Result<void> result) {
 
 hub::Result<void> receive_from(Exchange& exchange, const hub::QueueId& queue, hub::Duration lock,
                                std::string_view content_type) {
-  const auto delivery = exchange.hub.receive_once(queue, lock, exchange.now);
+  const auto delivery = exchange.hub.c2d().receive_once(queue, lock, exchange.now);
   if (!delivery) return delivery.error();
   if (!*delivery) {
     exchange.response.status = 204;
@@ -46,14 +46,14 @@ hub::Result<void> complete_or_reject(Exchange& exchange, const hub::QueueId& que
   const auto token = parse_lock_token(text);
   if (!token) return token.error();
   return no_content(exchange, asks_to_reject(exchange.target)
-                                  ? exchange.hub.reject(queue, *token, exchange.now)
-                                  : exchange.hub.complete(queue, *token, exchange.now));
+                                  ? exchange.hub.c2d().reject(queue, *token, exchange.now)
+                                  : exchange.hub.c2d().complete(queue, *token, exchange.now));
 }
 
 hub::Result<void> abandon(Exchange& exchange, const hub::QueueId& queue, std::string_view text) {
   const auto token = parse_lock_token(text);
   if (!token) return token.error();
-  return no_content(exchange, exchange.hub.abandon(queue, *token, exchange.now));
+  return no_content(exchange, exchange.hub.c2d().abandon(queue, *token, exchange.now));
 }
 
 }  // namespace http

@@ -1,6 +1,6 @@
 #include "protocols/http/request.hpp"
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>

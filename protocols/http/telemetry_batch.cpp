@@ -1,6 +1,6 @@
 #include "protocols/http/telemetry_batch.hpp"
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "protocols/http/device_json.hpp"
 #include "protocols/http/limits.hpp"
 

@@ -1,7 +1,7 @@
 #pragma once
 // The body of a batched send (spec/https.md 2.2, H-41):
 //   [{"body": text, "base64Encoded": bool, default true, "properties": {header name: text}}, ...]
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 #include "protocols/http/message_headers.hpp"
 
 #include <string_view>

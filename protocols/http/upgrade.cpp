@@ -1,6 +1,6 @@
 #include "protocols/http/upgrade.hpp"
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 #include <boost/beast/http/rfc7230.hpp>
 

@@ -4,9 +4,9 @@
 #include <optional>
 #include <utility>
 
-#include "emulator/core/encoding.hpp"
-#include "emulator/core/error.hpp"
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/encoding.hpp"
+#include "emulator/core/base/error.hpp"
+#include "emulator/core/base/printable.hpp"
 #include "protocols/mqtt/topic_filter.hpp"
 
 namespace mqtt {

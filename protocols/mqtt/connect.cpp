@@ -1,7 +1,7 @@
 // CONNECT: who is it, and what did it leave here (spec/mqtt.md 2).
 #include <algorithm>
 
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/printable.hpp"
 #include "protocols/mqtt/errors.hpp"
 #include "protocols/mqtt/session.hpp"
 #include "protocols/mqtt/topic.hpp"
@@ -68,12 +68,12 @@ void Session::on_connect(const Connect& packet, TimePoint now) {
   if (!principal) {
     return refuse(connect_return_of(principal.error().code), principal.error().detail, packet, now);
   }
-  const auto allowed = hub_.authorize_device(*principal, device, now);
+  const auto allowed = hub_.access().authorize_device(*principal, device, now);
   if (!allowed) {
     return refuse(connect_return_of(allowed.error().code), allowed.error().detail, packet, now);
   }
   // Only now, with the newcomer known to be who it says, the older connection goes (2.7).
-  auto presence = hub_.connect_device(device, hub::Transport::mqtt, waker_, now, &*allowed);
+  auto presence = hub_.connections().connect(device, hub::Transport::mqtt, waker_, now, &*allowed);
   if (!presence) {
     return refuse(connect_return_of(presence.error().code), presence.error().detail, packet, now);
   }
@@ -107,9 +107,9 @@ void Session::on_connect(const Connect& packet, TimePoint now) {
 hub::Result<hub::Principal> Session::authenticate(const Connect& packet,
                                                   const hub::DeviceId& device, TimePoint now) {
   if (packet.password && !packet.password->empty()) {
-    return hub_.authenticate_sas(*packet.password, now);
+    return hub_.access().authenticate_sas(*packet.password, now);
   }
-  if (certificate_) return hub_.authenticate_certificate(device, *certificate_, now);
+  if (certificate_) return hub_.access().authenticate_certificate(device, *certificate_, now);
   return hub::fail(hub::HubErrc::iot_hub_unauthorized_access,
                    "neither a token as the password nor a client certificate; a device with a key "
                    "sends SharedAccessSignature sr=…&sig=…&se=… as the password");
@@ -127,13 +127,13 @@ void Session::refuse(ConnectReturn code, std::string_view reason, const Connect&
 // True if there was a session to go on with (M-16, M-17).
 bool Session::resume_session(TimePoint now) {
   if (!clean_session_) {
-    if (auto stored = hub_.mqtt_session(device_)) {
+    if (auto stored = hub_.connections().mqtt_session(device_)) {
       subscriptions_ = std::move(*stored);
       return true;
     }
   }
   // Nothing published in an earlier, clean session counts as sent before in this one.
-  hub_.remove_mqtt_session(device_, now, &presence_);
+  hub_.connections().remove_mqtt_session(device_, now, &presence_);
   return false;
 }
 

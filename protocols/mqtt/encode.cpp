@@ -1,4 +1,4 @@
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 #include "protocols/mqtt/codec.hpp"
 
 namespace mqtt {

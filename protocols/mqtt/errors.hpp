@@ -1,7 +1,7 @@
 #pragma once
 // HubErrc -> what an MQTT device is told. MQTT 3.1.1 has return codes at CONNECT only; afterwards
 // every error is a closed connection, and the reason stands in the log (M-60).
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 #include "protocols/mqtt/packet.hpp"
 
 namespace mqtt {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 
 namespace mqtt {
 

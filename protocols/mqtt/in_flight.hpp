@@ -10,8 +10,8 @@
 #include <optional>
 #include <vector>
 
-#include "emulator/core/limits.hpp"
-#include "emulator/core/message.hpp"
+#include "emulator/core/base/message.hpp"
+#include "emulator/core/settings/limits.hpp"
 
 namespace mqtt {
 

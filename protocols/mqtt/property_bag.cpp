@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 namespace mqtt {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <string_view>
 
-#include "emulator/core/error.hpp"
-#include "emulator/core/ids.hpp"
-#include "emulator/core/message.hpp"
+#include "emulator/core/base/error.hpp"
+#include "emulator/core/base/ids.hpp"
+#include "emulator/core/base/message.hpp"
 
 namespace mqtt {
 

@@ -1,7 +1,7 @@
 // PUBLISH from the device: telemetry, twin requests, method responses (spec/mqtt.md 3 and 5).
 #include <utility>
 
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/printable.hpp"
 #include "protocols/mqtt/property_bag.hpp"
 #include "protocols/mqtt/session.hpp"
 #include "protocols/mqtt/topic.hpp"
@@ -58,13 +58,13 @@ hub::Result<void> Session::send_telemetry(const std::shared_ptr<hub::TelemetryMe
   if (retain) set_property(message->content, "mqtt-retain", "true");
   message->content.body = payload;
   if (!origin_) {
-    auto origin = hub_.telemetry_origin(device_, std::string(auth_method_),
-                                        extras_ ? extras_->model_id : std::string{}, now);
+    auto origin = hub_.events().origin_of(device_, std::string(auth_method_),
+                                          extras_ ? extras_->model_id : std::string{}, now);
     if (!origin) return origin.error();
     origin_ = std::move(*origin);
   }
   message->origin = origin_;
-  return hub_.send_telemetry(message, now);
+  return hub_.events().send(message, now);
 }
 
 void Session::tell_of_odd_bag(std::string_view topic) {

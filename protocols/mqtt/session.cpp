@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/printable.hpp"
 
 namespace mqtt {
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/mqtt/codec.hpp"
 #include "protocols/mqtt/in_flight.hpp"
 #include "protocols/session.hpp"

@@ -1,7 +1,7 @@
 // SUBSCRIBE and UNSUBSCRIBE (M-30, M-31, M-61), and what they mean for cloud-to-device delivery.
 #include <algorithm>
 
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/printable.hpp"
 #include "protocols/mqtt/session.hpp"
 #include "protocols/mqtt/topic.hpp"
 #include "protocols/mqtt/topic_filter.hpp"
@@ -57,7 +57,7 @@ bool Session::subscribe(std::string_view filter, std::uint8_t qos) {
   // C2D-29: what was sent before is not for this subscription.
   if (kind == FilterKind::devicebound &&
       hub_.settings().mqtt_backlog != hub::MqttBacklog::deliver) {
-    subscription.first_sequence = hub_.next_sequence(device_);
+    subscription.first_sequence = hub_.c2d().next_sequence(device_);
   }
   subscriptions_.subscriptions.push_back(std::move(subscription));
   if (kind == FilterKind::inert) {
@@ -91,7 +91,8 @@ bool Session::is_subscribed_to(std::string_view topic) const {
 
 // M-16. False: the connection was taken over just now, and what the newcomer has stored stays.
 bool Session::store_subscriptions(TimePoint now) {
-  return clean_session_ || hub_.store_mqtt_session(device_, subscriptions_, now, &presence_);
+  return clean_session_ ||
+         hub_.connections().store_mqtt_session(device_, subscriptions_, now, &presence_);
 }
 
 // M-30: delivery is on while some filter matches, at the highest QoS of those that do. What is in
@@ -113,7 +114,7 @@ void Session::update_receiver(TimePoint now) {
     receiver_.set_first_sequence(*first);
   } else {
     auto opened =
-        hub_.open_devicebound(device_, hub::Transport::mqtt, waker_, *first, now, &presence_);
+        hub_.c2d().open_devicebound(device_, hub::Transport::mqtt, waker_, *first, now, &presence_);
     if (!opened) return violation(opened.error().detail, now);
     receiver_ = std::move(*opened);
   }
@@ -123,10 +124,10 @@ void Session::update_receiver(TimePoint now) {
 // What is rejected the hub tells itself.
 void Session::tell_what_is_held_back(TimePoint now) {
   if (hub_.settings().mqtt_backlog != hub::MqttBacklog::keep) return;
-  const auto view = hub_.get_device(device_, now);
+  const auto view = hub_.registry().get(device_, now);
   if (!view || view->held_back_from_mqtt == 0) return;
   std::vector<hub::MessagePtr> kept;
-  for (const auto& entry : hub_.peek(hub::QueueId{device_})) {
+  for (const auto& entry : hub_.c2d().peek(hub::QueueId{device_})) {
     if (kept.size() < view->held_back_from_mqtt) kept.push_back(entry.message);
   }
   hub_.log().warn(

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "emulator/core/ids.hpp"
+#include "emulator/core/base/ids.hpp"
 
 namespace mqtt {
 

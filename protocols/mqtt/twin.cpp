@@ -32,7 +32,7 @@ std::string error_body(const hub::HubError& error) {
 }  // namespace
 
 void Session::on_twin_get(std::string_view request_id, TimePoint now) {
-  if (const auto admitted = hub_.admit(hub::Operation::twin_read, 1, now); !admitted) {
+  if (const auto admitted = hub_.admission().admit(hub::Operation::twin_read, 1, now); !admitted) {
     return answer(twin_response_topic(status_throttled, request_id), error_body(admitted.error()));
   }
   answer(twin_response_topic(status_ok, request_id),
@@ -46,10 +46,11 @@ void Session::on_twin_patch(std::string_view request_id, std::string_view patch,
                   error_body(hub::fail(hub::HubErrc::argument_invalid,
                                        "reported properties must be a JSON object")));
   }
-  if (const auto admitted = hub_.admit(hub::Operation::twin_update, 1, now); !admitted) {
+  if (const auto admitted = hub_.admission().admit(hub::Operation::twin_update, 1, now);
+      !admitted) {
     return answer(twin_response_topic(status_throttled, request_id), error_body(admitted.error()));
   }
-  if (hub_.first_reported_properties(device_)) {
+  if (hub_.connections().first_reported_properties(device_)) {
     hub_.log().warn("reported properties are answered and not kept: the hub has no twins yet",
                     {{"device", device_.name()}});
   }

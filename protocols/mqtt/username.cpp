@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 namespace mqtt {
 

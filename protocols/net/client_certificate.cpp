@@ -1,6 +1,6 @@
 #include "protocols/net/client_certificate.hpp"
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>

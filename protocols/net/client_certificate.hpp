@@ -1,7 +1,7 @@
 #pragma once
 // What the hub wants to know of a client's certificate (SEC-11). Its bytes are the peer's, all the
 // more since any certificate is accepted in a handshake (M-06).
-#include "emulator/core/auth.hpp"
+#include "emulator/core/access/auth.hpp"
 
 struct x509_st;
 

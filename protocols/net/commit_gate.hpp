@@ -1,7 +1,7 @@
 #pragma once
 // What must be stored before output may leave (style.md rule 4: read, feed, commit, write).
 // Implemented by app's committer; absent when the hub is in memory only.
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 
 #include <cstdint>
 

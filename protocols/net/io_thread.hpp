@@ -2,9 +2,9 @@
 // What the connections of one thread share: the io_context, one read buffer, the list of them all.
 // A connection lives on one IoThread from accept to end; nothing of it is touched from another
 // thread, except through the wakers it gives out, which only put it in line here.
-#include "emulator/core/log.hpp"
-#include "emulator/core/metrics.hpp"
-#include "emulator/core/time.hpp"
+#include "emulator/core/base/log.hpp"
+#include "emulator/core/base/metrics.hpp"
+#include "emulator/core/base/time.hpp"
 #include "protocols/net/commit_gate.hpp"
 #include "protocols/net/deadlines.hpp"
 #include "protocols/net/heap_trim.hpp"

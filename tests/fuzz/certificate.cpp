@@ -1,6 +1,6 @@
 // What a TLS client may show as its certificate: DER in, thumbprints and common name out, and a
 // device that is known by a thumbprint, to log in with.
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "protocols/net/client_certificate.hpp"
 #include "tests/fuzz/support/target.hpp"
 #include "tests/fuzz/support/world.hpp"
@@ -23,7 +23,8 @@ FUZZ_TARGET(certificate) {
 
   static fuzz::World world;  // no device in it is known by a certificate
   for (const auto device : {fuzz::attacker, fuzz::victim}) {
-    HUB_ASSERT(!world.hub.authenticate_certificate({std::string(device)}, fields, world.now));
+    HUB_ASSERT(
+        !world.hub.access().authenticate_certificate({std::string(device)}, fields, world.now));
   }
-  HUB_ASSERT(!world.hub.authenticate_certificate({fields.common_name}, fields, world.now));
+  HUB_ASSERT(!world.hub.access().authenticate_certificate({fields.common_name}, fields, world.now));
 }

@@ -7,7 +7,7 @@
 #include "clients/hub_client/property_bag.hpp"
 #include "clients/hub_client/sas_token.hpp"
 #include "clients/hub_client/transports/mqtt_codec.hpp"
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 #include "tests/fuzz/support/input.hpp"
 #include "tests/fuzz/support/target.hpp"
 

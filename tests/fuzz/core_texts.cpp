@@ -1,9 +1,9 @@
 // The core's texts: times and durations, ids, encodings, settings.
-#include "emulator/core/encoding.hpp"
-#include "emulator/core/ids.hpp"
-#include "emulator/core/limits.hpp"
-#include "emulator/core/message.hpp"
-#include "emulator/core/time.hpp"
+#include "emulator/core/base/encoding.hpp"
+#include "emulator/core/base/ids.hpp"
+#include "emulator/core/base/message.hpp"
+#include "emulator/core/base/time.hpp"
+#include "emulator/core/settings/limits.hpp"
 #include "tests/fuzz/support/input.hpp"
 #include "tests/fuzz/support/target.hpp"
 

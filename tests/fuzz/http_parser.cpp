@@ -8,7 +8,7 @@
 #include "tests/fuzz/support/input.hpp"
 #include "tests/fuzz/support/target.hpp"
 
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 
 #include <boost/json.hpp>
 

@@ -3,7 +3,7 @@
 #include "protocols/mqtt/codec.hpp"
 #include "tests/fuzz/support/target.hpp"
 
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 
 #include <algorithm>
 #include <string>

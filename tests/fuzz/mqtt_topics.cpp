@@ -6,7 +6,7 @@
 #include "tests/fuzz/support/input.hpp"
 #include "tests/fuzz/support/target.hpp"
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 #include <array>
 

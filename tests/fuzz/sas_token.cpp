@@ -1,6 +1,6 @@
 // SAS tokens: any text as a token of a hub with one device; nothing that was not signed is let in.
 // The second half: texts that are signed, with any resource, expiry and policy.
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "tests/fuzz/support/target.hpp"
 #include "tests/fuzz/support/world.hpp"
 
@@ -18,12 +18,12 @@ World& world() {
 void check_scope(const hub::Principal& principal) {
   // With the attacker's key: the attacker's device, and never the victim.
   HUB_ASSERT(principal.kind == hub::Principal::Kind::device);
-  HUB_ASSERT(
-      !world().hub.authorize_device(principal, {std::string(principal.name) + "x"}, world().now));
-  HUB_ASSERT(
-      !world().hub.authorize_service(principal, hub::Right::service_connect, {}, world().now));
-  HUB_ASSERT(!world().hub.authorize_service(principal, hub::Right::registry_read,
-                                            {"devices", principal.name}, world().now));
+  HUB_ASSERT(!world().hub.access().authorize_device(principal, {std::string(principal.name) + "x"},
+                                                    world().now));
+  HUB_ASSERT(!world().hub.access().authorize_service(principal, hub::Right::service_connect, {},
+                                                     world().now));
+  HUB_ASSERT(!world().hub.access().authorize_service(principal, hub::Right::registry_read,
+                                                     {"devices", principal.name}, world().now));
 }
 
 }  // namespace
@@ -32,7 +32,7 @@ FUZZ_TARGET(sas_token) {
   Input in(input);
   if (in.flag()) {
     const auto parsed = hub::parse_sas_token(in.rest());
-    const auto let_in = world().hub.authenticate_sas(in.rest(), world().now);
+    const auto let_in = world().hub.access().authenticate_sas(in.rest(), world().now);
     // The signature is 256 bits: what a fuzzer writes is never right.
     HUB_ASSERT(!let_in);
     HUB_ASSERT(parsed || let_in.error().detail == parsed.error().detail);
@@ -51,7 +51,7 @@ FUZZ_TARGET(sas_token) {
   if ((order & 1) == 0) token.append("&se=").append(se);
   if ((order & 2) != 0) token.append("&skn=").append(in.text());
   token.append(in.text());
-  if (const auto let_in = world().hub.authenticate_sas(token, world().now)) {
+  if (const auto let_in = world().hub.access().authenticate_sas(token, world().now)) {
     HUB_ASSERT(let_in->expires_at && *let_in->expires_at > world().now);
     // Both devices have this key; the scope says which of them it is.
     HUB_ASSERT(let_in->name == attacker || let_in->name == victim);

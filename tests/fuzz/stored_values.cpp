@@ -1,5 +1,5 @@
 // Application properties as they lie in the database: what reads, writes back as the same bytes.
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 #include "storage/property_codec.hpp"
 #include "tests/fuzz/support/target.hpp"
 

@@ -14,13 +14,13 @@ TEST_CASE("C2D-17 feedback of what expired while the hub was down is queued at i
   REQUIRE(old.send("d", "one", hub::Ack::full, old.now + 10s));
   REQUIRE(old.send("d", "two", hub::Ack::full, old.now + 10s));
   MemoryStore store;
-  store.apply(old.hub.take_changes().first);
+  store.apply(old.hub.monitor().take_changes().first);
 
   TestHub anew(settings, true);
   anew.now = old.now + 2h;  // longer than a feedback message lives
   hub::Hub late({"localhost", {}, settings, {}}, anew.ids, anew.log, anew.now, true);
   late.restore(store.load(), anew.now);
-  const auto batches = late.peek({});
+  const auto batches = late.c2d().peek(hub::QueueId::feedback());
   REQUIRE(batches.size() == 1);
   CHECK(batches[0].message->enqueued_time == anew.now);
   CHECK(count(batches[0].message->content.body, hub::to_iso8601(old.now + 10s)) == 2);
@@ -33,18 +33,18 @@ TEST_CASE("MOD-03 a device disabled after it was authorised cannot connect or op
   hub::DeviceSpec spec;
   spec.id.text = "d";
   spec.status = hub::DeviceStatus::disabled;
-  REQUIRE(t.hub.update_device(spec, std::nullopt, t.now));
+  REQUIRE(t.hub.registry().update(spec, std::nullopt, t.now));
   for (const auto transport : {hub::Transport::mqtt, hub::Transport::amqp}) {
-    const auto receiver = t.hub.open_devicebound(
+    const auto receiver = t.hub.c2d().open_devicebound(
         {"d"}, transport, [] {}, 0, t.now);
     REQUIRE(receiver.has_error());
     CHECK(receiver.error().code == hub::HubErrc::device_not_found);
-    CHECK(t.hub
-              .connect_device(
+    CHECK(t.hub.connections()
+              .connect(
                   {"d"}, transport, [] {}, t.now)
               .has_error());
   }
   spec.status = hub::DeviceStatus::enabled;
-  REQUIRE(t.hub.update_device(spec, std::nullopt, t.now));
+  REQUIRE(t.hub.registry().update(spec, std::nullopt, t.now));
   CHECK(t.amqp("d").receive(t.now).has_value());
 }

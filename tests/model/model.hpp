@@ -1,7 +1,7 @@
 #pragma once
 // The hub's queues and feedback as plainly as spec/c2d.md 2.6 says them: vectors, full scans, no
 // index and no cleverness. What it says, the hub must say.
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 
 #include <cstdint>
 #include <deque>

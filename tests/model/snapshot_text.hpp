@@ -1,7 +1,7 @@
 #pragma once
 // A Snapshot as text, one fact a line with every field of it: equal texts are equal snapshots, and
 // a failing comparison shows what differs.
-#include "emulator/core/change.hpp"
+#include "emulator/core/store/change.hpp"
 
 #include <concepts>
 #include <string>

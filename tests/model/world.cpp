@@ -78,7 +78,7 @@ void World::create(const std::string& device) {
   hub::DeviceSpec spec;
   spec.id.text = device;
   spec.primary_key = spec.secondary_key = "aW90aHViLWVtdWxhdG9yL3dlbGwta25vd24vb3duZXI=";
-  const auto view = hub().create_device(spec, now_);
+  const auto view = hub().registry().create(spec, now_);
   const bool there = exists(device);
   expect_result(there ? std::optional{HubErrc::device_already_exists} : std::nullopt, view);
   if (view) model_.queues[device].generation = view->identity.generation_id;
@@ -89,7 +89,7 @@ void World::remove(const std::string& device) {
   advance({});  // so that the batches of this instant are seen before the records vanish
   begin("remove " + device);
   const bool there = exists(device);
-  const auto result = hub().delete_device({device}, std::nullopt, now_);
+  const auto result = hub().registry().remove({device}, std::nullopt, now_);
   expect_result(there ? std::nullopt : std::optional{HubErrc::device_not_found}, result);
   if (there) {
     model_.remove_device(device);  // first: its messages are dropped, not returned
@@ -104,7 +104,7 @@ void World::set_enabled(const std::string& device, bool enabled) {
   hub::DeviceSpec spec;
   spec.id.text = device;
   spec.status = enabled ? hub::DeviceStatus::enabled : hub::DeviceStatus::disabled;
-  const auto view = hub().update_device(spec, std::nullopt, now_);
+  const auto view = hub().registry().update(spec, std::nullopt, now_);
   const bool there = exists(device);
   expect_result(there ? std::nullopt : std::optional{HubErrc::device_not_found}, view);
   if (there) {
@@ -125,14 +125,14 @@ void World::send(const std::string& device, hub::Ack ack, std::optional<hub::Dur
   message.expires = now_ + ttl.value_or(settings_.default_ttl);
   begin("send " + message.body + " to " + device + " ack " + std::string{to_text(ack)} + " ttl " +
         (ttl ? ms(*ttl) : "default"));
-  hub::Hub::SendRequest request;
+  hub::SendRequest request;
   request.device.text = device;
   request.ack = ack;
   request.content.message_id = hub::MessageId::of(message.message_id);
   request.content.body = message.body;
   request.content.properties = {{"body", message.body}};
   if (ttl) request.content.absolute_expiry = now_ + *ttl;
-  const auto sequence = hub().send(std::move(request), now_);
+  const auto sequence = hub().c2d().send(std::move(request), now_);
   expect_result(model_.send(device, message, now_), sequence);
   if (sequence) expect(*sequence == model_.queues[device].last, "another sequence number");
   end();
@@ -140,7 +140,7 @@ void World::send(const std::string& device, hub::Ack ack, std::optional<hub::Dur
 
 void World::purge(const std::string& device) {
   begin("purge " + device);
-  const auto count = hub().purge({device}, now_);
+  const auto count = hub().c2d().purge({device}, now_);
   const bool there = exists(device);
   expect_result(there ? std::nullopt : std::optional{HubErrc::device_not_found}, count);
   if (there) expect(*count == model_.purge(device, now_), "another number purged");
@@ -152,7 +152,7 @@ void World::purge(const std::string& device) {
 void World::get(const std::string& queue, hub::Duration lock) {
   begin("get '" + queue + "' lock " + ms(lock));
   observe_feedback();
-  const auto delivery = hub().receive_once({{queue}}, lock, now_);
+  const auto delivery = hub().c2d().receive_once({{queue}}, lock, now_);
   const bool there = exists(queue);
   expect_result(there ? std::nullopt : std::optional{HubErrc::device_not_found}, delivery);
   if (there) expect_delivery(queue, model_.next_for(queue, 0, 0), *delivery, 0, lock, false);
@@ -162,9 +162,9 @@ void World::get(const std::string& queue, hub::Duration lock) {
 void World::settle_once(const std::string& queue, const hub::LockToken& token, Verb verb) {
   begin(name_of(verb) + " '" + queue + "' " + short_token(token));
   const hub::QueueId id{{queue}};
-  const auto result = verb == Verb::complete ? hub().complete(id, token, now_)
-                      : verb == Verb::reject ? hub().reject(id, token, now_)
-                                             : hub().abandon(id, token, now_);
+  const auto result = verb == Verb::complete ? hub().c2d().complete(id, token, now_)
+                      : verb == Verb::reject ? hub().c2d().reject(id, token, now_)
+                                             : hub().c2d().abandon(id, token, now_);
   std::optional<HubErrc> expected;
   if (!exists(queue)) {
     expected = HubErrc::device_not_found;
@@ -184,9 +184,9 @@ void World::open(const std::string& queue, Transport transport, hub::SequenceNum
   const auto waker = [wakes] { ++*wakes; };
   hub::Receiver receiver;
   if (queue.empty()) {
-    receiver = hub().open_feedback(waker, now_);
+    receiver = hub().c2d().open_feedback(waker, now_);
   } else {
-    auto opened = hub().open_devicebound({queue}, transport, waker, first, now_);
+    auto opened = hub().c2d().open_devicebound({queue}, transport, waker, first, now_);
     expect_result(can_receive(queue) ? std::nullopt : std::optional{HubErrc::device_not_found},
                   opened);
     if (opened) {
@@ -244,7 +244,7 @@ void World::close(std::size_t index) {
 // C2D-36: the newest connection wins, but AMQP tolerates AMQP.
 void World::connect(const std::string& device, Transport transport) {
   begin("connect " + device + (transport == Transport::mqtt ? " over MQTT" : " over AMQP"));
-  auto presence = hub().connect_device(
+  auto presence = hub().connections().connect(
       {device}, transport, [] {}, now_);
   expect_result(can_receive(device) ? std::nullopt : std::optional{HubErrc::device_not_found},
                 presence);
@@ -286,8 +286,8 @@ void World::release(const Link& link) {
 
 void World::put_session(const std::string& device) {
   begin("store the MQTT session of " + device);
-  const hub::MqttSessionState state{{{"filter", 1, hub().next_sequence({device})}}};
-  hub().store_mqtt_session({device}, state, now_);
+  const hub::MqttSessionState state{{{"filter", 1, hub().c2d().next_sequence({device})}}};
+  hub().connections().store_mqtt_session({device}, state, now_);
   if (exists(device)) {
     expect(state.subscriptions[0].first_sequence == model_.queues[device].last + 1,
            "another next sequence number");
@@ -298,7 +298,7 @@ void World::put_session(const std::string& device) {
 
 void World::remove_session(const std::string& device) {
   begin("remove the MQTT session of " + device);
-  hub().remove_mqtt_session({device}, now_);
+  hub().connections().remove_mqtt_session({device}, now_);
   if (exists(device)) {
     model_.queues[device].session.reset();
     for (auto& message : model_.queues[device].messages) message.published = false;
@@ -310,15 +310,15 @@ void World::advance(hub::Duration by, bool tell_hub) {
   now_ += by;
   begin("advanced by " + ms(by) + (tell_hub ? "" : ", untold"));
   if (!tell_hub) return;
-  hub().on_time(now_);
+  hub().monitor().on_time(now_);
   end();
 }
 
 void World::restart(hub::Duration down) {
   begin("kill -9, down for " + ms(down));
-  hub().on_time(now_);
+  hub().monitor().on_time(now_);
   observe_feedback();
-  store_.apply(hub().take_changes().first);
+  store_.apply(hub().monitor().take_changes().first);
   links_.clear();
   presences_.clear();
   model_.restart();
@@ -363,9 +363,9 @@ void World::expect_delivery(const std::string& queue, ModelMessage* expected,
 
 // New feedback messages: each takes the next records, in order, soon enough (inv. 21..25).
 void World::observe_feedback() {
-  hub().on_time(now_);
+  hub().monitor().on_time(now_);
   auto& feedback = model_.queues[""];
-  for (const auto& view : hub().peek({})) {
+  for (const auto& view : hub().c2d().peek({})) {
     const auto& message = *view.message;
     if (message.sequence_number <= feedback.last) continue;
     expect(message.sequence_number == feedback.last + 1, "a feedback message unseen");
@@ -410,14 +410,14 @@ void World::end() {
     compare_queue(name, queue);
     if (!name.empty()) compare_device(name, queue);
   }
-  expect(hub().list_devices("", 1000, now_).size() == model_.queues.size() - 1, "other devices");
+  expect(hub().registry().list("", 1000, now_).size() == model_.queues.size() - 1, "other devices");
   compare_links();
   compare_metrics();
   compare_deadline();
 }
 
 void World::compare_queue(const std::string& name, const ModelQueue& queue) {
-  const auto views = hub().peek({{name}});
+  const auto views = hub().c2d().peek({{name}});
   expect(views.size() == queue.messages.size(), "queue '" + name + "' has another depth: hub " +
                                                     std::to_string(views.size()) + ", model " +
                                                     std::to_string(queue.messages.size()));
@@ -431,7 +431,7 @@ void World::compare_queue(const std::string& name, const ModelQueue& queue) {
 }
 
 void World::compare_device(const std::string& name, const ModelQueue& queue) {
-  const auto view = hub().get_device({name}, now_);
+  const auto view = hub().registry().get({name}, now_);
   expect(view.has_value(), "device " + name + " is gone");
   expect(view->identity.generation_id == queue.generation, "another generation of " + name);
   expect((view->identity.status == hub::DeviceStatus::enabled) == queue.enabled, "another status");
@@ -440,11 +440,13 @@ void World::compare_device(const std::string& name, const ModelQueue& queue) {
   const auto locked = std::ranges::count_if(
       queue.messages, [](const ModelMessage& message) { return message.lock.has_value(); });
   expect(view->c2d_locked_count == static_cast<std::size_t>(locked), "another count of locks");
-  expect(hub().mqtt_session({name}) == queue.session, "another MQTT session of " + name);
+  expect(hub().connections().mqtt_session({name}) == queue.session,
+         "another MQTT session of " + name);
   const bool connected = std::ranges::any_of(
       presences_, [&](const Connected& other) { return other.device == name && other.live; });
   expect(view->connected == connected, "another connection state of " + name);
-  expect(hub().next_sequence({name}) == queue.last + 1, "another sequence counter of " + name);
+  expect(hub().c2d().next_sequence({name}) == queue.last + 1,
+         "another sequence counter of " + name);
 }
 
 void World::compare_links() {
@@ -453,7 +455,7 @@ void World::compare_links() {
     expect(presence.presence.closed().has_value() == !presence.live, "presence open, or should be");
     if (presence.live) connected.insert(presence.device);
   }
-  expect(hub().statistics(now_).connected_device_count == connected.size(), "connected devices");
+  expect(hub().connections().connected_device_count(now_) == connected.size(), "connected devices");
   for (std::size_t i = 0; i < links_.size(); ++i) {
     auto& link = links_[i];
     const auto name = "link " + std::to_string(i);
@@ -489,7 +491,7 @@ void World::compare_metrics() {
 
 // The hub must ask to be called when the next timer is due, at the latest.
 void World::compare_deadline() {
-  const auto announced = hub().next_deadline();
+  const auto announced = hub().monitor().next_deadline();
   auto due = model_.next_timer();
   if (!model_.pending.empty()) {
     const auto flush = std::max(model_.pending.front().time, started_) + settings_.feedback_window;

@@ -2,7 +2,7 @@
 // A hub and its model side by side. Every operation is done to both, and what they answer and what
 // can be seen of them afterwards must be the same (spec/c2d.md 8.1). The first difference throws,
 // with the whole history.
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "tests/model/model.hpp"
 #include "tests/support/memory_store.hpp"
 
@@ -48,7 +48,7 @@ class World {
   std::size_t presences() const { return presences_.size(); }
   const std::vector<hub::LockToken>& tokens() const { return tokens_; }  // all ever given out
   hub::TimePoint now() const { return now_; }
-  std::optional<hub::TimePoint> next_deadline() const { return hub_->next_deadline(); }
+  std::optional<hub::TimePoint> next_deadline() const { return hub_->monitor().next_deadline(); }
   const Model& model() const { return model_; }
   bool exists(const std::string& device) const { return model_.queues.contains(device); }
   bool can_receive(const std::string& queue) const;  // there, and enabled

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "protocols/mqtt/property_bag.hpp"
 #include "protocols/mqtt/topic_filter.hpp"
 #include "tests/open_hub/devices.hpp"
@@ -53,17 +53,17 @@ std::optional<std::uint8_t> Broker::granted(const std::string& client,
 
 void Broker::route(hub::TimePoint now) {
   for (std::uint32_t partition = 0; partition < next_event_.size(); ++partition) {
-    for (const auto& event : hub_.read_events(partition, next_event_[partition], 1000)) {
+    for (const auto& event : hub_.events().read(partition, next_event_[partition], 1000)) {
       next_event_[partition] = event->sequence_number + 1;
       const std::string_view topic = property(event->content, "topic");
       for (const auto& [client, filters] : filters_) {
         if (!granted(client, topic)) continue;
-        hub::Hub::SendRequest request;
+        hub::SendRequest request;
         request.device.text = client;
         mqtt::set_property(request.content, "topic", topic);
         mqtt::set_property(request.content, "qos", property(event->content, "qos"));
         request.content.body = event->content.body;
-        if (const auto sent = hub_.send(std::move(request), now); !sent) {
+        if (const auto sent = hub_.c2d().send(std::move(request), now); !sent) {
           hub_.log().warn("a message is lost", {{"client", client}, {"why", sent.error().detail}});
         }
       }

@@ -16,14 +16,14 @@
 #include <string>
 #include <vector>
 
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/mqtt/session.hpp"
 
 namespace open_hub {
 
 class Broker {
  public:
-  explicit Broker(hub::Hub& hub) : hub_(hub), next_event_(hub.partition_count(), 0) {}
+  explicit Broker(hub::Hub& hub) : hub_(hub), next_event_(hub.events().partition_count(), 0) {}
   hub::Hub& hub() { return hub_; }
 
   void subscribe(const hub::DeviceId& client, std::string_view filter, std::uint8_t qos);

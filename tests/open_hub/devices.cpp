@@ -1,6 +1,6 @@
 #include "tests/open_hub/devices.hpp"
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 namespace open_hub {
 
@@ -17,7 +17,7 @@ hub::DeviceId device_for(hub::Hub& hub, std::string_view name, hub::TimePoint no
   hub::DeviceSpec spec;
   spec.id = id;
   spec.primary_key = key;
-  (void)hub.create_device(spec, now);  // or it is there
+  (void)hub.registry().create(spec, now);  // or it is there
   return id;
 }
 

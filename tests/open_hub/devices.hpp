@@ -1,6 +1,6 @@
 #pragma once
 // A client id, or the name of a queue, as a device identity of the hub beneath; made at first use.
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 
 namespace open_hub {
 

@@ -37,10 +37,10 @@ class QueueSendLink : public amqp::Link {
   hub::Result<void> take(std::string_view payload) {
     const auto bare = bare_of(payload);
     if (!bare) return hub::fail(hub::HubErrc::iot_hub_format_error, "no message");
-    hub::Hub::SendRequest request;
+    hub::SendRequest request;
     request.device = queue_;
     request.content.amqp_bare = *bare;
-    const auto sent = connection_.hub().send(std::move(request), connection_.now());
+    const auto sent = connection_.hub().c2d().send(std::move(request), connection_.now());
     if (!sent) return sent.error();
     return {};
   }
@@ -58,8 +58,8 @@ hub::Result<std::unique_ptr<amqp::Link>> Queues::attach(amqp::Connection& connec
   if (!pn_link_is_sender(pn)) {
     return std::make_unique<QueueSendLink>(connection, pn, id, queue);
   }
-  auto receiver =
-      hub_.open_devicebound(queue, hub::Transport::amqp, std::move(waker), 0, connection.now());
+  auto receiver = hub_.c2d().open_devicebound(queue, hub::Transport::amqp, std::move(waker), 0,
+                                              connection.now());
   if (!receiver) return receiver.error();
   return std::make_unique<amqp::QueueLink>(connection, pn, id, std::move(*receiver));
 }

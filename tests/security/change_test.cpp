@@ -1,6 +1,6 @@
 // What an administrator changes, and what that means for those who come, those who are there, and
 // the queue: each row of spec/c2d.md 6.5 over each protocol.
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "tests/security/doors.hpp"
 
 #include <functional>
@@ -14,7 +14,7 @@ const std::string other_key = hub::base64_encode("another-key-of-32-bytes-.-.-.-
 // d1 with two messages that want feedback for everything.
 struct Bench : HttpHub {
   explicit Bench(hub::Settings settings = {}) : HttpHub(keeping(settings)) {
-    REQUIRE(hub.create_device(keys("d1", device_key), now));
+    REQUIRE(hub.registry().create(keys("d1", device_key), now));
     REQUIRE(send("d1", "one"));
     REQUIRE(send("d1", "two"));
   }
@@ -30,7 +30,7 @@ struct Bench : HttpHub {
     hub::DeviceSpec spec;
     spec.id = {"d1"};
     change(spec);
-    REQUIRE(hub.update_device(spec, "*", now));
+    REQUIRE(hub.registry().update(spec, "*", now));
   }
   // New connections and calls: all of them, or none.
   bool lets_in(const std::string& credential) {
@@ -109,7 +109,7 @@ TEST_CASE(
   }
   CHECK_FALSE(bench.lets_in(bench.token()));
   CHECK(bench.depth("d1") == 2);
-  CHECK_FALSE(bench.hub.get_device({"d1"}, bench.now)->connected);
+  CHECK_FALSE(bench.hub.registry().get({"d1"}, bench.now)->connected);
   CHECK(bench.send("d1", "three").error().code == hub::HubErrc::device_not_found);
   bench.advance(2h);  // beyond the default time to live
   CHECK(bench.depth("d1") == 0);
@@ -134,7 +134,7 @@ TEST_CASE(
     } else {
       mqtt.emplace(bench);
     }
-    REQUIRE(bench.hub.delete_device({"d1"}, "*", bench.now));
+    REQUIRE(bench.hub.registry().remove({"d1"}, "*", bench.now));
     CHECK_FALSE((over_amqp ? amqp->up() : mqtt->up()));
     if (over_amqp) CHECK(amqp->amqp.receiver(devicebound("d1")) == nullptr);
     CHECK_FALSE(bench.lets_in(bench.token()));
@@ -154,11 +154,11 @@ TEST_CASE("SEC-18 made anew: the old keys, locks, links and subscriptions are wo
     LiveMqtt mqtt(bench);  // leaves a stored session
   }
   const auto old_lock = bench.get("d1")->lock_token.to_text();
-  const auto generation = bench.hub.get_device({"d1"}, bench.now)->identity.generation_id;
+  const auto generation = bench.hub.registry().get({"d1"}, bench.now)->identity.generation_id;
   LiveAmqp amqp(bench);
-  REQUIRE(bench.hub.delete_device({"d1"}, "*", bench.now));
-  REQUIRE(bench.hub.create_device(keys("d1", other_key), bench.now));
-  CHECK(bench.hub.get_device({"d1"}, bench.now)->identity.generation_id != generation);
+  REQUIRE(bench.hub.registry().remove({"d1"}, "*", bench.now));
+  REQUIRE(bench.hub.registry().create(keys("d1", other_key), bench.now));
+  CHECK(bench.hub.registry().get({"d1"}, bench.now)->identity.generation_id != generation);
   CHECK(bench.depth("d1") == 0);
   CHECK_FALSE(bench.lets_in(old_token));
   CHECK_FALSE(amqp.up());
@@ -176,8 +176,8 @@ TEST_CASE("SEC-18 made anew: the old keys, locks, links and subscriptions are wo
 
   // With the same key too: a proof of who somebody was is no proof for his successor.
   LiveAmqp second(bench, bench.token(other_key));
-  REQUIRE(bench.hub.delete_device({"d1"}, "*", bench.now));
-  REQUIRE(bench.hub.create_device(keys("d1", other_key), bench.now));
+  REQUIRE(bench.hub.registry().remove({"d1"}, "*", bench.now));
+  REQUIRE(bench.hub.registry().create(keys("d1", other_key), bench.now));
   CHECK_FALSE(second.up());
   CHECK(second.amqp.receiver(devicebound("d1")) == nullptr);
   CHECK((*second.amqp).put_token(bench.token(other_key)) == 200);

@@ -30,7 +30,7 @@ struct Bench : HttpHub {
   std::string policy_token(hub::Duration life) {
     return hub::make_sas_token("localhost", well_known_key, now + life, "iothubowner");
   }
-  std::size_t locked() { return hub.get_device({"d1"}, now)->c2d_locked_count; }
+  std::size_t locked() { return hub.registry().get({"d1"}, now)->c2d_locked_count; }
 };
 
 const std::string filter = "devices/d1/messages/devicebound/#";
@@ -55,7 +55,7 @@ TEST_CASE(
       CHECK_FALSE(mqtt.run().open());
       CHECK(bench.locked() == 0);
       CHECK(bench.depth("d1") == 2);
-      CHECK_FALSE(bench.hub.get_device({"d1"}, bench.now)->connected);
+      CHECK_FALSE(bench.hub.registry().get({"d1"}, bench.now)->connected);
     }
   }
 }
@@ -176,7 +176,7 @@ TEST_CASE("SEC-19 a certificate does not end by itself") {
   hub::DeviceSpec spec;
   spec.id = {"x1"};
   spec.primary_thumbprint = std::string(40, 'a');
-  REQUIRE(bench.hub.create_device(spec, bench.now));
+  REQUIRE(bench.hub.registry().create(spec, bench.now));
   const hub::ClientCertificate certificate{std::string(40, 'a'), std::string(64, 'b'), "x1"};
   Mqtt mqtt(bench, {.device = "x1", .certificate = certificate});
   REQUIRE(mqtt.open());

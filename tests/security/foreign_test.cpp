@@ -1,6 +1,6 @@
 // Nothing a device can send reaches another device's queue, identity or subscription: device a,
 // with each kind of credential that a may have, tries every topic, address and path of device b.
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "tests/security/doors.hpp"
 
 #include <algorithm>
@@ -30,7 +30,7 @@ struct Bench : HttpHub {
       spec.authentication_type = type;
       if (type == hub::AuthenticationType::self_signed)
         spec.primary_thumbprint = std::string(40, id);
-      REQUIRE(hub.create_device(spec, now));
+      REQUIRE(hub.registry().create(spec, now));
     }
     if (type == hub::AuthenticationType::sas) {
       credential_of_b.token = hub::make_sas_token("localhost/devices/b", key_of_b, now + 10h);
@@ -54,16 +54,16 @@ struct Bench : HttpHub {
   }
   // Everything of b that somebody else could have changed or seen.
   std::string state() {
-    const auto view = *hub.get_device({"b"}, now);
+    const auto view = *hub.registry().get({"b"}, now);
     std::string text = view.identity.etag + view.identity.generation_id +
                        view.identity.authentication.primary_key +
                        (view.connected ? " connected" : " gone") + " depth " +
                        std::to_string(view.c2d_message_count);
-    for (const auto& entry : hub.peek({{"b"}})) {
+    for (const auto& entry : hub.c2d().peek({{"b"}})) {
       text += " " + entry.message->content.body + (entry.locked ? "*" : "") +
               std::to_string(entry.delivery_count);
     }
-    const auto session = hub.mqtt_session({"b"}).value();
+    const auto session = hub.connections().mqtt_session({"b"}).value();
     for (const auto& subscription : session.subscriptions) text += " " + subscription.filter;
     for (const auto& event : events()) {
       if (event->origin->device.text == "b") text += " telemetry";
@@ -132,7 +132,7 @@ void try_mqtt(Bench& bench, const Credential& credential) {
        {"#", "+/+/+/+/#", "devices/+/messages/devicebound/#", "devices/#", "$iothub/#"}) {
     Mqtt a = as_a();
     a.subscribe(filter).take();
-    REQUIRE(bench.hub.purge({"a"}, bench.now));
+    REQUIRE(bench.hub.c2d().purge({"a"}, bench.now));
     REQUIRE(bench.send("a", "own"));
     for (const std::string& topic : a.take()) CHECK(topic.find("id-own") != std::string::npos);
     for (std::uint16_t id = 1; id < 20; ++id) a.send(mqtt::Puback{id});

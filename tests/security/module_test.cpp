@@ -1,6 +1,6 @@
 // A module that has its device's key, over each protocol: the C SDK's suite and the identity
 // service do it so.
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "tests/security/doors.hpp"
 
 using namespace security;
@@ -13,7 +13,7 @@ struct Bench : HttpHub {
   Bench() {
     create("d1");
     create_module("d1", "m");
-    REQUIRE(hub.create_device(keys("d2", key_of_d2), now));
+    REQUIRE(hub.registry().create(keys("d2", key_of_d2), now));
     create_module("d2", "m");
   }
   std::string token(const std::string& sr, std::string_view key = device_key) {

@@ -1,6 +1,6 @@
 // One message looks the same everywhere: names that one protocol takes for a system property, and a
 // null, sent over each protocol and read over each other.
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "tests/security/doors.hpp"
 
 #include <proton/disposition.h>
@@ -176,17 +176,17 @@ TEST_CASE("H-80 a null property is null over AMQP, has no = over MQTT and no tex
   Bench bench;
   Mqtt mqtt(bench, {.device = "d1", .password = bench.device_token("d1")});
   mqtt.subscribe("devices/d1/messages/devicebound/#").take();
-  hub::Hub::SendRequest request;
+  hub::SendRequest request;
   request.device = {"d1"};
   request.content.properties = {{"n", std::nullopt}, {"e", ""}};
-  REQUIRE(bench.hub.send(hub::Hub::SendRequest(request), bench.now));
+  REQUIRE(bench.hub.c2d().send(hub::SendRequest(request), bench.now));
   const auto topics = mqtt.take();
   REQUIRE(topics.size() == 1);
   CHECK(topics[0].ends_with("&n&e="));
 
   bench.create("d2");
   request.device = {"d2"};
-  REQUIRE(bench.hub.send(std::move(request), bench.now));
+  REQUIRE(bench.hub.c2d().send(std::move(request), bench.now));
   const auto received = bench.call(
       {"GET", "/devices/d2/messages/deviceBound" + api_version, bench.device_token("d2"), {}, {}});
   CHECK(received.header("iothub-app-n") == "");

@@ -1,6 +1,6 @@
 // Oversized property bags over each protocol: the error that the hub has for them, nothing kept,
 // the connection as it should be, and others served.
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "tests/security/doors.hpp"
 
 #include <proton/disposition.h>

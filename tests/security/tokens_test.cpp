@@ -1,6 +1,6 @@
 // SAS tokens exactly as each SDK builds them, over each protocol (spec/c2d.md 6.3, https.md 1.3,
 // mqtt.md 2.3, amqp.md 2.1 and 2.4), and what is refused.
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "tests/security/doors.hpp"
 
 #include <cctype>

@@ -14,7 +14,7 @@
 #include <map>
 #include <vector>
 
-#include "emulator/core/auth.hpp"
+#include "emulator/core/access/auth.hpp"
 #include "tests/simulation/peer.hpp"
 #include "tests/support/test_hub.hpp"
 #include "tests/unit/amqp/support/client.hpp"

@@ -354,10 +354,10 @@ TEST_CASE(
   caught_as(2, [](int& broken) {
     Sabotage sabotage;
     sabotage.rogue = [&broken](hub::Hub& hub, TimePoint now, const std::string&) {
-      hub::Hub::SendRequest request;
+      hub::SendRequest request;
       request.device.text = "a";
       request.content.body = "nobody's";
-      if (broken == 0 && hub.send(std::move(request), now)) ++broken;
+      if (broken == 0 && hub.c2d().send(std::move(request), now)) ++broken;
     };
     return sabotage;
   });
@@ -370,7 +370,7 @@ TEST_CASE("INV-18 INV-27 INV-29 the auditor notices a step that touches what is 
       sabotage.rogue = [=, &broken](hub::Hub& hub, TimePoint now, const std::string& what) {
         if (broken > 0 || what.find(word) == std::string::npos) return;
         if (word == "is cut" && what.find("http-") == std::string::npos) return;
-        const auto purged = hub.purge({device}, now);
+        const auto purged = hub.c2d().purge({device}, now);
         if (purged && *purged > 0) ++broken;
       };
       return sabotage;
@@ -435,8 +435,9 @@ TEST_CASE("INV-21 INV-22 INV-23 INV-24 INV-25 INV-26 the auditor notices wrong f
     Sabotage sabotage;
     sabotage.rogue = [&broken](hub::Hub& hub, TimePoint now, const std::string& what) {
       if (broken > 0 || what.find("complete") == std::string::npos) return;
-      const auto batch = *hub.receive_once({}, hub::Duration{1000}, now);
-      if (batch && hub.complete(hub::QueueId{}, batch->lock_token, now)) ++broken;
+      const auto batch =
+          *hub.c2d().receive_once(hub::QueueId::feedback(), hub::Duration{1000}, now);
+      if (batch && hub.c2d().complete(hub::QueueId::feedback(), batch->lock_token, now)) ++broken;
     };
     return sabotage;
   });

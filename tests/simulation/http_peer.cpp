@@ -1,4 +1,4 @@
-#include "emulator/core/auth.hpp"
+#include "emulator/core/access/auth.hpp"
 #include "tests/simulation/peer.hpp"
 #include "tests/support/test_hub.hpp"
 

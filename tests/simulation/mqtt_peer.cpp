@@ -1,5 +1,5 @@
-#include "emulator/core/auth.hpp"
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/access/auth.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "protocols/mqtt/codec.hpp"
 #include "protocols/mqtt/property_bag.hpp"
 #include "tests/simulation/peer.hpp"

@@ -1,7 +1,7 @@
 #pragma once
 // What clients ask the hub for, as the auditor knows it: an Op takes effect when the hub has been
 // fed its last byte.
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "tests/model/model.hpp"
 
 #include <memory>

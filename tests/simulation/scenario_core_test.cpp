@@ -16,13 +16,13 @@ struct Scenario : TestHub {
   }
   hub::QueueId queue{{"d"}};
   bool complete(const hub::Delivery& delivery) {
-    return hub.complete(queue, delivery.lock_token, now).has_value();
+    return hub.c2d().complete(queue, delivery.lock_token, now).has_value();
   }
   void set_enabled(bool enabled) {
     hub::DeviceSpec spec;
     spec.id.text = "d";
     spec.status = enabled ? hub::DeviceStatus::enabled : hub::DeviceStatus::disabled;
-    REQUIRE(hub.update_device(spec, std::nullopt, now));
+    REQUIRE(hub.registry().update(spec, std::nullopt, now));
   }
   // All that is pending and queued, as one text.
   std::string all_feedback() {
@@ -97,7 +97,7 @@ TEST_CASE("S3 an HTTPS lock runs out, the message is locked anew, the old token 
   CHECK(third->delivery_count == 0);
   CHECK(third->lock_token != first->lock_token);
   t.advance(1s);
-  CHECK(code_of(t.hub.complete(t.queue, first->lock_token, t.now)) == "412002");
+  CHECK(code_of(t.hub.c2d().complete(t.queue, first->lock_token, t.now)) == "412002");
   CHECK(t.complete(*third));
 }
 
@@ -109,7 +109,7 @@ TEST_CASE("S4 a message expires while it is locked: the lock is lost, feedback i
   t.advance(8s);
   CHECK(t.depth("d") == 0);
   t.advance(1s);
-  CHECK(code_of(t.hub.complete(t.queue, locked->lock_token, t.now)) == "412002");
+  CHECK(code_of(t.hub.c2d().complete(t.queue, locked->lock_token, t.now)) == "412002");
   const auto feedback = t.all_feedback();
   CHECK(count(feedback, "statusCode") == 1);
   CHECK(count(feedback, "\"statusCode\":\"Expired\"") == 1);
@@ -137,7 +137,7 @@ TEST_CASE("S6 with one delivery allowed an abandon dead-letters at once") {
   Scenario t(with(1, abandon_only));
   REQUIRE(t.send("d"));
   const auto only = t.get("d");
-  REQUIRE(t.hub.abandon(t.queue, only->lock_token, t.now));
+  REQUIRE(t.hub.c2d().abandon(t.queue, only->lock_token, t.now));
   CHECK_FALSE(t.get("d"));
   CHECK(t.depth("d") == 0);
   const auto feedback = t.all_feedback();
@@ -185,7 +185,7 @@ TEST_CASE("S9 HTTPS takes what a link does not hold, and settles only that") {
   CHECK(sixth->message->content.body == "6");
   CHECK_FALSE(link.closed());
   CHECK(code_of(link.complete(sixth->lock_token, t.now)) == "412002");
-  CHECK(code_of(t.hub.complete(t.queue, held[0].lock_token, t.now)) == "412002");
+  CHECK(code_of(t.hub.c2d().complete(t.queue, held[0].lock_token, t.now)) == "412002");
   CHECK(t.complete(*sixth));
   CHECK(link.complete(held[0].lock_token, t.now));
 }
@@ -195,7 +195,7 @@ TEST_CASE("S13 complete and expiry in the same instant: the timer wins") {
   REQUIRE(t.send("d", "m", hub::Ack::full, t.now + 10s));
   const auto locked = t.get("d");
   t.now += 10s;  // nobody tells the hub before
-  CHECK(code_of(t.hub.complete(t.queue, locked->lock_token, t.now)) == "412002");
+  CHECK(code_of(t.hub.c2d().complete(t.queue, locked->lock_token, t.now)) == "412002");
   CHECK(count(t.all_feedback(), "\"statusCode\":\"Expired\"") == 1);
 }
 
@@ -205,7 +205,7 @@ TEST_CASE("S14 a crash before the batch is flushed loses no record") {
   const auto locked = t.get("d");
   REQUIRE(t.complete(*locked));
   MemoryStore store;
-  store.apply(t.hub.take_changes().first);
+  store.apply(t.hub.monitor().take_changes().first);
 
   TestHub late({}, true);
   late.now = t.now + 1s;
@@ -222,10 +222,10 @@ TEST_CASE("S15 a device deleted before the flush takes its records with it, and 
   t.create("other");
   for (const char* device : {"d", "other"}) {
     REQUIRE(t.send(device));
-    REQUIRE(t.hub.complete({{device}}, t.get(device)->lock_token, t.now));
+    REQUIRE(t.hub.c2d().complete({{device}}, t.get(device)->lock_token, t.now));
   }
   t.now += 100ms;
-  REQUIRE(t.hub.delete_device({"d"}, std::nullopt, t.now));
+  REQUIRE(t.hub.registry().remove({"d"}, std::nullopt, t.now));
   const auto feedback = t.all_feedback();
   CHECK(count(feedback, "statusCode") == 1);
   CHECK(count(feedback, "\"deviceId\":\"other\"") == 1);
@@ -237,7 +237,7 @@ TEST_CASE("S16 sixty-four records go at once, the next waits for the window from
   t.now += 7s;  // within the first window
   const auto complete_one = [&](const char* device) {
     REQUIRE(t.send(device));
-    REQUIRE(t.hub.complete({{device}}, t.get(device)->lock_token, t.now));
+    REQUIRE(t.hub.c2d().complete({{device}}, t.get(device)->lock_token, t.now));
   };
   for (int i = 0; i < 64; ++i) {
     complete_one(i % 2 == 0 ? "d" : "e");
@@ -248,9 +248,9 @@ TEST_CASE("S16 sixty-four records go at once, the next waits for the window from
   CHECK(count(batches[0], "statusCode") == 64);
   const auto flushed = t.now - 10ms;
   complete_one("d");
-  t.hub.on_time(t.now = flushed + 15s - 1ms);
+  t.hub.monitor().on_time(t.now = flushed + 15s - 1ms);
   CHECK(t.feedback().empty());
-  t.hub.on_time(t.now = flushed + 15s);
+  t.hub.monitor().on_time(t.now = flushed + 15s);
   batches = t.feedback();
   REQUIRE(batches.size() == 1);
   CHECK(count(batches[0], "statusCode") == 1);
@@ -262,8 +262,8 @@ TEST_CASE("S17 the feedback of a receiver that dies goes to the other, one at a 
   REQUIRE(t.complete(*t.get("d")));
   t.advance(15s);
   int woken = 0;
-  auto a = t.hub.open_feedback([] {}, t.now);
-  auto b = t.hub.open_feedback([&] { ++woken; }, t.now);
+  auto a = t.hub.c2d().open_feedback([] {}, t.now);
+  auto b = t.hub.c2d().open_feedback([&] { ++woken; }, t.now);
   REQUIRE(a.receive(t.now));
   CHECK_FALSE(b.receive(t.now));
   a.close(t.now);
@@ -272,7 +272,7 @@ TEST_CASE("S17 the feedback of a receiver that dies goes to the other, one at a 
   REQUIRE(batch);
   // Over HTTPS only the lock duration frees it.
   REQUIRE(b.abandon(batch->lock_token, t.now));
-  REQUIRE(*t.hub.receive_once({}, 60s, t.now));
+  REQUIRE(*t.hub.c2d().receive_once(hub::QueueId::feedback(), 60s, t.now));
   CHECK_FALSE(b.receive(t.now));
   t.advance(60s);
   CHECK(b.receive(t.now));
@@ -285,14 +285,14 @@ TEST_CASE("S18 feedback abandoned as often as allowed is gone, and nobody is tol
   REQUIRE(t.send("d"));
   REQUIRE(t.complete(*t.get("d")));
   t.advance(15s);
-  auto receiver = t.hub.open_feedback([] {}, t.now);
+  auto receiver = t.hub.c2d().open_feedback([] {}, t.now);
   for (int i = 0; i < 3; ++i) {
     const auto batch = receiver.receive(t.now);
     REQUIRE(batch);
     CHECK(receiver.abandon(batch->lock_token, t.now));
   }
   CHECK_FALSE(receiver.receive(t.now));
-  CHECK(t.hub.peek({}).empty());
+  CHECK(t.hub.c2d().peek({}).empty());
   t.advance(15s);
   CHECK_FALSE(receiver.receive(t.now));
 }
@@ -302,8 +302,8 @@ TEST_CASE("S19 purge takes a locked message; its complete has lost the lock") {
   REQUIRE(t.send("d", "1"));
   REQUIRE(t.send("d", "2"));
   const auto locked = t.get("d");
-  CHECK(*t.hub.purge({"d"}, t.now) == 2);
-  CHECK(code_of(t.hub.complete(t.queue, locked->lock_token, t.now)) == "412002");
+  CHECK(*t.hub.c2d().purge({"d"}, t.now) == 2);
+  CHECK(code_of(t.hub.c2d().complete(t.queue, locked->lock_token, t.now)) == "412002");
   CHECK(t.send("d", "3"));
   CHECK(count(t.all_feedback(), "\"statusCode\":\"Purged\"") == 2);
 }
@@ -313,16 +313,16 @@ TEST_CASE("S20 a disabled device loses its locks, not its messages; their time r
     Scenario t;
     const auto expiry = expires ? std::optional{t.now + 5s} : std::nullopt;
     REQUIRE(t.send("d", "m", hub::Ack::full, expiry));
-    auto link = *t.hub.open_devicebound(
+    auto link = *t.hub.c2d().open_devicebound(
         {"d"}, hub::Transport::mqtt, [] {}, 0, t.now);
     REQUIRE(link.receive(t.now));
     t.set_enabled(false);
     CHECK(link.closed() == hub::CloseReason::device_disabled);
-    CHECK(t.hub.get_device({"d"}, t.now)->c2d_locked_count == 0);
+    CHECK(t.hub.registry().get({"d"}, t.now)->c2d_locked_count == 0);
     CHECK(t.depth("d") == 1);
     t.advance(10s);
     t.set_enabled(true);
-    auto again = *t.hub.open_devicebound(
+    auto again = *t.hub.c2d().open_devicebound(
         {"d"}, hub::Transport::mqtt, [] {}, 0, t.now);
     CHECK(again.receive(t.now).has_value() == !expires);
     CHECK(count(t.all_feedback(), "\"statusCode\":\"Expired\"") == (expires ? 1 : 0));
@@ -333,8 +333,8 @@ TEST_CASE(
     "S21 delete and create again within a second: another generation, nothing of the old one") {
   Scenario t;
   REQUIRE(t.send("d", "old"));
-  const auto before = t.hub.get_device({"d"}, t.now)->identity.generation_id;
-  REQUIRE(t.hub.delete_device({"d"}, std::nullopt, t.now));
+  const auto before = t.hub.registry().get({"d"}, t.now)->identity.generation_id;
+  REQUIRE(t.hub.registry().remove({"d"}, std::nullopt, t.now));
   t.now += 500ms;
   const auto after = t.create("d").identity.generation_id;
   CHECK(after != before);
@@ -427,7 +427,7 @@ TEST_CASE("S25 the clock jumps two hours with three receivers waiting") {
   // Timers fired in the order of their times: c's record went before a's, each in its own window,
   // and c's batch has lived its hour since.
   CHECK(t.hub.metrics().feedback_records == 2);
-  const auto batches = t.hub.peek({});
+  const auto batches = t.hub.c2d().peek({});
   CHECK(t.hub.metrics().feedback_batches == 2);
   CHECK(batches.empty());
 }
@@ -437,9 +437,9 @@ TEST_CASE("S26 a token of dev1 opens neither dev10 nor Dev1") {
   t.create("dev1");
   t.create("dev10");
   const auto token = hub::make_sas_token("localhost/devices/dev1", device_key, t.now + 1h);
-  const auto principal = t.hub.authenticate_sas(token, t.now);
+  const auto principal = t.hub.access().authenticate_sas(token, t.now);
   REQUIRE(principal);
-  CHECK(t.hub.authorize_device(*principal, {"dev1"}, t.now));
-  CHECK_FALSE(t.hub.authorize_device(*principal, {"dev10"}, t.now));
-  CHECK_FALSE(t.hub.authorize_device(*principal, {"Dev1"}, t.now));
+  CHECK(t.hub.access().authorize_device(*principal, {"dev1"}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_device(*principal, {"dev10"}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_device(*principal, {"Dev1"}, t.now));
 }

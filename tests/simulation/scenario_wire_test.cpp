@@ -236,7 +236,7 @@ TEST_CASE("S12 over MQTT: QoS 0 to a dead socket is Success, and the message is 
   client.run();
   client.session->on_peer_closed(world.now);  // what it wrote never left
   CHECK(world.queued("d") == 0);
-  const auto feedback = *world.hub.receive_once({}, 60s, world.now);
+  const auto feedback = *world.hub.c2d().receive_once(hub::QueueId::feedback(), 60s, world.now);
   REQUIRE(feedback);
   CHECK(feedback->message->content.body.find("\"statusCode\":\"Success\"") != std::string::npos);
 }
@@ -247,7 +247,7 @@ TEST_CASE("S17 over AMQP: the batch of a receiver that dies goes to the other") 
   pn_link_t* a = one.feedback("a", 1);
   pn_link_t* b = two.feedback("b", 1);
   REQUIRE(world.send("dev1"));
-  REQUIRE(world.hub.complete({{"dev1"}}, world.TestHub::get("dev1")->lock_token, world.now));
+  REQUIRE(world.hub.c2d().complete({{"dev1"}}, world.TestHub::get("dev1")->lock_token, world.now));
   REQUIRE(one.client.receive(a).size() == 1);
   CHECK(two.client.receive(b).empty());
   one.client.server.session->on_peer_closed(world.now);

@@ -401,7 +401,7 @@ void Simulation::feed(Wire& wire) {
 void Simulation::flush(Wire& wire) {
   if (wire.gated_bytes == 0) {
     wire.gated_bytes = wire.session->output().size();
-    wire.gated_sequence = hub_->staged();
+    wire.gated_sequence = hub_->monitor().staged();
   }
   if (durable_ && !sabotage_.no_gate && committed_ < wire.gated_sequence) return;
   std::size_t size = std::min(wire.gated_bytes, wire.session->output().size());
@@ -495,7 +495,7 @@ void Simulation::cut(Wire& wire) {
 // ---- the service, the committer, time -----------------------------------------------------------
 
 void Simulation::commit() {
-  auto [changes, sequence] = hub_->take_changes();
+  auto [changes, sequence] = hub_->monitor().take_changes();
   note("commit of " + std::to_string(changes.size()));
   if (sabotage_.changes) sabotage_.changes(changes);
   if (durable_ && !changes.empty()) store_->apply(changes);
@@ -508,7 +508,7 @@ void Simulation::advance() {
   auto by = random_.one_of<hub::Duration>({1ms, 10ms, 100ms, 1s});
   if (random_.chance(6)) {
     // To what is due next in the hub, or just before it; seldom to the end of somebody's patience.
-    auto next = hub_->next_deadline();
+    auto next = hub_->monitor().next_deadline();
     for (const auto& wire : wires_) {
       const auto due = wire->session ? wire->session->next_deadline() : std::nullopt;
       if (due && random_.chance(20) && (!next || *due < *next)) next = due;
@@ -523,7 +523,7 @@ void Simulation::advance() {
        by -= std::min(by, stride)) {
     const auto part = std::min(by, stride);
     now_ += part;
-    audited("time passes: " + ms(part), [&] { hub_->on_time(now_); });
+    audited("time passes: " + ms(part), [&] { hub_->monitor().on_time(now_); });
   }
 }
 
@@ -531,7 +531,7 @@ void Simulation::send_in_process() {
   const OpPtr op = world_.some_message();
   ++tally_.sends;
   audited("in process: " + text_of(*op), [&] {
-    hub::Hub::SendRequest request;
+    hub::SendRequest request;
     request.device.text = op->queue;
     request.ack = op->ack;
     request.content.message_id = hub::MessageId::of(op->message_id);
@@ -539,7 +539,7 @@ void Simulation::send_in_process() {
     request.content.properties = {{"body", op->body}};
     request.content.absolute_expiry = op->expiry;
     auditor_.send(*op);
-    const auto sequence = hub_->send(std::move(request), now_);
+    const auto sequence = hub_->c2d().send(std::move(request), now_);
     auditor_.sent(*op, sequence.has_value(), sequence ? *sequence : 0);
   });
 }
@@ -556,12 +556,12 @@ void Simulation::administer() {
       } else {
         spec.primary_key = test::device_key;
       }
-      auditor_.created(device, hub_->create_device(spec, now_)->identity.generation_id);
+      auditor_.created(device, hub_->registry().create(spec, now_)->identity.generation_id);
     });
   }
   if (random_.chance(4)) {
     return audited("delete " + device, [&] {
-      (void)hub_->delete_device({device}, std::nullopt, now_);
+      (void)hub_->registry().remove({device}, std::nullopt, now_);
       auditor_.removed(device);
     });
   }
@@ -569,14 +569,14 @@ void Simulation::administer() {
     return audited("purge " + device, [&] {
       Op op;
       op.count = auditor_.purge(device);
-      const auto count = hub_->purge({device}, now_);
+      const auto count = hub_->c2d().purge({device}, now_);
       auditor_.purged(op, count ? *count : std::size_t(-1));
     });
   }
   const bool enable = !auditor_.usable(device) || random_.chance(2);
   audited((enable ? "enable " : "disable ") + device, [&] {
     spec.status = enable ? hub::DeviceStatus::enabled : hub::DeviceStatus::disabled;
-    (void)hub_->update_device(spec, std::nullopt, now_);
+    (void)hub_->registry().update(spec, std::nullopt, now_);
     auditor_.set_enabled(device, enable);
   });
 }

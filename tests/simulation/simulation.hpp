@@ -6,7 +6,7 @@
 // The shell around a session is that of protocols/net (docs/decisions/0001): what a session has
 // written leaves only when the committer has stored everything that was staged by then. A restart
 // is a kill -9: connections, locks and whatever was not stored are gone.
-#include "emulator/core/store.hpp"
+#include "emulator/core/store/store.hpp"
 #include "tests/simulation/peer.hpp"
 
 #include <functional>

@@ -5,14 +5,14 @@ namespace simulation {
 View look_at(hub::Hub& hub, hub::TimePoint now) {
   View view;
   view.now = now;
-  for (const auto& seen : hub.list_devices("", 1000, now)) {
+  for (const auto& seen : hub.registry().list("", 1000, now)) {
     const hub::DeviceId& id = seen.identity.id;
-    view.devices.push_back({id.text, seen.identity.generation_id,
-                            seen.identity.status == hub::DeviceStatus::enabled,
-                            seen.c2d_message_count, seen.c2d_locked_count, hub.next_sequence(id),
-                            hub.mqtt_session(id), hub.peek({id})});
+    view.devices.push_back(
+        {id.text, seen.identity.generation_id, seen.identity.status == hub::DeviceStatus::enabled,
+         seen.c2d_message_count, seen.c2d_locked_count, hub.c2d().next_sequence(id),
+         hub.connections().mqtt_session(id), hub.c2d().peek({id})});
   }
-  view.feedback = hub.peek({});
+  view.feedback = hub.c2d().peek({});
   const hub::Metrics& m = hub.metrics();
   view.counts = {m.c2d_ingress_success,
                  m.c2d_deliveries,

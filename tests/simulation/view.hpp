@@ -1,6 +1,6 @@
 #pragma once
 // What the hub shows of itself (hub.hpp): taken after every step, compared by the auditor.
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 
 #include <optional>
 #include <string>

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 namespace test {
 

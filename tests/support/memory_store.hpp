@@ -1,6 +1,6 @@
 #pragma once
 // A Store without a disk: what the committer would have written, in maps.
-#include "emulator/core/store.hpp"
+#include "emulator/core/store/store.hpp"
 
 #include <map>
 #include <string>

@@ -1,6 +1,6 @@
 #pragma once
 // How doctest shows a Result: `ok`, or the hub's name of the error and its detail.
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 
 #include <doctest/doctest.h>
 

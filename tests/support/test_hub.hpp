@@ -1,6 +1,7 @@
 #pragma once
 // A hub for tests: seeded ids, a clock that only the test moves, a log that can be read.
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
+#include "tests/support/capturing_log.hpp"
 #include "tests/support/print_result.hpp"
 
 #include <string>
@@ -15,26 +16,6 @@ inline constexpr std::string_view well_known_key = "aW90aHViLWVtdWxhdG9yL3dlbGwt
 inline constexpr std::string_view device_key = "ZGV2aWNlLWtleS1vZi10aGUtdGVzdHMtMzItYnl0ZXM=";
 inline constexpr std::string_view module_key = "bW9kdWxlLWtleS1vZi10aGUtdGVzdHMtMzItYnl0ZXM=";
 
-class CapturingLog : public hub::Log {
- public:
-  bool enabled(hub::LogLevel) const override { return true; }
-  void write(hub::LogLevel level, std::string_view event,
-             std::initializer_list<hub::LogField> fields) override {
-    std::string line(event);
-    for (const auto& [key, value] : fields) line.append(" ").append(key).append("=").append(value);
-    lines.push_back(std::move(line));
-    levels.push_back(level);
-  }
-  bool contains(std::string_view text) const {
-    for (const auto& line : lines) {
-      if (line.find(text) != std::string::npos) return true;
-    }
-    return false;
-  }
-  std::vector<std::string> lines;
-  std::vector<hub::LogLevel> levels;  // of the lines
-};
-
 struct TestHub {
   explicit TestHub(
       hub::Settings settings = {}, bool durable = false,
@@ -45,51 +26,51 @@ struct TestHub {
     hub::DeviceSpec spec;
     spec.id = {std::move(id)};
     spec.primary_key = device_key;
-    return *hub.create_device(spec, now);
+    return *hub.registry().create(spec, now);
   }
   hub::DeviceView create_module(std::string device, std::string module,
                                 std::string_view key = module_key) {
     hub::DeviceSpec spec;
     spec.id = {std::move(device), std::move(module)};
     spec.primary_key = key;
-    return *hub.create_device(spec, now);
+    return *hub.registry().create(spec, now);
   }
   hub::Result<hub::SequenceNumber> send(std::string device, std::string body = "x",
                                         hub::Ack ack = hub::Ack::full,
                                         std::optional<hub::TimePoint> expiry = {}) {
-    hub::Hub::SendRequest request;
+    hub::SendRequest request;
     request.device = {std::move(device)};
     request.ack = ack;
     request.content.message_id = hub::MessageId::of("id-" + body);
     request.content.body = std::move(body);
     request.content.absolute_expiry = expiry;
-    return hub.send(std::move(request), now);
+    return hub.c2d().send(std::move(request), now);
   }
   hub::Result<void> telemetry(const hub::DeviceId& device, std::string body = "x") {
-    const auto origin = hub.telemetry_origin(device, "{}", "", now);
+    const auto origin = hub.events().origin_of(device, "{}", "", now);
     if (!origin) return origin.error();
     const auto message = std::make_shared<hub::TelemetryMessage>();
     message->content.body = std::move(body);
     message->origin = *origin;
-    return hub.send_telemetry(message, now);
+    return hub.events().send(message, now);
   }
   hub::Receiver amqp(std::string device) {
-    return *hub.open_devicebound(
+    return *hub.c2d().open_devicebound(
         {std::move(device)}, hub::Transport::amqp, [this] { ++wakes; }, 0, now);
   }
   std::optional<hub::Delivery> get(std::string device, hub::Duration lock = 60s) {
-    return *hub.receive_once({{std::move(device)}}, lock, now);
+    return *hub.c2d().receive_once({{std::move(device)}}, lock, now);
   }
   std::size_t depth(std::string device) {
-    return hub.get_device({std::move(device)}, now)->c2d_message_count;
+    return hub.registry().get({std::move(device)}, now)->c2d_message_count;
   }
-  void advance(hub::Duration by) { hub.on_time(now += by); }
+  void advance(hub::Duration by) { hub.monitor().on_time(now += by); }
   // Everything in the feedback queue, received and completed: one JSON array per batch.
   std::vector<std::string> feedback() {
     std::vector<std::string> out;
-    while (auto batch = *hub.receive_once({}, 60s, now)) {
+    while (auto batch = *hub.c2d().receive_once(hub::QueueId::feedback(), 60s, now)) {
       out.push_back(batch->message->content.body);
-      (void)hub.complete(hub::QueueId{}, batch->lock_token, now);
+      (void)hub.c2d().complete(hub::QueueId::feedback(), batch->lock_token, now);
     }
     return out;
   }

@@ -1,6 +1,6 @@
 #include "protocols/amqp/links/c2d_send.hpp"
 
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/printable.hpp"
 #include "protocols/amqp/address.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
@@ -10,7 +10,7 @@ namespace amqp {
 using hub::HubErrc;
 
 void C2dSendLink::on_message(pn_delivery_t* delivery, std::string_view payload) {
-  hub::Hub::SendRequest request;
+  hub::SendRequest request;
   const auto taken = take(payload, request);
   if (taken) {
     accept(delivery);  // net holds it until what the hub staged is committed
@@ -25,7 +25,7 @@ void C2dSendLink::on_message(pn_delivery_t* delivery, std::string_view payload) 
   reject(delivery, to_wire(taken.error()));
 }
 
-hub::Result<void> C2dSendLink::take(std::string_view payload, hub::Hub::SendRequest& request) {
+hub::Result<void> C2dSendLink::take(std::string_view payload, hub::SendRequest& request) {
   const auto sections = scan_sections(payload);
   if (!sections) return sections.error();
   const auto ack = read_message(*sections, Direction::cloud_to_device, request.content);
@@ -41,12 +41,12 @@ hub::Result<void> C2dSendLink::take(std::string_view payload, hub::Hub::SendRequ
   request.device = target->id;
   request.ack = ack->value_or(hub::Ack::none);
   request.ack_given = ack->has_value();
-  auto sent = connection_.hub().send(std::move(request), connection_.now());
+  auto sent = connection_.hub().c2d().send(std::move(request), connection_.now());
   // SDKs disagree on whether an id in `to` is percent-encoded: decoded first, then as written:
   // for a device that is not there the hub has left the request as it was.
   if (!sent && sent.error().code == HubErrc::device_not_found && target->id != target->raw) {
     request.device = target->raw;
-    auto second = connection_.hub().send(std::move(request), connection_.now());
+    auto second = connection_.hub().c2d().send(std::move(request), connection_.now());
     if (second || second.error().code != HubErrc::device_not_found) sent = std::move(second);
   }
   if (!sent) return sent.error();

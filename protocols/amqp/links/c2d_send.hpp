@@ -13,7 +13,7 @@ class C2dSendLink : public Link {
 
  private:
   // `request` is what was read of it, refused or not, unless the hub has taken it.
-  hub::Result<void> take(std::string_view payload, hub::Hub::SendRequest& request);
+  hub::Result<void> take(std::string_view payload, hub::SendRequest& request);
 };
 
 }  // namespace amqp

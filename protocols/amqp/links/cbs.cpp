@@ -2,8 +2,8 @@
 
 #include <proton/link.h>
 
-#include "emulator/core/encoding.hpp"
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/encoding.hpp"
+#include "emulator/core/base/printable.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
 
@@ -86,7 +86,7 @@ CbsLink::Answer CbsLink::put_token(const Sections& request) {
     constexpr auto text = "Azure AD tokens cannot be checked here; use a shared access signature";
     return refuse(401, text, text, "connect with a connection string that has a shared access key");
   }
-  auto principal = connection_.hub().authenticate_sas(token, connection_.now());
+  auto principal = connection_.hub().access().authenticate_sas(token, connection_.now());
   if (!principal) {
     // The reason is for the log; over the wire the texts of the real hub, which say about as much.
     return refuse(static_cast<int>(hub::number_of(principal.error().code) / 1000),

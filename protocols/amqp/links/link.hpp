@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/amqp/credentials.hpp"
 #include "protocols/amqp/proton_fwd.hpp"
 #include "protocols/amqp/wake_list.hpp"

@@ -1,6 +1,6 @@
 #include "protocols/amqp/links/telemetry.hpp"
 
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/printable.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
 
@@ -47,7 +47,7 @@ hub::Result<void> TelemetryLink::take_one(std::string_view payload) {
   if (!sections) return sections.error();
   auto message = read(*sections);
   if (!message) return message.error();
-  return connection_.hub().send_telemetry(*message, connection_.now());
+  return connection_.hub().events().send(*message, connection_.now());
 }
 
 // Accepted or rejected as a whole, so everything is read before anything is sent.
@@ -71,7 +71,7 @@ hub::Result<void> TelemetryLink::take_batch(std::string_view payload) {
   if (messages.empty()) {
     return hub::fail(hub::HubErrc::iot_hub_format_error, "a batch without messages");
   }
-  return connection_.hub().send_telemetry(messages, connection_.now());
+  return connection_.hub().events().send(messages, connection_.now());
 }
 
 }  // namespace amqp

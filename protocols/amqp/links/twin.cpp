@@ -2,8 +2,8 @@
 
 #include <proton/link.h>
 
-#include "emulator/core/encoding.hpp"
-#include "emulator/core/printable.hpp"
+#include "emulator/core/base/encoding.hpp"
+#include "emulator/core/base/printable.hpp"
 #include "protocols/amqp/connection.hpp"
 #include "protocols/amqp/message_map.hpp"
 

@@ -1,6 +1,6 @@
 #pragma once
 // A file that is in memory only, for what takes a path.
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 
 #include <string>
 #include <string_view>

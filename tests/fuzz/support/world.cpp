@@ -59,23 +59,23 @@ World::World(hub::Settings settings)
   create(attacker);
   create(victim);
   HUB_ASSERT(send(victim, victim_secret, 47h));
-  victim_before_ = *hub.get_device(id_of(victim), now);
+  victim_before_ = *hub.registry().get(id_of(victim), now);
 }
 
 void World::create(std::string_view id) {
   hub::DeviceSpec spec;
   spec.id = id_of(id);
   spec.primary_key = device_key;
-  (void)hub.create_device(spec, now);  // it may be there
+  (void)hub.registry().create(spec, now);  // it may be there
 }
 
 bool World::send(std::string_view device, std::string_view body, hub::Duration ttl) {
-  hub::Hub::SendRequest request;
+  hub::SendRequest request;
   request.device = id_of(device);
   request.ack = hub::Ack::full;
   request.content.body = body;
   request.content.absolute_expiry = now + ttl;
-  return hub.send(std::move(request), now).has_value();
+  return hub.c2d().send(std::move(request), now).has_value();
 }
 
 const std::string& World::attacker_token() {
@@ -98,25 +98,25 @@ void World::event(Input& input) {
       advance(std::chrono::milliseconds{1 << (input.byte() % 23)});  // up to 70 minutes
       return;
     case 1:
-      (void)hub.purge(spec.id, now);
+      (void)hub.c2d().purge(spec.id, now);
       return;
     case 2:
       spec.status = input.flag() ? hub::DeviceStatus::disabled : hub::DeviceStatus::enabled;
-      (void)hub.update_device(spec, std::nullopt, now);
+      (void)hub.registry().update(spec, std::nullopt, now);
       return;
     case 3:
-      (void)hub.delete_device(spec.id, std::nullopt, now);
+      (void)hub.registry().remove(spec.id, std::nullopt, now);
       if (input.flag()) create(attacker);
       return;
     case 4: {  // somebody else receives the device's messages
-      const auto delivery = hub.receive_once({spec.id}, 10s, now);
+      const auto delivery = hub.c2d().receive_once({spec.id}, 10s, now);
       if (delivery && *delivery && input.flag()) {
-        (void)hub.complete(hub::QueueId{spec.id}, (*delivery)->lock_token, now);
+        (void)hub.c2d().complete(hub::QueueId{spec.id}, (*delivery)->lock_token, now);
       }
       return;
     }
     default: {
-      hub::Hub::SendRequest request;
+      hub::SendRequest request;
       request.device = spec.id;
       request.ack = hub::Ack::full;
       request.ack_given = input.flag();
@@ -124,26 +124,26 @@ void World::event(Input& input) {
       request.content.body = input.text();
       request.content.message_id = hub::MessageId::of("m");
       request.content.properties = {{std::string(input.text()), std::string(input.text())}};
-      (void)hub.send(std::move(request), now);
+      (void)hub.c2d().send(std::move(request), now);
     }
   }
 }
 
 void World::check_victim() {
-  const auto after = hub.get_device(id_of(victim), now);
+  const auto after = hub.registry().get(id_of(victim), now);
   HUB_ASSERT(after);
   HUB_ASSERT(after->identity.etag == victim_before_.identity.etag);
   HUB_ASSERT(after->identity.generation_id == victim_before_.identity.generation_id);
   HUB_ASSERT(!after->connected);
   HUB_ASSERT(!after->connection_state_updated_time && !after->last_activity_time);
-  HUB_ASSERT(!hub.mqtt_session(id_of(victim)));
+  HUB_ASSERT(!hub.connections().mqtt_session(id_of(victim)));
   if (now < hub::from_unix_seconds(1'800'000'000) + 47h) {
-    const auto queue = hub.peek({id_of(victim)});
+    const auto queue = hub.c2d().peek({id_of(victim)});
     HUB_ASSERT(queue.size() == 1);
     HUB_ASSERT(queue[0].delivery_count == 0 && !queue[0].locked);
   }
-  for (std::uint32_t partition = 0; partition < hub.partition_count(); ++partition) {
-    for (const auto& event : hub.read_events(partition, 0, 10'000)) {
+  for (std::uint32_t partition = 0; partition < hub.events().partition_count(); ++partition) {
+    for (const auto& event : hub.events().read(partition, 0, 10'000)) {
       HUB_ASSERT(event->origin->device.text == attacker);
     }
   }

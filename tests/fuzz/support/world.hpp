@@ -1,7 +1,7 @@
 #pragma once
 // A hub with a device for the attacker, and a victim: a second device with a message in its queue.
 // Runner is net's loop around one session, with what must be true after each event.
-#include "emulator/core/hub.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/session.hpp"
 #include "tests/fuzz/support/input.hpp"
 
@@ -36,7 +36,7 @@ struct World {
 
   void create(std::string_view id);
   bool send(std::string_view device, std::string_view body, hub::Duration ttl = 1h);
-  void advance(hub::Duration by) { hub.on_time(now += by); }
+  void advance(hub::Duration by) { hub.monitor().on_time(now += by); }
 
   // What the rest of the world does to the attacker's device meanwhile.
   void event(Input& input);

@@ -25,7 +25,7 @@ TEST_CASE("C2D-50 a clock that is set while the hub runs is told once, and to wh
   app::ClockWatch watch(t.hub, clock, t.log, threads.first());
   const auto refusal = [&] {
     const auto token = hub::make_sas_token("h/devices/d", test::device_key, t.now - 1h);
-    return t.hub.authenticate_sas(token, t.now).error().detail;
+    return t.hub.access().authenticate_sas(token, t.now).error().detail;
   };
   clock.ahead = 59s;  // as daemons keep clocks
   watch.look();

@@ -45,7 +45,7 @@ struct DurableHub {
   void change() {
     hub::DeviceSpec spec;
     spec.id.text = "d" + std::to_string(++count);
-    REQUIRE(hub.create_device(spec, now));
+    REQUIRE(hub.registry().create(spec, now));
   }
   int count = 0;
 };

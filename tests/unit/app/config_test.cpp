@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "emulator/app/file_io.hpp"
-#include "emulator/core/setting_list.hpp"
+#include "emulator/core/settings/setting_list.hpp"
 #include "tests/unit/net/net_test_support.hpp"
 
 using app::Action;

@@ -29,7 +29,7 @@ struct Api {
     hub::DeviceSpec spec;
     spec.id.text = "d1";
     spec.primary_key = spec.secondary_key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
-    REQUIRE(hub.create_device(spec, now));
+    REQUIRE(hub.registry().create(spec, now));
   }
   static app::Config changed(const std::function<void(app::Config&)>& change) {
     app::Config result;
@@ -364,7 +364,7 @@ TEST_CASE("CT-154 pipelined requests wait while their answers wait to be written
   for (int i = 0; i < 1000; ++i) {
     hub::DeviceSpec spec;
     spec.id.text = "device" + std::to_string(i);
-    REQUIRE(api.hub.create_device(spec, now));
+    REQUIRE(api.hub.registry().create(spec, now));
   }
   const auto session = api.connect();
   std::string many;

@@ -1,5 +1,5 @@
 // docs/errors.md against the code: the table there is what the three protocols really say.
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 #include "protocols/amqp/errors.hpp"
 #include "protocols/http/errors.hpp"
 #include "protocols/mqtt/errors.hpp"

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "emulator/core/error.hpp"
+#include "emulator/core/base/error.hpp"
 
 #include <array>
 #include <csignal>

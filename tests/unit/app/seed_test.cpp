@@ -62,30 +62,30 @@ TEST_CASE("N-19 devices, policies and settings come from the seed") {
   hub::NullLog log;
   hub::Hub hub({}, ids, log, now);
   app::seed_devices(hub, seed.devices, now);
-  const auto d1 = hub.get_device({"d1"}, now);
+  const auto d1 = hub.registry().get({"d1"}, now);
   REQUIRE(d1);
   CHECK(d1->identity.authentication.primary_key == key_1);
   CHECK(d1->identity.authentication.secondary_key == key_2);
   CHECK(d1->identity.status == hub::DeviceStatus::disabled);
   CHECK(d1->identity.status_reason == "lost");
-  const auto d2 = hub.get_device({"d2"}, now);
+  const auto d2 = hub.registry().get({"d2"}, now);
   REQUIRE(d2);
   CHECK(d2->identity.authentication.type == hub::AuthenticationType::self_signed);
-  const auto d3 = hub.get_device({"d3"}, now);
+  const auto d3 = hub.registry().get({"d3"}, now);
   REQUIRE(d3);
   CHECK_FALSE(d3->identity.authentication.primary_key.empty());
 
   // Again, as after a restart with --data: nothing changes, not even an etag.
   app::seed_devices(hub, seed.devices, now);
-  CHECK(hub.get_device({"d1"}, now)->identity.etag == d1->identity.etag);
-  CHECK(hub.get_device({"d3"}, now)->identity.authentication == d3->identity.authentication);
+  CHECK(hub.registry().get({"d1"}, now)->identity.etag == d1->identity.etag);
+  CHECK(hub.registry().get({"d3"}, now)->identity.authentication == d3->identity.authentication);
   // What the seed says comes back, what it does not mention stays.
   hub::DeviceSpec enable;
   enable.id.text = "d1";
   enable.status = hub::DeviceStatus::enabled;
-  REQUIRE(hub.update_device(enable, std::nullopt, now));
+  REQUIRE(hub.registry().update(enable, std::nullopt, now));
   app::seed_devices(hub, seed.devices, now);
-  CHECK(hub.get_device({"d1"}, now)->identity.status == hub::DeviceStatus::disabled);
+  CHECK(hub.registry().get({"d1"}, now)->identity.status == hub::DeviceStatus::disabled);
 }
 
 TEST_CASE("MOD-18 a seed has modules behind their devices, by key or thumbprint") {
@@ -100,14 +100,14 @@ TEST_CASE("MOD-18 a seed has modules behind their devices, by key or thumbprint"
   hub::NullLog log;
   hub::Hub hub({}, ids, log, now);
   app::seed_devices(hub, seed.devices, now);
-  const auto module = hub.get_device({"d1", "m"}, now);
+  const auto module = hub.registry().get({"d1", "m"}, now);
   REQUIRE(module);
   CHECK(module->identity.authentication.primary_key == key_1);
-  CHECK(hub.get_device({"d1", "n"}, now)->identity.authentication.type ==
+  CHECK(hub.registry().get({"d1", "n"}, now)->identity.authentication.type ==
         hub::AuthenticationType::self_signed);
-  CHECK(hub.get_device({"d1"}, now)->identity.authentication.primary_key != key_1);
+  CHECK(hub.registry().get({"d1"}, now)->identity.authentication.primary_key != key_1);
   app::seed_devices(hub, seed.devices, now);  // again: nothing changes
-  CHECK(hub.get_device({"d1", "m"}, now)->identity.etag == module->identity.etag);
+  CHECK(hub.registry().get({"d1", "m"}, now)->identity.etag == module->identity.etag);
   CHECK(refusal(R"({"devices": [{"id": "a", "moduleId": "m", "status": "disabled"}]})") ==
         ": devices[0]: unknown key \"status\"; known are id, deviceId, moduleId, primaryKey, "
         "secondaryKey, "

@@ -188,7 +188,7 @@ TEST_CASE("N-46 a disk that hangs does not keep /health from answering") {
   Running server(config, std::make_unique<HangingStore>(let_go.get_future().share()));
   hub::DeviceSpec spec;
   spec.id.text = "d1";
-  REQUIRE(server->hub().create_device(spec, server.now()));
+  REQUIRE(server->hub().registry().create(spec, server.now()));
   config.control_port = server->report().port("control");
   CHECK_FALSE(app::health_fault(config));
   CHECK(http_get(*config.control_port, "/ready").starts_with("HTTP/1.1 200 "));
@@ -268,7 +268,7 @@ TEST_CASE("N-12 a store that refuses a commit stops the process with exit code 1
   Running server(config, std::make_unique<FailingStore>());
   hub::DeviceSpec spec;
   spec.id.text = "d1";
-  REQUIRE(server->hub().create_device(spec, server.now()));
+  REQUIRE(server->hub().registry().create(spec, server.now()));
   CHECK(server.wait() == 1);
   CHECK(server.log().has("disk full"));
 }
@@ -379,11 +379,11 @@ TEST_CASE("N-11 with --data a device is there after a restart") {
     Running server(config);
     hub::DeviceSpec spec;
     spec.id.text = "kept";
-    REQUIRE(server->hub().create_device(spec, server.now()));
+    REQUIRE(server->hub().registry().create(spec, server.now()));
     CHECK(server.stop() == 0);
   }
   Running server(config);
-  CHECK(server->hub().get_device({"kept"}, server.now()));
+  CHECK(server->hub().registry().get({"kept"}, server.now()));
   CHECK(std::filesystem::exists(folder.path() / "data/tls/ca.pem"));
 }
 
@@ -395,20 +395,20 @@ TEST_CASE("N-06 the hub's own timers run without traffic") {
   auto& hub = server->hub();
   hub::DeviceSpec spec;
   spec.id.text = "d1";
-  REQUIRE(hub.create_device(spec, server.now()));
+  REQUIRE(hub.registry().create(spec, server.now()));
   std::promise<void> woken;
   bool told = false;
-  const auto feedback = hub.open_feedback(
+  const auto feedback = hub.c2d().open_feedback(
       [&] {
         if (!std::exchange(told, true)) woken.set_value();
       },
       server.now());
-  hub::Hub::SendRequest request;
+  hub::SendRequest request;
   request.device.text = "d1";
   request.ack = hub::Ack::full;
   request.content.message_id = hub::MessageId::of("m");
   request.content.absolute_expiry = server.now() + std::chrono::milliseconds{50};
-  REQUIRE(hub.send(std::move(request), server.now()));
+  REQUIRE(hub.c2d().send(std::move(request), server.now()));
   CHECK(woken.get_future().wait_for(std::chrono::seconds{10}) == std::future_status::ready);
 }
 
@@ -425,16 +425,16 @@ TEST_CASE("C2D-46 the hub's own timers go on until nothing is due, as fast as th
   for (int d = 0; d < devices; ++d) {
     hub::DeviceSpec spec;
     spec.id.text = "d" + std::to_string(d);
-    REQUIRE(hub.create_device(spec, server.now()));
+    REQUIRE(hub.registry().create(spec, server.now()));
     for (int i = 0; i < depth; ++i) {
-      hub::Hub::SendRequest request;
+      hub::SendRequest request;
       request.device = spec.id;
       request.ack = hub::Ack::full;
       request.content.absolute_expiry = expiry;
-      REQUIRE(hub.send(std::move(request), server.now()));
+      REQUIRE(hub.c2d().send(std::move(request), server.now()));
     }
   }
-  auto feedback = hub.open_feedback([&] { woken.release(); }, server.now());
+  auto feedback = hub.c2d().open_feedback([&] { woken.release(); }, server.now());
   for (std::size_t records = 0; records < devices * depth;) {
     woken.acquire();  // for ever, if a timer is forgotten: the watchdog ends that
     while (const auto batch = feedback.receive(server.now())) {

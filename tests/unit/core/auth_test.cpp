@@ -1,6 +1,6 @@
 // SAS tokens, policies, X.509: spec/c2d.md 6.2..6.4.
-#include "emulator/core/auth.hpp"
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/access/auth.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "tests/support/test_hub.hpp"
 
 #include <doctest/doctest.h>
@@ -50,11 +50,12 @@ TEST_CASE("SEC-02 the signature is over the raw sr text, whatever its escapes lo
   for (const char* sr :
        {"localhost%2Fdevices%2Fd", "localhost%2fdevices%2fd", "localhost/devices/d",
         "LOCALHOST/devices/d", "other.name:8883/devices/d"}) {
-    CHECK_MESSAGE(t.hub.authenticate_sas(token_over(sr, device_key, t.now + 1h), t.now), sr);
+    CHECK_MESSAGE(t.hub.access().authenticate_sas(token_over(sr, device_key, t.now + 1h), t.now),
+                  sr);
   }
   auto forged = token_over("localhost/devices/d", device_key, t.now + 1h);
   forged.replace(forged.find("devices"), 7, "Devices");
-  CHECK_FALSE(t.hub.authenticate_sas(forged, t.now));
+  CHECK_FALSE(t.hub.access().authenticate_sas(forged, t.now));
 }
 
 TEST_CASE("SEC-03 a known token verifies: the vector was made with OpenSSL's command line") {
@@ -73,9 +74,11 @@ TEST_CASE("SEC-04 primary and secondary key both verify, nothing else does") {
   spec.id = {"d"};
   spec.primary_key = device_key;
   spec.secondary_key = base64_encode("another-key-of-32-bytes-.-.-.-.-");
-  REQUIRE(t.hub.create_device(spec, t.now));
+  REQUIRE(t.hub.registry().create(spec, t.now));
   const auto ok = [&](std::string_view key) {
-    return t.hub.authenticate_sas(token_over("h/devices/d", key, t.now + 1h), t.now).has_value();
+    return t.hub.access()
+        .authenticate_sas(token_over("h/devices/d", key, t.now + 1h), t.now)
+        .has_value();
   };
   CHECK(ok(spec.primary_key));
   CHECK(ok(spec.secondary_key));
@@ -91,8 +94,8 @@ TEST_CASE("SEC-05 a token is expired at se plus the skew, not a millisecond befo
     t.create("d");
     const auto token = token_over("h/devices/d", device_key, t.now + 10s);
     const auto last = t.now + 10s + (skew ? 300s : 0s);
-    CHECK(t.hub.authenticate_sas(token, last - 1ms));
-    CHECK_FALSE(t.hub.authenticate_sas(token, last));
+    CHECK(t.hub.access().authenticate_sas(token, last - 1ms));
+    CHECK_FALSE(t.hub.access().authenticate_sas(token, last));
   }
 }
 
@@ -124,18 +127,19 @@ TEST_CASE("SEC-07 policies carry their documented rights and no others") {
   TestHub t;
   t.create("d");
   const auto principal = [&](std::string_view policy, std::string sr = "localhost") {
-    return *t.hub.authenticate_sas(token_over(std::move(sr), well_known_key, t.now + 1h, policy),
-                                   t.now);
+    return *t.hub.access().authenticate_sas(
+        token_over(std::move(sr), well_known_key, t.now + 1h, policy), t.now);
   };
-  CHECK(t.hub.authorize_device(principal("device"), {"d"}, t.now));
-  CHECK_FALSE(t.hub.authorize_device(principal("service"), {"d"}, t.now));
-  CHECK_FALSE(t.hub.authorize_device(principal("device"), {"unknown"}, t.now));
-  CHECK(t.hub.authorize_device(principal("device", "localhost%2Fdevices"), {"d"}, t.now));
-  CHECK_FALSE(t.hub.authorize_device(principal("device", "localhost/devices/e"), {"d"}, t.now));
+  CHECK(t.hub.access().authorize_device(principal("device"), {"d"}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_device(principal("service"), {"d"}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_device(principal("device"), {"unknown"}, t.now));
+  CHECK(t.hub.access().authorize_device(principal("device", "localhost%2Fdevices"), {"d"}, t.now));
+  CHECK_FALSE(
+      t.hub.access().authorize_device(principal("device", "localhost/devices/e"), {"d"}, t.now));
   const auto service = principal("service");
-  CHECK(t.hub.authorize_service(service, Right::service_connect, {"messages"}, t.now));
-  CHECK_FALSE(t.hub.authorize_service(service, Right::registry_read, {"devices"}, t.now));
-  CHECK_FALSE(t.hub.authenticate_sas(
+  CHECK(t.hub.access().authorize_service(service, Right::service_connect, {"messages"}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_service(service, Right::registry_read, {"devices"}, t.now));
+  CHECK_FALSE(t.hub.access().authenticate_sas(
       token_over("localhost", well_known_key, t.now + 1h, "nopolicy"), t.now));
 }
 
@@ -144,27 +148,31 @@ TEST_CASE("SEC-08 a device's own token opens that device and nothing else") {
   t.create("dev1");
   t.create("dev10");
   const auto principal =
-      *t.hub.authenticate_sas(token_over("h/devices/dev1", device_key, t.now + 1h), t.now);
-  CHECK(t.hub.authorize_device(principal, {"dev1"}, t.now));
-  CHECK_FALSE(t.hub.authorize_device(principal, {"dev10"}, t.now));
-  CHECK_FALSE(t.hub.authorize_device(principal, {"Dev1"}, t.now));
-  CHECK_FALSE(t.hub.authorize_service(principal, Right::service_connect, {"messages"}, t.now));
-  CHECK_FALSE(t.hub.authenticate_sas(token_over("h/devices/Dev1", device_key, t.now + 1h), t.now));
-  CHECK_FALSE(t.hub.authenticate_sas(token_over("h/devices", device_key, t.now + 1h), t.now));
+      *t.hub.access().authenticate_sas(token_over("h/devices/dev1", device_key, t.now + 1h), t.now);
+  CHECK(t.hub.access().authorize_device(principal, {"dev1"}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_device(principal, {"dev10"}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_device(principal, {"Dev1"}, t.now));
+  CHECK_FALSE(
+      t.hub.access().authorize_service(principal, Right::service_connect, {"messages"}, t.now));
+  CHECK_FALSE(
+      t.hub.access().authenticate_sas(token_over("h/devices/Dev1", device_key, t.now + 1h), t.now));
+  CHECK_FALSE(
+      t.hub.access().authenticate_sas(token_over("h/devices", device_key, t.now + 1h), t.now));
 
-  REQUIRE(t.hub.delete_device({"dev1"}, {}, t.now));
-  CHECK_FALSE(t.hub.authorize_device(principal, {"dev1"}, t.now));
+  REQUIRE(t.hub.registry().remove({"dev1"}, {}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_device(principal, {"dev1"}, t.now));
   t.create("dev1");  // a new generation: the old proof is worth nothing
-  CHECK_FALSE(t.hub.authorize_device(principal, {"dev1"}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_device(principal, {"dev1"}, t.now));
 }
 
 TEST_CASE("SEC-09 an id that was encoded twice is found") {
   TestHub t;
   t.create("a:b");
   for (const char* sr : {"h/devices/a:b", "h/devices/a%3Ab", "h%2Fdevices%2Fa%253Ab"}) {
-    const auto principal = t.hub.authenticate_sas(token_over(sr, device_key, t.now + 1h), t.now);
+    const auto principal =
+        t.hub.access().authenticate_sas(token_over(sr, device_key, t.now + 1h), t.now);
     REQUIRE_MESSAGE(principal, sr);
-    CHECK(t.hub.authorize_device(*principal, {"a:b"}, t.now));
+    CHECK(t.hub.access().authorize_device(*principal, {"a:b"}, t.now));
   }
 }
 
@@ -174,9 +182,9 @@ TEST_CASE(
   t.create("d1");
   t.create("d%31");
   const auto opens = [&](std::string sr, const DeviceId& id) {
-    const auto principal = t.hub.authenticate_sas(
+    const auto principal = t.hub.access().authenticate_sas(
         token_over(std::move(sr), well_known_key, t.now + 1h, "device"), t.now);
-    return t.hub.authorize_device(*principal, id, t.now).has_value();
+    return t.hub.access().authorize_device(*principal, id, t.now).has_value();
   };
   CHECK(opens("h%2Fdevices%2Fd1", {"d1"}));
   CHECK(opens("h/devices/d%31", {"d1"}));
@@ -192,15 +200,15 @@ TEST_CASE("SEC-21 where both readings of an id are registered, the key says whic
   DeviceSpec spec;
   spec.id = {"a%3Ab"};
   spec.primary_key = spec.secondary_key = other_key;
-  REQUIRE(t.hub.create_device(spec, t.now));
+  REQUIRE(t.hub.registry().create(spec, t.now));
   const std::string sr = "h%2Fdevices%2Fa%253Ab";
   const auto by = [&](std::string_view key) {
-    return *t.hub.authenticate_sas(token_over(sr, key, t.now + 1h), t.now);
+    return *t.hub.access().authenticate_sas(token_over(sr, key, t.now + 1h), t.now);
   };
-  CHECK(t.hub.authorize_device(by(device_key), {"a:b"}, t.now));
-  CHECK_FALSE(t.hub.authorize_device(by(device_key), {"a%3Ab"}, t.now));
-  CHECK(t.hub.authorize_device(by(other_key), {"a%3Ab"}, t.now));
-  CHECK_FALSE(t.hub.authorize_device(by(other_key), {"a:b"}, t.now));
+  CHECK(t.hub.access().authorize_device(by(device_key), {"a:b"}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_device(by(device_key), {"a%3Ab"}, t.now));
+  CHECK(t.hub.access().authorize_device(by(other_key), {"a%3Ab"}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_device(by(other_key), {"a:b"}, t.now));
 }
 
 TEST_CASE(
@@ -209,15 +217,15 @@ TEST_CASE(
   TestHub t;
   t.create("d");
   const auto token = token_over("h/devices/d", device_key, t.now - 1h);
-  const auto why = [&] { return t.hub.authenticate_sas(token, t.now).error().detail; };
+  const auto why = [&] { return t.hub.access().authenticate_sas(token, t.now).error().detail; };
   const std::string times = "the token expired at " + to_iso8601(t.now - 1h) +
                             ", and the hub's clock is at " + to_iso8601(t.now);
   CHECK(why() == times + ": make a new one");
-  t.hub.note_clock_drift(-3h);
+  t.hub.access().note_clock_drift(-3h);
   CHECK(why() == times +
                      "; this machine's clock was set back by 180 minutes since the hub started, "
                      "which keeps to its own: restart the hub");
-  t.hub.note_clock_drift(3h);  // the hub is behind, and the token has ended even so
+  t.hub.access().note_clock_drift(3h);  // the hub is behind, and the token has ended even so
   CHECK(why() == times + ": make a new one");
 }
 
@@ -225,13 +233,13 @@ TEST_CASE("SEC-10 a disabled device is refused") {
   TestHub t;
   t.create("d");
   const auto token = token_over("h/devices/d", device_key, t.now + 1h);
-  const auto principal = *t.hub.authenticate_sas(token, t.now);
+  const auto principal = *t.hub.access().authenticate_sas(token, t.now);
   DeviceSpec spec;
   spec.id = {"d"};
   spec.status = DeviceStatus::disabled;
-  REQUIRE(t.hub.update_device(spec, {}, t.now));
-  CHECK_FALSE(t.hub.authenticate_sas(token, t.now));
-  CHECK_FALSE(t.hub.authorize_device(principal, {"d"}, t.now));
+  REQUIRE(t.hub.registry().update(spec, {}, t.now));
+  CHECK_FALSE(t.hub.access().authenticate_sas(token, t.now));
+  CHECK_FALSE(t.hub.access().authorize_device(principal, {"d"}, t.now));
 }
 
 TEST_CASE("SEC-11 a certificate opens its device by thumbprint, one method per device") {
@@ -240,16 +248,17 @@ TEST_CASE("SEC-11 a certificate opens its device by thumbprint, one method per d
   DeviceSpec spec;
   spec.id = {"x"};
   spec.secondary_thumbprint = "AA:" + std::string(62, 'b');
-  REQUIRE(t.hub.create_device(spec, t.now));
+  REQUIRE(t.hub.registry().create(spec, t.now));
   const ClientCertificate certificate{std::string(40, '1'), "aa" + std::string(62, 'b'), "x"};
-  const auto principal = t.hub.authenticate_certificate({"x"}, certificate, t.now);
+  const auto principal = t.hub.access().authenticate_certificate({"x"}, certificate, t.now);
   REQUIRE(principal);
-  CHECK(t.hub.authorize_device(*principal, {"x"}, t.now));
-  CHECK_FALSE(t.hub.authorize_device(*principal, {"keys"}, t.now));
-  CHECK_FALSE(t.hub.authenticate_certificate({"keys"}, certificate, t.now));
-  CHECK_FALSE(t.hub.authenticate_certificate(
+  CHECK(t.hub.access().authorize_device(*principal, {"x"}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_device(*principal, {"keys"}, t.now));
+  CHECK_FALSE(t.hub.access().authenticate_certificate({"keys"}, certificate, t.now));
+  CHECK_FALSE(t.hub.access().authenticate_certificate(
       {"x"}, {std::string(40, '1'), std::string(64, '2'), "x"}, t.now));
-  CHECK_FALSE(t.hub.authenticate_sas(token_over("h/devices/x", device_key, t.now + 1h), t.now));
+  CHECK_FALSE(
+      t.hub.access().authenticate_sas(token_over("h/devices/x", device_key, t.now + 1h), t.now));
 }
 
 TEST_CASE("SEC-15 a CA-signed certificate opens the device that its common name names") {
@@ -259,18 +268,19 @@ TEST_CASE("SEC-15 a CA-signed certificate opens the device that its common name 
     DeviceSpec spec;
     spec.id = {id};
     spec.authentication_type = hub::AuthenticationType::certificate_authority;
-    REQUIRE(t.hub.create_device(spec, t.now));
+    REQUIRE(t.hub.registry().create(spec, t.now));
   }
   ClientCertificate certificate{std::string(40, '1'), std::string(64, '2'), "x", true};
-  const auto principal = t.hub.authenticate_certificate({"x"}, certificate, t.now);
+  const auto principal = t.hub.access().authenticate_certificate({"x"}, certificate, t.now);
   REQUIRE(principal);
-  CHECK(t.hub.authorize_device(*principal, {"x"}, t.now));
-  CHECK_FALSE(t.hub.authorize_device(*principal, {"X"}, t.now));
-  CHECK_FALSE(t.hub.authenticate_certificate({"X"}, certificate, t.now));
-  CHECK_FALSE(t.hub.authenticate_certificate({"keys"}, certificate, t.now));
-  CHECK_FALSE(t.hub.authenticate_sas(token_over("h/devices/x", device_key, t.now + 1h), t.now));
+  CHECK(t.hub.access().authorize_device(*principal, {"x"}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_device(*principal, {"X"}, t.now));
+  CHECK_FALSE(t.hub.access().authenticate_certificate({"X"}, certificate, t.now));
+  CHECK_FALSE(t.hub.access().authenticate_certificate({"keys"}, certificate, t.now));
+  CHECK_FALSE(
+      t.hub.access().authenticate_sas(token_over("h/devices/x", device_key, t.now + 1h), t.now));
   certificate.chain_trusted = false;
-  CHECK_FALSE(t.hub.authenticate_certificate({"x"}, certificate, t.now));
+  CHECK_FALSE(t.hub.access().authenticate_certificate({"x"}, certificate, t.now));
 }
 
 TEST_CASE("SEC-14 disableDeviceSAS refuses the tokens of devices, not those of policies") {
@@ -279,10 +289,10 @@ TEST_CASE("SEC-14 disableDeviceSAS refuses the tokens of devices, not those of p
   TestHub t(settings);
   t.create("d");
   const auto refused =
-      t.hub.authenticate_sas(token_over("h/devices/d", device_key, t.now + 1h), t.now);
+      t.hub.access().authenticate_sas(token_over("h/devices/d", device_key, t.now + 1h), t.now);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().detail.find("disableDeviceSAS") != std::string::npos);
-  CHECK(t.hub.authenticate_sas(
+  CHECK(t.hub.access().authenticate_sas(
       make_sas_token("localhost", well_known_key, t.now + 1h, "iothubowner"), t.now));
 }
 
@@ -291,7 +301,7 @@ TEST_CASE("SEC-13 refusals never repeat the signature") {
   t.create("d");
   auto token = token_over("h/devices/d", well_known_key, t.now + 1h);
   const auto sig = parse_sas_token(token)->sig;
-  const auto refused = t.hub.authenticate_sas(token, t.now);
+  const auto refused = t.hub.access().authenticate_sas(token, t.now);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().detail.find(sig) == std::string::npos);
 }
@@ -333,7 +343,7 @@ TEST_CASE("SEC-22 what is wrong with a token's form is said with the form that i
   };
   for (const auto& [token, why, remedy] : rows) {
     CAPTURE(why);
-    const auto refused = t.hub.authenticate_sas(token, t.now);
+    const auto refused = t.hub.access().authenticate_sas(token, t.now);
     REQUIRE_FALSE(refused);
     const std::string& text = refused.error().detail;
     CAPTURE(text);
@@ -353,11 +363,11 @@ TEST_CASE("SEC-22 a refusal names who was refused, why, and what to do") {
   DeviceSpec by_certificate;
   by_certificate.id = {"x"};
   by_certificate.primary_thumbprint = std::string(40, 'a');
-  REQUIRE(t.hub.create_device(by_certificate, t.now));
+  REQUIRE(t.hub.registry().create(by_certificate, t.now));
   const auto refusal = [&](const std::string& token, const DeviceId& device) {
-    const auto principal = t.hub.authenticate_sas(token, t.now);
+    const auto principal = t.hub.access().authenticate_sas(token, t.now);
     if (!principal) return principal.error().detail;
-    const auto allowed = t.hub.authorize_device(*principal, device, t.now);
+    const auto allowed = t.hub.access().authorize_device(*principal, device, t.now);
     return allowed ? std::string("none") : allowed.error().detail;
   };
   const auto of_policy = [&](std::string sr, std::string_view key, std::string_view policy) {
@@ -390,7 +400,9 @@ TEST_CASE("SEC-22 a refusal names who was refused, why, and what to do") {
     for (const std::string& part : {who, why, remedy}) CHECK(text.find(part) != std::string::npos);
   }
   const auto service = [&](const std::string& token, Right right) {
-    return t.hub.authorize_service(*t.hub.authenticate_sas(token, t.now), right, {"devices"}, t.now)
+    return t.hub.access()
+        .authorize_service(*t.hub.access().authenticate_sas(token, t.now), right, {"devices"},
+                           t.now)
         .error()
         .detail;
   };
@@ -407,7 +419,7 @@ TEST_CASE("SEC-23 a token whose end is given in milliseconds is good, and said t
   const auto in = [&](std::int64_t se) {
     t.log.lines.clear();
     const auto end = from_unix_seconds(se);
-    CHECK(t.hub.authenticate_sas(token_over("h/devices/d", device_key, end), t.now));
+    CHECK(t.hub.access().authenticate_sas(token_over("h/devices/d", device_key, end), t.now));
     return t.log.lines;
   };
   CHECK(in(253'402'300'799).empty());  // the end of the year 9999, as some give it on purpose

@@ -1,8 +1,8 @@
 // Encodings, times, ids, settings.
-#include "emulator/core/encoding.hpp"
-#include "emulator/core/ids.hpp"
-#include "emulator/core/limits.hpp"
-#include "emulator/core/time.hpp"
+#include "emulator/core/base/encoding.hpp"
+#include "emulator/core/base/ids.hpp"
+#include "emulator/core/base/time.hpp"
+#include "emulator/core/settings/limits.hpp"
 #include "tests/support/print_result.hpp"
 
 #include <doctest/doctest.h>

@@ -1,5 +1,5 @@
 // What is refused because there is too much of it, and the small print of identities and times.
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "tests/support/test_hub.hpp"
 
 #include <doctest/doctest.h>
@@ -13,15 +13,15 @@ using namespace test;
 
 namespace {
 
-Hub::SendRequest request_to(std::string device) {
-  Hub::SendRequest request;
+SendRequest request_to(std::string device) {
+  SendRequest request;
   request.device = {std::move(device)};
   request.content.body = "x";
   return request;
 }
 
 std::string spec_error(TestHub& t, const DeviceSpec& spec) {
-  const auto made = t.hub.create_device(spec, t.now);
+  const auto made = t.hub.registry().create(spec, t.now);
   return made ? "" : std::string(name_of(made.error().code));
 }
 
@@ -32,15 +32,15 @@ TEST_CASE("C2D-38 a message id of 128 characters is taken, 129 are not; its case
   t.create("d");
   auto request = request_to("d");
   request.content.message_id = MessageId::of(std::string(128, 'm'));
-  CHECK(t.hub.send(Hub::SendRequest(request), t.now));
+  CHECK(t.hub.c2d().send(SendRequest(request), t.now));
   request.content.message_id = MessageId::of(std::string(129, 'm'));
-  CHECK(t.hub.send(Hub::SendRequest(request), t.now).error().code == HubErrc::argument_invalid);
+  CHECK(t.hub.c2d().send(SendRequest(request), t.now).error().code == HubErrc::argument_invalid);
   for (const char* id : {"id", "ID"}) {
     request.content.message_id = MessageId::of(id);
     request.ack = Ack::full;
-    REQUIRE(t.hub.send(Hub::SendRequest(request), t.now));
+    REQUIRE(t.hub.c2d().send(SendRequest(request), t.now));
   }
-  REQUIRE(*t.hub.purge({"d"}, t.now) == 3);
+  REQUIRE(*t.hub.c2d().purge({"d"}, t.now) == 3);
   t.advance(15s);
   const auto feedback = t.feedback().at(0);
   CHECK(count(feedback, "\"originalMessageId\":\"id\"") == 1);
@@ -53,9 +53,9 @@ TEST_CASE("C2D-38 1000 application properties are taken, 1001 are not, whatever 
   auto request = request_to("d");
   for (int i = 0; i < 1000; ++i)
     request.content.properties.emplace_back("p" + std::to_string(i), "");
-  CHECK(t.hub.send(Hub::SendRequest(request), t.now));
+  CHECK(t.hub.c2d().send(SendRequest(request), t.now));
   request.content.properties.emplace_back("one", "more");
-  CHECK(t.hub.send(Hub::SendRequest(request), t.now).error().code == HubErrc::argument_invalid);
+  CHECK(t.hub.c2d().send(SendRequest(request), t.now).error().code == HubErrc::argument_invalid);
   CHECK(t.depth("d") == 1);
 }
 
@@ -69,7 +69,7 @@ TEST_CASE(
   const auto sent = [](TestHub& t, std::string name, std::string value) {
     auto request = request_to("d");
     request.content.properties = {{std::move(name), std::move(value)}};
-    const auto done = t.hub.send(Hub::SendRequest(request), t.now);
+    const auto done = t.hub.c2d().send(SendRequest(request), t.now);
     if (!done) CHECK(done.error().code == HubErrc::argument_invalid);
     return done.has_value();
   };
@@ -92,8 +92,8 @@ TEST_CASE("REG-07 a hub has a bound on its devices, and a reason has 128 charact
   spec.status_reason = std::string(128, 'r');
   CHECK(spec_error(t, spec).empty());
   spec.status_reason = std::string(129, 'r');
-  CHECK_FALSE(t.hub.update_device(spec, "*", t.now));
-  CHECK(t.hub.get_device({"d"}, t.now)->identity.status_reason == std::string(128, 'r'));
+  CHECK_FALSE(t.hub.registry().update(spec, "*", t.now));
+  CHECK(t.hub.registry().get({"d"}, t.now)->identity.status_reason == std::string(128, 'r'));
 
   SeededIdSource ids{1};
   DeviceRegistry registry(ids, 2);
@@ -116,12 +116,12 @@ TEST_CASE("REG-08 what an update does not give stays, and what it gives shows") 
   spec.parent_scope = "ms-azure-iot-edge://top-1";
   spec.status = DeviceStatus::disabled;
   spec.status_reason = "why";
-  const auto made = t.hub.create_device(spec, t.now);
+  const auto made = t.hub.registry().create(spec, t.now);
   REQUIRE(made);
   CHECK_FALSE(made->identity.status_updated_time);
   DeviceSpec nothing;
   nothing.id = {"d"};
-  auto view = t.hub.update_device(nothing, {}, t.now + 1s);
+  auto view = t.hub.registry().update(nothing, {}, t.now + 1s);
   REQUIRE(view);
   CHECK(view->identity.iot_edge);
   CHECK(view->identity.parent_scope == "ms-azure-iot-edge://top-1");
@@ -133,7 +133,7 @@ TEST_CASE("REG-08 what an update does not give stays, and what it gives shows") 
   nothing.device_scope = "ms-azure-iot-edge://other-1";
   nothing.status = DeviceStatus::enabled;
   nothing.status_reason = "";
-  view = t.hub.update_device(nothing, {}, t.now + 2s);
+  view = t.hub.registry().update(nothing, {}, t.now + 2s);
   CHECK_FALSE(view->identity.iot_edge);
   CHECK(view->identity.device_scope == "ms-azure-iot-edge://other-1");
   CHECK(view->identity.status_reason.empty());
@@ -147,21 +147,21 @@ TEST_CASE("REG-08 what an update does not give stays, and what it gives shows") 
     CHECK(parse_authentication_type(to_text(type)) == type);
   }
   CHECK_FALSE(parse_authentication_type("tpm"));
-  CHECK_FALSE(t.hub.get_device({"nobody"}, t.now));
+  CHECK_FALSE(t.hub.registry().get({"nobody"}, t.now));
 }
 
 TEST_CASE(
     "REG-08 connectionState is of MQTT and AMQP, exact, and HTTPS does not move lastActivityTime") {
   TestHub t;
   t.create("d");
-  const auto view = [&] { return *t.hub.get_device({"d"}, t.now); };
+  const auto view = [&] { return *t.hub.registry().get({"d"}, t.now); };
   CHECK_FALSE(view().connected);
   CHECK_FALSE(view().last_activity_time);
   REQUIRE(t.send("d"));
   REQUIRE(t.get("d"));
   CHECK_FALSE(view().connected);
   CHECK_FALSE(view().last_activity_time);
-  auto presence = t.hub.connect_device(
+  auto presence = t.hub.connections().connect(
       {"d"}, Transport::mqtt, [] {}, t.now);
   REQUIRE(presence);
   CHECK(view().connected);
@@ -177,24 +177,24 @@ TEST_CASE(
     "C2D-40 a clock that goes back wakes nothing from the dead, and no number is used twice") {
   TestHub t;
   t.create("d");
-  const auto generation = t.hub.get_device({"d"}, t.now)->identity.generation_id;
+  const auto generation = t.hub.registry().get({"d"}, t.now)->identity.generation_id;
   REQUIRE(t.send("d", "expires", Ack::full, t.now + 10s));
   const auto locked = t.get("d");
   t.advance(1min);
   REQUIRE(t.send("d", "stays"));
   CHECK(t.depth("d") == 1);
   t.now -= 1h;
-  t.hub.on_time(t.now);
+  t.hub.monitor().on_time(t.now);
   CHECK(t.depth("d") == 1);
-  CHECK_FALSE(t.hub.complete({{"d"}}, locked->lock_token, t.now));
+  CHECK_FALSE(t.hub.c2d().complete({{"d"}}, locked->lock_token, t.now));
   CHECK(*t.send("d", "later") == 3);
   CHECK(t.get("d")->message->content.body == "stays");
-  REQUIRE(t.hub.delete_device({"d"}, {}, t.now));
+  REQUIRE(t.hub.registry().remove({"d"}, {}, t.now));
   t.create("d");
-  CHECK(t.hub.get_device({"d"}, t.now)->identity.generation_id > generation);
+  CHECK(t.hub.registry().get({"d"}, t.now)->identity.generation_id > generation);
   // The windows go on where they were.
   t.now += 1h + 15s;
-  t.hub.on_time(t.now);
+  t.hub.monitor().on_time(t.now);
   CHECK(t.feedback().size() <= 1);
 }
 
@@ -210,14 +210,14 @@ TEST_CASE(
   Hub hub(config, ids, log, now);
   DeviceSpec spec;
   spec.id = {"d"};
-  REQUIRE(hub.create_device(spec, now));
+  REQUIRE(hub.registry().create(spec, now));
   auto request = request_to("d");
   request.ack = Ack::full;
   for (int i = 0; i < 4; ++i) {
-    REQUIRE(hub.send(Hub::SendRequest(request), now));
-    REQUIRE(hub.purge({"d"}, now));
+    REQUIRE(hub.c2d().send(SendRequest(request), now));
+    REQUIRE(hub.c2d().purge({"d"}, now));
   }
-  CHECK(hub.peek({}).size() == 2);
+  CHECK(hub.c2d().peek({}).size() == 2);
   CHECK(log.contains("feedback batch dropped"));
   CHECK(hub.metrics().feedback_records == 4);
   CHECK(hub.metrics().feedback_batches == 2);
@@ -234,23 +234,23 @@ TEST_CASE("C2D-33 feedback is bounded by its bytes, which go with what is settle
   Hub hub(config, ids, log, now);
   DeviceSpec spec;
   spec.id = {"d"};
-  REQUIRE(hub.create_device(spec, now));
+  REQUIRE(hub.registry().create(spec, now));
   auto request = request_to("d");
   request.ack = Ack::full;
   const auto report_one = [&] {
-    REQUIRE(hub.send(Hub::SendRequest(request), now));
-    REQUIRE(hub.purge({"d"}, now));
+    REQUIRE(hub.c2d().send(SendRequest(request), now));
+    REQUIRE(hub.c2d().purge({"d"}, now));
   };
   for (int i = 0; i < 3; ++i) report_one();
-  CHECK(hub.peek({}).size() == 1);
+  CHECK(hub.c2d().peek({}).size() == 1);
   CHECK(std::ranges::count_if(log.lines, [](const auto& line) {
           return line.find("feedback batch dropped") != std::string::npos;
         }) == 1);  // of two
   now += 2h;
-  hub.on_time(now);
-  CHECK(hub.peek({}).size() == 0);
+  hub.monitor().on_time(now);
+  CHECK(hub.c2d().peek({}).size() == 0);
   for (int i = 0; i < 3; ++i) report_one();
-  CHECK(hub.peek({}).size() == 1);
+  CHECK(hub.c2d().peek({}).size() == 1);
 }
 
 TEST_CASE("C2D-31 feedbackDescriptions=legacy has the older texts, code repeats the status") {
@@ -261,14 +261,14 @@ TEST_CASE("C2D-31 feedbackDescriptions=legacy has the older texts, code repeats 
     TestHub t(settings);
     t.create("d");
     REQUIRE(t.send("d", "1"));
-    REQUIRE(t.hub.complete({{"d"}}, t.get("d")->lock_token, t.now));
+    REQUIRE(t.hub.c2d().complete({{"d"}}, t.get("d")->lock_token, t.now));
     REQUIRE(t.send("d", "2"));
-    REQUIRE(t.hub.reject({{"d"}}, t.get("d")->lock_token, t.now));
+    REQUIRE(t.hub.c2d().reject({{"d"}}, t.get("d")->lock_token, t.now));
     REQUIRE(t.send("d", "3"));
-    REQUIRE(t.hub.abandon({{"d"}}, t.get("d")->lock_token, t.now));
+    REQUIRE(t.hub.c2d().abandon({{"d"}}, t.get("d")->lock_token, t.now));
     REQUIRE(t.send("d", "4", Ack::full, t.now));
     REQUIRE(t.send("d", "5"));
-    REQUIRE(t.hub.purge({"d"}, t.now));
+    REQUIRE(t.hub.c2d().purge({"d"}, t.now));
     t.advance(15s);
     const std::string body = t.feedback().at(0);
     struct Text {
@@ -296,8 +296,8 @@ TEST_CASE("C2D-31 a message id that is no UTF-8 is reported in base64") {
     auto request = request_to("d");
     request.ack = Ack::full;
     request.content.message_id = MessageId::of(id);
-    REQUIRE(t.hub.send(Hub::SendRequest(request), t.now));
-    REQUIRE(t.hub.purge({"d"}, t.now));
+    REQUIRE(t.hub.c2d().send(SendRequest(request), t.now));
+    REQUIRE(t.hub.c2d().purge({"d"}, t.now));
   }
   t.advance(15s);
   const std::string body = t.feedback().at(0);
@@ -314,16 +314,16 @@ TEST_CASE("SEC-05 what was proven by a token is worth nothing after its end, the
   settings.token_expiry_grace = 5s;
   TestHub t(settings);
   t.create("d");
-  const auto device =
-      *t.hub.authenticate_sas(make_sas_token("h/devices/d", device_key, t.now + 10s), t.now);
-  const auto owner = *t.hub.authenticate_sas(
+  const auto device = *t.hub.access().authenticate_sas(
+      make_sas_token("h/devices/d", device_key, t.now + 10s), t.now);
+  const auto owner = *t.hub.access().authenticate_sas(
       make_sas_token("h", well_known_key, t.now + 10s, "iothubowner"), t.now);
   t.now += 15s - 1ms;
-  CHECK(t.hub.authorize_device(device, {"d"}, t.now));
-  CHECK(t.hub.authorize_service(owner, Right::registry_read, {"devices"}, t.now));
+  CHECK(t.hub.access().authorize_device(device, {"d"}, t.now));
+  CHECK(t.hub.access().authorize_service(owner, Right::registry_read, {"devices"}, t.now));
   t.now += 1ms;
-  CHECK_FALSE(t.hub.authorize_device(device, {"d"}, t.now));
-  CHECK_FALSE(t.hub.authorize_service(owner, Right::registry_read, {"devices"}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_device(device, {"d"}, t.now));
+  CHECK_FALSE(t.hub.access().authorize_service(owner, Right::registry_read, {"devices"}, t.now));
 }
 
 TEST_CASE("ERR-01 every error has a number of six digits and a name, each its own") {

@@ -11,13 +11,13 @@ TEST_CASE("C2D-41 the receiver that has waited longest is woken first") {
   TestHub t;
   t.create("d");
   std::string woken;
-  Receiver a = t.hub.open_feedback([&] { woken += 'a'; }, t.now);
-  Receiver b = t.hub.open_feedback([&] { woken += 'b'; }, t.now);
+  Receiver a = t.hub.c2d().open_feedback([&] { woken += 'a'; }, t.now);
+  Receiver b = t.hub.c2d().open_feedback([&] { woken += 'b'; }, t.now);
   CHECK_FALSE(a.receive(t.now));
   CHECK_FALSE(b.receive(t.now));
   const auto one_batch = [&] {
     REQUIRE(t.send("d"));
-    REQUIRE(t.hub.purge({"d"}, t.now));
+    REQUIRE(t.hub.c2d().purge({"d"}, t.now));
     t.advance(15s);
     return std::exchange(woken, {});
   };
@@ -45,7 +45,7 @@ TEST_CASE(
   CHECK(all[2].message->content.body == "three");
   // Settled in any order.
   for (const int i : {2, 0, 1})
-    CHECK(t.hub.complete({{"d"}}, all[static_cast<std::size_t>(i)].lock_token, t.now));
+    CHECK(t.hub.c2d().complete({{"d"}}, all[static_cast<std::size_t>(i)].lock_token, t.now));
   CHECK(t.depth("d") == 0);
 }
 
@@ -57,7 +57,7 @@ TEST_CASE("C2D-43 a message with a millisecond left is delivered, at its expiry 
     t.now += in_time ? 10s - 1ms : 10s;
     const auto delivery = t.get("d");
     CHECK(delivery.has_value() == in_time);
-    if (delivery) CHECK(t.hub.complete({{"d"}}, delivery->lock_token, t.now));
+    if (delivery) CHECK(t.hub.c2d().complete({{"d"}}, delivery->lock_token, t.now));
   }
   // No floor of a minute on a message's own time, as there is on the default.
   REQUIRE(t.send("d", "x", Ack::full, t.now + 1ms));
@@ -72,12 +72,12 @@ TEST_CASE(
   t.create("d");
   for (int i = 0; i < 6; ++i) REQUIRE(t.send("d", std::to_string(i), Ack::none, t.now + 10min));
   const auto settle = [&](auto verb) {
-    CHECK((t.hub.*verb)(QueueId{{"d"}}, t.get("d")->lock_token, t.now));
+    CHECK((t.hub.c2d().*verb)(QueueId{{"d"}}, t.get("d")->lock_token, t.now));
   };
-  settle(&Hub::complete);
-  settle(&Hub::reject);
-  settle(&Hub::abandon);
-  settle(&Hub::abandon);  // the same once more: dead-lettered
+  settle(&CloudToDevice::complete);
+  settle(&CloudToDevice::reject);
+  settle(&CloudToDevice::abandon);
+  settle(&CloudToDevice::abandon);  // the same once more: dead-lettered
   REQUIRE(t.get("d"));
   {
     auto link = t.amqp("d");
@@ -92,7 +92,7 @@ TEST_CASE(
   CHECK(m.c2d_delivery_count_exceeded == 1);
   CHECK(m.c2d_messages_expired == 0);
   CHECK(t.depth("d") == 3);
-  CHECK(*t.hub.purge({"d"}, t.now) == 3);
+  CHECK(*t.hub.c2d().purge({"d"}, t.now) == 3);
   CHECK(m.c2d_messages_purged == 3);
   REQUIRE(t.send("d", "last", Ack::full));
   t.advance(1h);
@@ -106,9 +106,9 @@ TEST_CASE("C2D-35 batches that were flushed before the device was deleted are un
   TestHub t;
   t.create("d");
   REQUIRE(t.send("d", "x"));
-  REQUIRE(t.hub.purge({"d"}, t.now));
+  REQUIRE(t.hub.c2d().purge({"d"}, t.now));
   t.advance(15s);
-  REQUIRE(t.hub.delete_device({"d"}, {}, t.now));
+  REQUIRE(t.hub.registry().remove({"d"}, {}, t.now));
   const auto batches = t.feedback();
   REQUIRE(batches.size() == 1);
   CHECK(count(batches[0], "id-x") == 1);

@@ -11,7 +11,7 @@ namespace {
 
 void complete_all(TestHub& t, std::string device) {
   while (const auto delivery = t.get(device)) {
-    REQUIRE(t.hub.complete({{device}}, delivery->lock_token, t.now));
+    REQUIRE(t.hub.c2d().complete({{device}}, delivery->lock_token, t.now));
   }
 }
 
@@ -37,7 +37,7 @@ TEST_CASE("C2D-31 a record has the hub's field names, its times and its generati
   const auto outcome_time = t.now;
   complete_all(t, "d");
   t.advance(15s);
-  const auto batch = *t.hub.receive_once({}, 60s, t.now);
+  const auto batch = *t.hub.c2d().receive_once(QueueId::feedback(), 60s, t.now);
   REQUIRE(batch);
   const MessageContent& content = batch->message->content;
   CHECK(content.content_type == "application/vnd.microsoft.iothub.feedback.json");
@@ -55,7 +55,7 @@ TEST_CASE("C2D-31 a record has the hub's field names, its times and its generati
 TEST_CASE("C2D-31 without a message id there is no originalMessageId") {
   TestHub t;
   t.create("d");
-  REQUIRE(t.hub.send({{"d"}, Ack::full, true, {}}, t.now));
+  REQUIRE(t.hub.c2d().send({{"d"}, Ack::full, true, {}}, t.now));
   complete_all(t, "d");
   t.advance(15s);
   CHECK(t.feedback().at(0).find("originalMessageId") == std::string::npos);
@@ -67,7 +67,7 @@ TEST_CASE("C2D-32 the window free-runs: a lone record waits at most 15 s") {
   t.advance(100s);  // ticks at 105 s
   REQUIRE(t.send("d"));
   complete_all(t, "d");
-  CHECK(t.hub.next_deadline() == t.now + 5s);
+  CHECK(t.hub.monitor().next_deadline() == t.now + 5s);
   t.advance(4'999ms);
   CHECK(t.feedback().empty());
   t.advance(1ms);
@@ -87,7 +87,7 @@ TEST_CASE("C2D-32 64 records go at once, the 65th waits for the window from that
   REQUIRE(batches.size() == 1);
   CHECK(boost::json::parse(batches[0]).as_array().size() == 64);
   CHECK(boost::json::parse(batches[0]).at(63).at("originalMessageId") == "id-63");
-  CHECK(t.hub.next_deadline() <= t.now + 15s);
+  CHECK(t.hub.monitor().next_deadline() <= t.now + 15s);
   t.advance(15s);
   CHECK(count(t.feedback().at(0), "id-64") == 1);
 }
@@ -112,10 +112,10 @@ TEST_CASE(
   REQUIRE(t.send("d"));
   complete_all(t, "d");
   for (std::uint32_t i = 0; i < 2; ++i) {
-    const auto batch = *t.hub.receive_once({}, 60s, t.now);
+    const auto batch = *t.hub.c2d().receive_once(QueueId::feedback(), 60s, t.now);
     REQUIRE(batch);
     CHECK(batch->delivery_count == i);
-    REQUIRE(t.hub.abandon(QueueId{}, batch->lock_token, t.now));
+    REQUIRE(t.hub.c2d().abandon(QueueId::feedback(), batch->lock_token, t.now));
   }
   CHECK(t.feedback().empty());
   t.advance(1h);
@@ -130,8 +130,8 @@ TEST_CASE(
   t.create("d");
   int a_wakes = 0;
   int b_wakes = 0;
-  auto a = t.hub.open_feedback([&] { ++a_wakes; }, t.now);
-  auto b = t.hub.open_feedback([&] { ++b_wakes; }, t.now);
+  auto a = t.hub.c2d().open_feedback([&] { ++a_wakes; }, t.now);
+  auto b = t.hub.c2d().open_feedback([&] { ++b_wakes; }, t.now);
   REQUIRE(t.send("d"));
   complete_all(t, "d");
   REQUIRE(a.receive(t.now));
@@ -152,7 +152,7 @@ TEST_CASE("C2D-35 pending records of a deleted device vanish, those of others st
   REQUIRE(t.send("b", "of-b"));
   complete_all(t, "a");
   complete_all(t, "b");
-  REQUIRE(t.hub.delete_device({"a"}, {}, t.now));
+  REQUIRE(t.hub.registry().remove({"a"}, {}, t.now));
   t.advance(15s);
   const auto batches = t.feedback();
   REQUIRE(batches.size() == 1);
@@ -168,11 +168,11 @@ TEST_CASE("C2D-30 each outcome reaches the feedback with its own status") {
   t.create("d");
   const QueueId queue{{"d"}};
   REQUIRE(t.send("d", "rejected"));
-  REQUIRE(t.hub.reject(queue, t.get("d")->lock_token, t.now));
+  REQUIRE(t.hub.c2d().reject(queue, t.get("d")->lock_token, t.now));
   REQUIRE(t.send("d", "abandoned"));
-  REQUIRE(t.hub.abandon(queue, t.get("d")->lock_token, t.now));
+  REQUIRE(t.hub.c2d().abandon(queue, t.get("d")->lock_token, t.now));
   REQUIRE(t.send("d", "purged"));
-  REQUIRE(t.hub.purge({"d"}, t.now));
+  REQUIRE(t.hub.c2d().purge({"d"}, t.now));
   REQUIRE(t.send("d", "expired", Ack::negative, t.now + 1s));
   t.advance(1s);
   std::string all;

@@ -9,7 +9,7 @@ using namespace test;
 namespace {
 
 Presence connect(TestHub& t, Transport transport) {
-  return *t.hub.connect_device(
+  return *t.hub.connections().connect(
       {"d"}, transport, [&t] { ++t.wakes; }, t.now);
 }
 
@@ -62,9 +62,9 @@ TEST_CASE("C2D-09 HTTPS competes for messages and never touches a link's locks")
   const auto sixth = t.get("d");
   CHECK(sixth->message->sequence_number == 6);
   CHECK_FALSE(t.get("d"));
-  CHECK_FALSE(t.hub.complete({{"d"}}, held[0].lock_token, t.now));
+  CHECK_FALSE(t.hub.c2d().complete({{"d"}}, held[0].lock_token, t.now));
   CHECK_FALSE(link.complete(sixth->lock_token, t.now));
-  CHECK(t.hub.complete({{"d"}}, sixth->lock_token, t.now));
+  CHECK(t.hub.c2d().complete({{"d"}}, sixth->lock_token, t.now));
   CHECK_FALSE(link.closed());
 }
 
@@ -90,25 +90,25 @@ TEST_CASE("C2D-36 the newest connection wins across MQTT and AMQP") {
   auto amqp = connect(t, Transport::amqp);
   auto link = t.amqp("d");
   REQUIRE(link.receive(t.now));
-  CHECK(t.hub.get_device({"d"}, t.now)->connected);
+  CHECK(t.hub.registry().get({"d"}, t.now)->connected);
 
   auto mqtt = connect(t, Transport::mqtt);
   CHECK(amqp.closed() == CloseReason::taken_over);
   CHECK(link.closed() == CloseReason::taken_over);
   CHECK_FALSE(mqtt.closed());
   CHECK(t.get("d"));  // the lock came back with the takeover
-  CHECK(t.hub.statistics(t.now).connected_device_count == 1);
+  CHECK(t.hub.connections().connected_device_count(t.now) == 1);
 
   auto newer = connect(t, Transport::mqtt);
   CHECK(mqtt.closed() == CloseReason::taken_over);
   mqtt.close(t.now);  // the loser's end does not disconnect the device
-  CHECK(t.hub.get_device({"d"}, t.now)->connected);
+  CHECK(t.hub.registry().get({"d"}, t.now)->connected);
 
   auto back = connect(t, Transport::amqp);
   CHECK(newer.closed() == CloseReason::taken_over);
   back.close(t.now);
-  CHECK_FALSE(t.hub.get_device({"d"}, t.now)->connected);
-  CHECK(t.hub.statistics(t.now).connected_device_count == 0);
+  CHECK_FALSE(t.hub.registry().get({"d"}, t.now)->connected);
+  CHECK(t.hub.connections().connected_device_count(t.now) == 0);
 }
 
 TEST_CASE("C2D-36 two AMQP connections of a device stand side by side") {
@@ -118,7 +118,7 @@ TEST_CASE("C2D-36 two AMQP connections of a device stand side by side") {
   auto two = connect(t, Transport::amqp);
   CHECK_FALSE(one.closed());
   two.close(t.now);
-  CHECK(t.hub.get_device({"d"}, t.now)->connected);
+  CHECK(t.hub.registry().get({"d"}, t.now)->connected);
 }
 
 TEST_CASE("C2D-37 a second devicebound link closes the first and releases its locks") {
@@ -146,10 +146,10 @@ TEST_CASE(
   REQUIRE(t.get("d"));
   auto spec = spec_of("d");
   spec.status = DeviceStatus::disabled;
-  REQUIRE(t.hub.update_device(spec, "*", t.now));
+  REQUIRE(t.hub.registry().update(spec, "*", t.now));
   CHECK(presence.closed() == CloseReason::device_disabled);
   CHECK(link.closed() == CloseReason::device_disabled);
-  const auto view = t.hub.get_device({"d"}, t.now);
+  const auto view = t.hub.registry().get({"d"}, t.now);
   CHECK(view->c2d_message_count == 2);
   CHECK(view->c2d_locked_count == 1);
 }
@@ -164,13 +164,13 @@ TEST_CASE("C2D-16 deleting closes connections and drops the queue without feedba
   const auto delivery = link.receive(t.now);
   REQUIRE(link.complete(delivery->lock_token, t.now));
   const auto open = link.receive(t.now);
-  REQUIRE(t.hub.delete_device({"d"}, {}, t.now));
+  REQUIRE(t.hub.registry().remove({"d"}, {}, t.now));
   CHECK(presence.closed() == CloseReason::device_deleted);
   CHECK(link.closed() == CloseReason::device_deleted);
   CHECK_FALSE(link.complete(open->lock_token, t.now));
   t.advance(2h);
   CHECK(t.feedback().empty());
-  CHECK(t.hub.statistics(t.now).connected_device_count == 0);
+  CHECK(t.hub.connections().connected_device_count(t.now) == 0);
 }
 
 TEST_CASE("SEC-12 changing the authentication type closes the device's connections") {
@@ -180,7 +180,7 @@ TEST_CASE("SEC-12 changing the authentication type closes the device's connectio
   auto spec = spec_of("d");
   spec.authentication_type = AuthenticationType::self_signed;
   spec.primary_thumbprint = std::string(40, 'a');
-  REQUIRE(t.hub.update_device(spec, "*", t.now));
+  REQUIRE(t.hub.registry().update(spec, "*", t.now));
   CHECK(presence.closed() == CloseReason::authentication_changed);
 }
 
@@ -190,11 +190,11 @@ TEST_CASE(
   t.create("d");
   for (int i = 0; i < 3; ++i) REQUIRE(t.send("d"));
   const auto held = t.get("d", 5s), held_longer = t.get("d", 60s);
-  auto link = *t.hub.open_devicebound(
-      {"d"}, Transport::mqtt, [] {}, t.hub.next_sequence({"d"}), t.now);
-  CHECK(t.hub.get_device({"d"}, t.now)->c2d_message_count == 2);  // those that HTTPS has locked
+  auto link = *t.hub.c2d().open_devicebound(
+      {"d"}, Transport::mqtt, [] {}, t.hub.c2d().next_sequence({"d"}), t.now);
+  CHECK(t.hub.registry().get({"d"}, t.now)->c2d_message_count == 2);  // those that HTTPS has locked
   t.advance(5s);
-  CHECK(t.hub.get_device({"d"}, t.now)->c2d_message_count == 1);
+  CHECK(t.hub.registry().get({"d"}, t.now)->c2d_message_count == 1);
   CHECK(t.hub.metrics().c2d_egress_reject_success == 2);
   CHECK_FALSE(link.receive(t.now));
   link.close(t.now);
@@ -211,10 +211,10 @@ TEST_CASE(
   t.create("d");
   REQUIRE(t.send("d"));
   REQUIRE(t.send("d"));
-  auto link = *t.hub.open_devicebound(
-      {"d"}, Transport::mqtt, [] {}, t.hub.next_sequence({"d"}), t.now);
+  auto link = *t.hub.c2d().open_devicebound(
+      {"d"}, Transport::mqtt, [] {}, t.hub.c2d().next_sequence({"d"}), t.now);
   CHECK_FALSE(link.receive(t.now));
-  CHECK(t.hub.get_device({"d"}, t.now)->held_back_from_mqtt == 2);
+  CHECK(t.hub.registry().get({"d"}, t.now)->held_back_from_mqtt == 2);
   REQUIRE(t.send("d"));
   CHECK(link.receive(t.now)->message->sequence_number == 3);
   CHECK(t.get("d")->message->sequence_number == 1);
@@ -224,11 +224,11 @@ TEST_CASE("M-16 a stored MQTT session survives disconnects and goes with its ide
   TestHub t;
   t.create("d");
   const MqttSessionState state{{{"devices/d/messages/devicebound/#", 1, 1}}};
-  t.hub.store_mqtt_session({"d"}, state, t.now);
-  CHECK(t.hub.mqtt_session({"d"}) == state);
-  REQUIRE(t.hub.delete_device({"d"}, {}, t.now));
+  t.hub.connections().store_mqtt_session({"d"}, state, t.now);
+  CHECK(t.hub.connections().mqtt_session({"d"}) == state);
+  REQUIRE(t.hub.registry().remove({"d"}, {}, t.now));
   t.create("d");
-  CHECK_FALSE(t.hub.mqtt_session({"d"}));
+  CHECK_FALSE(t.hub.connections().mqtt_session({"d"}));
 }
 
 TEST_CASE(
@@ -237,34 +237,34 @@ TEST_CASE(
   t.create("d");
   const MqttSessionState old_state{{{"old/#", 1, 1}}}, state{{{"new/#", 1, 1}}};
   const auto old = connect(t, Transport::mqtt);
-  REQUIRE(t.hub.store_mqtt_session({"d"}, old_state, t.now, &old));
+  REQUIRE(t.hub.connections().store_mqtt_session({"d"}, old_state, t.now, &old));
   const auto newcomer = connect(t, Transport::mqtt);
   REQUIRE(old.closed() == CloseReason::taken_over);
-  REQUIRE(t.hub.store_mqtt_session({"d"}, state, t.now, &newcomer));
-  const auto link = *t.hub.open_devicebound(
+  REQUIRE(t.hub.connections().store_mqtt_session({"d"}, state, t.now, &newcomer));
+  const auto link = *t.hub.c2d().open_devicebound(
       {"d"}, Transport::mqtt, [] {}, 0, t.now, &newcomer);
 
-  const auto late = t.hub.open_devicebound(
+  const auto late = t.hub.c2d().open_devicebound(
       {"d"}, Transport::mqtt, [] {}, 0, t.now, &old);
   REQUIRE_FALSE(late);
   CHECK(late.error().code == HubErrc::link_creation_conflict);
   CHECK_FALSE(link.closed());
-  CHECK_FALSE(t.hub.store_mqtt_session({"d"}, old_state, t.now, &old));
-  CHECK_FALSE(t.hub.remove_mqtt_session({"d"}, t.now, &old));
-  CHECK(t.hub.mqtt_session({"d"}) == state);
-  CHECK(t.hub.remove_mqtt_session({"d"}, t.now, &newcomer));
-  CHECK_FALSE(t.hub.mqtt_session({"d"}));
+  CHECK_FALSE(t.hub.connections().store_mqtt_session({"d"}, old_state, t.now, &old));
+  CHECK_FALSE(t.hub.connections().remove_mqtt_session({"d"}, t.now, &old));
+  CHECK(t.hub.connections().mqtt_session({"d"}) == state);
+  CHECK(t.hub.connections().remove_mqtt_session({"d"}, t.now, &newcomer));
+  CHECK_FALSE(t.hub.connections().mqtt_session({"d"}));
 }
 
 TEST_CASE("SEC-08 an identity that was made anew between login and connection is another one") {
   TestHub t;
   t.create("d");
-  const DeviceIdentity granted = t.hub.get_device({"d"}, t.now)->identity;
-  CHECK(t.hub.connect_device(
+  const DeviceIdentity granted = t.hub.registry().get({"d"}, t.now)->identity;
+  CHECK(t.hub.connections().connect(
       {"d"}, Transport::mqtt, [] {}, t.now, &granted));
-  REQUIRE(t.hub.delete_device({"d"}, {}, t.now));
+  REQUIRE(t.hub.registry().remove({"d"}, {}, t.now));
   t.create("d");
-  const auto refused = t.hub.connect_device(
+  const auto refused = t.hub.connections().connect(
       {"d"}, Transport::mqtt, [] {}, t.now, &granted);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == HubErrc::iot_hub_unauthorized_access);
@@ -273,12 +273,12 @@ TEST_CASE("SEC-08 an identity that was made anew between login and connection is
 TEST_CASE("SEC-12 an authentication type that changed between login and connection refuses it") {
   TestHub t;
   t.create("d");
-  const DeviceIdentity granted = t.hub.get_device({"d"}, t.now)->identity;
+  const DeviceIdentity granted = t.hub.registry().get({"d"}, t.now)->identity;
   auto spec = spec_of("d");
   spec.authentication_type = AuthenticationType::self_signed;
   spec.primary_thumbprint = std::string(40, 'a');
-  REQUIRE(t.hub.update_device(spec, "*", t.now));
-  CHECK_FALSE(t.hub.connect_device(
+  REQUIRE(t.hub.registry().update(spec, "*", t.now));
+  CHECK_FALSE(t.hub.connections().connect(
       {"d"}, Transport::mqtt, [] {}, t.now, &granted));
 }
 
@@ -290,7 +290,7 @@ TEST_CASE("N-31 the hub's time does not go back when a thread is late with the t
   REQUIRE(t.send("d", "first"));
   t.now -= 10s;
   REQUIRE(t.send("d", "second"));
-  const auto queue = t.hub.peek({{"d"}});
+  const auto queue = t.hub.c2d().peek({{"d"}});
   REQUIRE(queue.size() == 2);
   CHECK(queue[1].message->enqueued_time == latest);
   CHECK(t.get("d", 5s)->locked_until == latest + 5s);
@@ -300,7 +300,7 @@ TEST_CASE("C2D-25 QoS 0 receives and completes in one step") {  // S12
   TestHub t;
   t.create("d");
   REQUIRE(t.send("d"));
-  auto link = *t.hub.open_devicebound(
+  auto link = *t.hub.c2d().open_devicebound(
       {"d"}, Transport::mqtt, [] {}, 0, t.now);
   CHECK(link.receive_and_complete(t.now));
   CHECK(t.depth("d") == 0);

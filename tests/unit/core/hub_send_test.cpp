@@ -9,12 +9,12 @@ using namespace test;
 TEST_CASE("C2D-01 a send is checked in the documented order, and a refused one leaves no trace") {
   TestHub t;
   t.create("d");
-  Hub::SendRequest request;
+  SendRequest request;
   request.device = {"nobody"};
   request.content.message_id = MessageId::of(std::string(129, 'i'));
   request.content.body = std::string(70'000, 'b');
   request.content.absolute_expiry = t.now + 49h;
-  const auto code = [&] { return t.hub.send(Hub::SendRequest(request), t.now).error().code; };
+  const auto code = [&] { return t.hub.c2d().send(SendRequest(request), t.now).error().code; };
 
   CHECK(code() == HubErrc::argument_invalid);
   request.content.message_id = MessageId::of("id");
@@ -33,26 +33,26 @@ TEST_CASE("C2D-01 a send is checked in the documented order, and a refused one l
 TEST_CASE("C2D-11 C2D-12 64 KiB are accepted, counted as body, property values and names") {
   TestHub t;
   t.create("d");
-  Hub::SendRequest request;
+  SendRequest request;
   request.device = {"d"};
   request.content.to = "/devices/d/messages/devicebound";
   request.content.properties = {{"name", "value"}};
   request.content.body = std::string(65'536 - request.content.to.size() - 9, 'b');
-  CHECK(t.hub.send(Hub::SendRequest(request), t.now));
+  CHECK(t.hub.c2d().send(SendRequest(request), t.now));
   request.content.body += 'b';
-  CHECK(t.hub.send(Hub::SendRequest(request), t.now).error().code == HubErrc::message_too_large);
+  CHECK(t.hub.c2d().send(SendRequest(request), t.now).error().code == HubErrc::message_too_large);
 }
 
 TEST_CASE("C2D-01 a request whose device is not found can be sent again, to another one") {
   TestHub t;
   t.create("d");
-  Hub::SendRequest request;
+  SendRequest request;
   request.device = {"nobody"};
   request.content.body = "x";
-  CHECK(t.hub.send(std::move(request), t.now).error().code == HubErrc::device_not_found);
+  CHECK(t.hub.c2d().send(std::move(request), t.now).error().code == HubErrc::device_not_found);
   request.device = {"d"};
-  REQUIRE(t.hub.send(std::move(request), t.now));
-  const auto delivery = t.hub.receive_once({{"d"}}, 60s, t.now);
+  REQUIRE(t.hub.c2d().send(std::move(request), t.now));
+  const auto delivery = t.hub.c2d().receive_once({{"d"}}, 60s, t.now);
   REQUIRE((delivery && *delivery));
   CHECK((*delivery)->message->content.body == "x");
 }
@@ -72,11 +72,11 @@ TEST_CASE("C2D-16 a disabled device refuses sends and keeps its queue") {
   DeviceSpec spec;
   spec.id = {"d"};
   spec.status = DeviceStatus::disabled;
-  REQUIRE(t.hub.update_device(spec, "*", t.now));
+  REQUIRE(t.hub.registry().update(spec, "*", t.now));
   CHECK(t.send("d").error().code == HubErrc::device_not_found);
   CHECK(t.depth("d") == 1);
   spec.status = DeviceStatus::enabled;
-  REQUIRE(t.hub.update_device(spec, "*", t.now));
+  REQUIRE(t.hub.registry().update(spec, "*", t.now));
   CHECK(t.get("d"));
 }
 
@@ -86,7 +86,7 @@ TEST_CASE(
   const auto old = t.create("d");
   REQUIRE(t.send("d"));
   REQUIRE(t.send("d"));
-  REQUIRE(t.hub.delete_device({"d"}, {}, t.now));
+  REQUIRE(t.hub.registry().remove({"d"}, {}, t.now));
   const auto anew = t.create("d");
   CHECK(anew.identity.generation_id > old.identity.generation_id);
   CHECK(anew.identity.generation_id.size() == 18);
@@ -99,7 +99,7 @@ TEST_CASE("C2D-20 every delivery shows the same message, only token and count di
   t.create("d");
   REQUIRE(t.send("d", "body"));
   const auto first = t.get("d");
-  REQUIRE(t.hub.abandon({{"d"}}, first->lock_token, t.now));
+  REQUIRE(t.hub.c2d().abandon({{"d"}}, first->lock_token, t.now));
   const auto second = t.get("d");
   CHECK(first->message == second->message);
   CHECK(second->delivery_count == 1);
@@ -114,7 +114,7 @@ TEST_CASE("C2D-21 the expiry is fixed at send: given, or the default time to liv
   const auto given = t.get("d");
   CHECK(given->message->expires_at == t.now + 10s);
   CHECK(t.get("d")->message->expires_at == t.now + 1h);
-  REQUIRE(t.hub.abandon({{"d"}}, given->lock_token, t.now + 9s));
+  REQUIRE(t.hub.c2d().abandon({{"d"}}, given->lock_token, t.now + 9s));
   t.advance(10s);
   CHECK(t.depth("d") == 1);
   t.advance(1h);
@@ -167,9 +167,9 @@ TEST_CASE("C2D-28 sequence numbers rise from 1 and are not used again after a pu
   t.create("d");
   CHECK(*t.send("d") == 1);
   CHECK(*t.send("d") == 2);
-  CHECK(*t.hub.purge({"d"}, t.now) == 2);
+  CHECK(*t.hub.c2d().purge({"d"}, t.now) == 2);
   CHECK(*t.send("d") == 3);
-  CHECK(t.hub.next_sequence({"d"}) == 4);
+  CHECK(t.hub.c2d().next_sequence({"d"}) == 4);
 }
 
 TEST_CASE("U16 strictPropertyChars refuses what the strict document refuses") {
@@ -178,9 +178,9 @@ TEST_CASE("U16 strictPropertyChars refuses what the strict document refuses") {
   for (const bool strict : {false, true}) {
     TestHub t(strict ? settings : Settings{});
     t.create("d");
-    Hub::SendRequest request;
+    SendRequest request;
     request.device = {"d"};
     request.content.properties = {{"room", "a b"}};
-    CHECK(t.hub.send(Hub::SendRequest(request), t.now).has_value() == !strict);
+    CHECK(t.hub.c2d().send(SendRequest(request), t.now).has_value() == !strict);
   }
 }

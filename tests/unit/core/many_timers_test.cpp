@@ -23,12 +23,12 @@ struct FullHub : TestHub {
       create(name(d));
       for (int i = 0; i < full; ++i) REQUIRE(send(name(d), std::to_string(i), ack, expiry));
     }
-    (void)hub.take_changes();
+    (void)hub.monitor().take_changes();
     now = expiry;
   }
   static std::string name(int device) { return "d" + std::to_string(10 + device); }
   std::size_t expired() { return hub.metrics().c2d_messages_expired; }
-  std::size_t staged() { return hub.take_changes().first.size(); }
+  std::size_t staged() { return hub.monitor().take_changes().first.size(); }
 };
 
 }  // namespace
@@ -53,16 +53,16 @@ TEST_CASE("C2D-46 a queue applies no more of what is due than it is asked to, in
 
 TEST_CASE("C2D-46 of very much that is due a call does a share, and leaves the rest to on_time") {
   FullHub t;
-  (void)t.hub.statistics(t.now);
+  (void)t.hub.registry().statistics(t.now);
   CHECK(t.expired() == share);
-  (void)t.hub.statistics(t.now);
+  (void)t.hub.registry().statistics(t.now);
   CHECK(t.expired() == share);
-  for (std::size_t calls = 2; t.hub.next_deadline() == t.now; ++calls) {
-    t.hub.on_time(t.now);
+  for (std::size_t calls = 2; t.hub.monitor().next_deadline() == t.now; ++calls) {
+    t.hub.monitor().on_time(t.now);
     CHECK(t.expired() == std::min(calls * share, FullHub::messages));
   }
   CHECK(t.expired() == FullHub::messages);
-  CHECK(t.hub.next_deadline() == std::nullopt);
+  CHECK(t.hub.monitor().next_deadline() == std::nullopt);
 }
 
 TEST_CASE("C2D-46 a call about a queue whose turn has not come sees it as of now") {
@@ -76,7 +76,7 @@ TEST_CASE("C2D-46 a call about a queue whose turn has not come sees it as of now
   CHECK(t.expired() == share + 2 * FullHub::full);
   CHECK(t.depth(FullHub::name(FullHub::devices - 3)) == 0);
   CHECK(t.send(FullHub::name(FullHub::devices - 4)));  // it was full
-  CHECK(*t.hub.purge({FullHub::name(FullHub::devices - 5)}, t.now) == 0);
+  CHECK(*t.hub.c2d().purge({FullHub::name(FullHub::devices - 5)}, t.now) == 0);
   CHECK(t.expired() == share + 5 * FullHub::full);
 }
 
@@ -87,16 +87,17 @@ TEST_CASE("C2D-46 a lock token is void before its queue's turn has come") {
   const auto delivery = t.get(last, 30s);  // till the instant at which all expire: these come first
   REQUIRE(delivery);
   t.now += 30s;
-  (void)t.hub.statistics(t.now);
+  (void)t.hub.registry().statistics(t.now);
   REQUIRE(t.expired() == share);
-  CHECK(t.hub.complete({{last}}, delivery->lock_token, t.now).error().code ==
+  CHECK(t.hub.c2d().complete({{last}}, delivery->lock_token, t.now).error().code ==
         HubErrc::device_message_lock_lost);
 }
 
 TEST_CASE(
     "C2D-46 the records of very many outcomes come in the order of time and device all the same") {
   FullHub t(Ack::full);
-  while (t.hub.next_deadline() <= t.now && t.expired() < FullHub::messages) t.hub.on_time(t.now);
+  while (t.hub.monitor().next_deadline() <= t.now && t.expired() < FullHub::messages)
+    t.hub.monitor().on_time(t.now);
   t.advance(15s);
   const auto batches = t.feedback();
   CHECK(batches.size() == FullHub::messages / 64 + 1);
@@ -114,17 +115,18 @@ TEST_CASE(
 TEST_CASE("C2D-46 timers wait for the store: it is never much of theirs behind") {
   FullHub t(Ack::none, true);
   int asked_again = 0;
-  t.hub.set_deadline_waker([&] { ++asked_again; });
-  for (int i = 0; i < 10; ++i) t.hub.on_time(t.now);
+  t.hub.monitor().set_deadline_waker([&] { ++asked_again; });
+  for (int i = 0; i < 10; ++i) t.hub.monitor().on_time(t.now);
   CHECK(t.expired() == held_back);
-  CHECK(t.hub.next_deadline() == std::nullopt);  // nothing to do until the store has taken that
+  CHECK(t.hub.monitor().next_deadline() ==
+        std::nullopt);  // nothing to do until the store has taken that
   asked_again = 0;
   CHECK(t.send(FullHub::name(FullHub::devices - 1)));  // and nobody else waits for it
   CHECK(asked_again == 0);
   CHECK(t.staged() >= held_back);
   CHECK(asked_again == 1);
-  CHECK(t.hub.next_deadline() == t.now);
-  for (int i = 0; i < 10; ++i) t.hub.on_time(t.now);
+  CHECK(t.hub.monitor().next_deadline() == t.now);
+  for (int i = 0; i < 10; ++i) t.hub.monitor().on_time(t.now);
   CHECK(t.expired() == FullHub::messages);
 }
 
@@ -132,8 +134,8 @@ TEST_CASE("C2D-46 what became due while the hub was down is done in shares, too"
   FullHub t;
   Snapshot snapshot;
   for (int d = 0; d < FullHub::devices; ++d) {
-    snapshot.devices.push_back(t.hub.get_device({FullHub::name(d)}, t.now - 1s)->identity);
-    for (const auto& view : t.hub.peek({{FullHub::name(d)}})) {
+    snapshot.devices.push_back(t.hub.registry().get({FullHub::name(d)}, t.now - 1s)->identity);
+    for (const auto& view : t.hub.c2d().peek({{FullHub::name(d)}})) {
       snapshot.messages.push_back({{{FullHub::name(d)}}, view.message, view.delivery_count});
     }
   }

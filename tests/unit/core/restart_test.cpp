@@ -11,7 +11,7 @@ namespace {
 
 // Stops `old` as kill -9 would: only what was staged remains.
 void restart(TestHub& old, MemoryStore& store, TestHub& anew) {
-  store.apply(old.hub.take_changes().first);
+  store.apply(old.hub.monitor().take_changes().first);
   anew.now = old.now;
   anew.hub.restore(store.load(), anew.now);
 }
@@ -24,26 +24,26 @@ TEST_CASE(
   TestHub old({}, true);
   const auto device = old.create("d");
   for (const char* body : {"one", "two", "three"}) REQUIRE(old.send("d", body));
-  REQUIRE(old.hub.abandon({{"d"}}, old.get("d")->lock_token, old.now));
+  REQUIRE(old.hub.c2d().abandon({{"d"}}, old.get("d")->lock_token, old.now));
   const auto locked = old.get("d");
   const auto done = old.get("d");
-  REQUIRE(old.hub.complete({{"d"}}, done->lock_token, old.now));  // S14: not yet flushed
-  old.hub.store_mqtt_session({"d"}, {{{"#", 1, 2}}}, old.now);
+  REQUIRE(old.hub.c2d().complete({{"d"}}, done->lock_token, old.now));  // S14: not yet flushed
+  old.hub.connections().store_mqtt_session({"d"}, {{{"#", 1, 2}}}, old.now);
 
   TestHub anew({}, true);
   restart(old, store, anew);
-  const auto view = anew.hub.get_device({"d"}, anew.now);
+  const auto view = anew.hub.registry().get({"d"}, anew.now);
   REQUIRE(view);
   CHECK(view->identity.generation_id == device.identity.generation_id);
   CHECK(view->c2d_message_count == 2);
   CHECK(view->c2d_locked_count == 0);
-  CHECK_FALSE(anew.hub.complete({{"d"}}, locked->lock_token, anew.now));
+  CHECK_FALSE(anew.hub.c2d().complete({{"d"}}, locked->lock_token, anew.now));
   const auto first = anew.get("d");
   CHECK(first->message->content.body == "one");
   CHECK(first->delivery_count == 1);
   CHECK(first->message->expires_at == old.now + 1h);
   CHECK(*anew.send("d") == 4);
-  CHECK(anew.hub.mqtt_session({"d"}) == MqttSessionState{{{"#", 1, 2}}});
+  CHECK(anew.hub.connections().mqtt_session({"d"}) == MqttSessionState{{{"#", 1, 2}}});
   anew.advance(15s);
   CHECK(count(anew.feedback().at(0), "id-two") == 1);
 }
@@ -53,7 +53,7 @@ TEST_CASE("C2D-17 what expired while the hub was down is reported with its own t
   TestHub old({}, true);
   old.create("d");
   REQUIRE(old.send("d", "x", Ack::full, old.now + 10s));
-  store.apply(old.hub.take_changes().first);
+  store.apply(old.hub.monitor().take_changes().first);
   TestHub anew({}, true);
   anew.now = old.now + 30min;
   anew.hub.restore(store.load(), anew.now);
@@ -67,7 +67,7 @@ TEST_CASE("C2D-28 the sequence goes on after a restart with an empty queue") {
   TestHub old({}, true);
   old.create("d");
   REQUIRE(old.send("d"));
-  REQUIRE(old.hub.purge({"d"}, old.now));
+  REQUIRE(old.hub.c2d().purge({"d"}, old.now));
   TestHub anew({}, true);
   restart(old, store, anew);
   CHECK(*anew.send("d") == 2);
@@ -76,20 +76,20 @@ TEST_CASE("C2D-28 the sequence goes on after a restart with an empty queue") {
 TEST_CASE("staged changes are counted, taken once, and announced once") {
   TestHub t({}, true);
   int announced = 0;
-  t.hub.set_staged_waker([&] { ++announced; });
+  t.hub.monitor().set_staged_waker([&] { ++announced; });
   t.create("d");
   REQUIRE(t.send("d"));
   CHECK(announced == 1);
-  const auto [changes, upto] = t.hub.take_changes();
+  const auto [changes, upto] = t.hub.monitor().take_changes();
   CHECK(changes.size() == 2);
-  CHECK(upto == t.hub.staged());
-  CHECK(t.hub.take_changes().first.empty());
+  CHECK(upto == t.hub.monitor().staged());
+  CHECK(t.hub.monitor().take_changes().first.empty());
   REQUIRE(t.send("d"));
   CHECK(announced == 2);
 
   TestHub memory;  // without a store nothing is kept
   memory.create("d");
-  CHECK(memory.hub.staged() == 0);
+  CHECK(memory.hub.monitor().staged() == 0);
 }
 
 TEST_CASE("D2C-01 telemetry is stamped, partitioned by device, kept in order and bounded") {
@@ -99,8 +99,8 @@ TEST_CASE("D2C-01 telemetry is stamped, partitioned by device, kept in order and
   const auto device = t.create("d");
   for (int i = 0; i < 5; ++i) REQUIRE(t.telemetry({"d"}, std::to_string(i)));
   std::vector<TelemetryPtr> all;
-  for (std::uint32_t p = 0; p < t.hub.partition_count(); ++p) {
-    for (auto& event : t.hub.read_events(p, 0, 100)) all.push_back(event);
+  for (std::uint32_t p = 0; p < t.hub.events().partition_count(); ++p) {
+    for (auto& event : t.hub.events().read(p, 0, 100)) all.push_back(event);
   }
   REQUIRE(all.size() == 3);
   CHECK(all[0]->content.body == "2");
@@ -118,11 +118,11 @@ TEST_CASE("D2C-01 who was created anew does not send as the one that was") {
   TestHub t;
   t.create("d");
   const auto message = std::make_shared<TelemetryMessage>();
-  message->origin = *t.hub.telemetry_origin({"d"}, "{}", "", t.now);
-  REQUIRE(t.hub.delete_device({"d"}, {}, t.now));
-  CHECK(t.hub.send_telemetry(message, t.now).error().code == HubErrc::device_not_found);
+  message->origin = *t.hub.events().origin_of({"d"}, "{}", "", t.now);
+  REQUIRE(t.hub.registry().remove({"d"}, {}, t.now));
+  CHECK(t.hub.events().send(message, t.now).error().code == HubErrc::device_not_found);
   t.create("d");
-  CHECK(t.hub.send_telemetry(message, t.now).error().code == HubErrc::device_not_found);
+  CHECK(t.hub.events().send(message, t.now).error().code == HubErrc::device_not_found);
   CHECK(t.telemetry({"d"}));
 }
 
@@ -135,17 +135,17 @@ TEST_CASE("D2C-01 telemetry is bounded by its size, too, and the store is told w
   for (std::size_t i = 0; i < fit; ++i) REQUIRE(t.telemetry({"d"}, body));
   const auto kept = [&] {
     std::vector<TelemetryPtr> all;
-    for (std::uint32_t p = 0; p < t.hub.partition_count(); ++p) {
-      for (auto& event : t.hub.read_events(p, 0, 10'000)) all.push_back(event);
+    for (std::uint32_t p = 0; p < t.hub.events().partition_count(); ++p) {
+      for (auto& event : t.hub.events().read(p, 0, 10'000)) all.push_back(event);
     }
     return all;
   };
   CHECK(kept().size() == fit);
-  (void)t.hub.take_changes();
+  (void)t.hub.monitor().take_changes();
   REQUIRE(t.telemetry({"d"}, body));
   REQUIRE(kept().size() == fit);
   CHECK(kept()[0]->sequence_number == 1);
-  const auto changes = t.hub.take_changes().first;
+  const auto changes = t.hub.monitor().take_changes().first;
   REQUIRE(changes.size() == 2);
   CHECK(std::get<change::EventsTrimmed>(changes[1]).first_kept == 1);
 }
@@ -153,7 +153,7 @@ TEST_CASE("D2C-01 telemetry is bounded by its size, too, and the store is told w
 TEST_CASE("D2C-02 telemetry is bounded by what it holds in memory, not by its bytes on the wire") {
   const auto message = [](TestHub& t, std::size_t properties) {
     auto made = std::make_shared<TelemetryMessage>();
-    made->origin = *t.hub.telemetry_origin({"d"}, "{}", "", t.now);
+    made->origin = *t.hub.events().origin_of({"d"}, "{}", "", t.now);
     for (std::size_t i = 0; i < properties; ++i) made->content.properties.emplace_back("a", "b");
     return made;
   };
@@ -162,17 +162,17 @@ TEST_CASE("D2C-02 telemetry is bounded by what it holds in memory, not by its by
   const std::size_t most = t.hub.limits().event_bytes_per_partition_max;
   const auto kept = [](TestHub& hub) {
     std::size_t count = 0;
-    for (std::uint32_t p = 0; p < hub.hub.partition_count(); ++p) {
-      count += hub.hub.read_events(p, 0, 100'000).size();
+    for (std::uint32_t p = 0; p < hub.hub.events().partition_count(); ++p) {
+      count += hub.hub.events().read(p, 0, 100'000).size();
     }
     return count;
   };
   // 2,000 bytes on the wire each, and at least 64,000 in memory.
-  for (int i = 0; i < 1200; ++i) REQUIRE(t.hub.send_telemetry(message(t, 1000), t.now));
+  for (int i = 0; i < 1200; ++i) REQUIRE(t.hub.events().send(message(t, 1000), t.now));
   CHECK(kept(t) * 1000 * sizeof(Property) <= most);
   CHECK(kept(t) > 800);
   // What comes next may use all of it again: nothing is counted that went.
-  for (int i = 0; i < 10'000; ++i) REQUIRE(t.hub.send_telemetry(message(t, 0), t.now));
+  for (int i = 0; i < 10'000; ++i) REQUIRE(t.hub.events().send(message(t, 0), t.now));
   CHECK(kept(t) == 10'000);
 }
 
@@ -181,8 +181,8 @@ TEST_CASE("D2C-02 what was stored under a wider bound is cut to this one, oldest
   t.create("d");
   const std::size_t most = t.hub.limits().event_bytes_per_partition_max;
   Snapshot stored;
-  stored.devices.push_back(t.hub.get_device({"d"}, t.now)->identity);
-  const auto origin = *t.hub.telemetry_origin({"d"}, "{}", "", t.now);
+  stored.devices.push_back(t.hub.registry().get({"d"}, t.now)->identity);
+  const auto origin = *t.hub.events().origin_of({"d"}, "{}", "", t.now);
   const std::size_t count = most / 250'000 + 10;
   for (std::size_t i = 0; i < count; ++i) {
     auto event = std::make_shared<TelemetryMessage>();
@@ -193,7 +193,7 @@ TEST_CASE("D2C-02 what was stored under a wider bound is cut to this one, oldest
   }
   TestHub anew;
   anew.hub.restore(std::move(stored), anew.now);
-  const auto events = anew.hub.read_events(0, 0, count);
+  const auto events = anew.hub.events().read(0, 0, count);
   REQUIRE_FALSE(events.empty());
   CHECK(events.size() * 250'000 <= most);
   CHECK(events.back()->sequence_number == count - 1);
@@ -204,9 +204,9 @@ TEST_CASE("D2C-03 a telemetry message has at most 1,000 properties, whatever pro
   t.create("d");
   const auto send = [&](std::size_t properties) {
     const auto message = std::make_shared<TelemetryMessage>();
-    message->origin = *t.hub.telemetry_origin({"d"}, "{}", "", t.now);
+    message->origin = *t.hub.events().origin_of({"d"}, "{}", "", t.now);
     message->content.properties.resize(properties);
-    return t.hub.send_telemetry(message, t.now);
+    return t.hub.events().send(message, t.now);
   };
   CHECK(send(1000));
   const auto refused = send(1001);
@@ -217,7 +217,7 @@ TEST_CASE("D2C-03 a telemetry message has at most 1,000 properties, whatever pro
 TEST_CASE("the deadline waker fires when a deadline comes nearer, and only then") {
   TestHub t;
   int fired = 0;
-  t.hub.set_deadline_waker([&] { ++fired; });
+  t.hub.monitor().set_deadline_waker([&] { ++fired; });
   t.create("d");
   REQUIRE(t.send("d", "x", Ack::none, t.now + 1h));
   CHECK(fired == 1);
@@ -225,7 +225,7 @@ TEST_CASE("the deadline waker fires when a deadline comes nearer, and only then"
   CHECK(fired == 1);
   REQUIRE(t.send("d", "x", Ack::none, t.now + 1min));
   CHECK(fired == 2);
-  CHECK(t.hub.next_deadline() == t.now + 1min);
+  CHECK(t.hub.monitor().next_deadline() == t.now + 1min);
 }
 
 TEST_CASE("timers of several queues fire in time order across a jump of the clock") {  // S25

@@ -1,7 +1,7 @@
 // Every setting: its name, its default, its range or choices (spec/c2d.md 1.2 and 9, contract.md
 // 6).
-#include "emulator/core/limits.hpp"
-#include "emulator/core/setting_list.hpp"
+#include "emulator/core/settings/limits.hpp"
+#include "emulator/core/settings/setting_list.hpp"
 #include "tests/support/print_result.hpp"
 #include "tests/support/test_hub.hpp"
 
@@ -275,6 +275,6 @@ TEST_CASE("APP-25 a hub with one partition puts all telemetry there") {
   t.create("d1");
   t.create("d2");
   for (const char* device : {"d1", "d2"}) REQUIRE(t.telemetry({device}));
-  CHECK(t.hub.partition_count() == 1);
-  CHECK(t.hub.read_events(0, 0, 10).size() == 2);
+  CHECK(t.hub.events().partition_count() == 1);
+  CHECK(t.hub.events().read(0, 0, 10).size() == 2);
 }

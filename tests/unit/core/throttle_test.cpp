@@ -1,4 +1,4 @@
-#include "emulator/core/throttle.hpp"
+#include "emulator/core/admission/throttle.hpp"
 
 #include <doctest/doctest.h>
 
@@ -55,9 +55,9 @@ TEST_CASE("THR-01 the figures of each tier are those of the documents") {
 TEST_CASE("THR-01 a thread that is late with the minute it has read opens no second share of it") {
   TestHub t(tier("S1"));
   const auto minute = floor<std::chrono::minutes>(t.now) + 1min;
-  REQUIRE(t.hub.admit(Operation::query, 20, minute));
-  CHECK_FALSE(t.hub.admit(Operation::query, 1, minute - 1ms));
-  CHECK_FALSE(t.hub.admit(Operation::query, 1, minute));
+  REQUIRE(t.hub.admission().admit(Operation::query, 20, minute));
+  CHECK_FALSE(t.hub.admission().admit(Operation::query, 1, minute - 1ms));
+  CHECK_FALSE(t.hub.admission().admit(Operation::query, 1, minute));
 }
 
 TEST_CASE("THR-01 the 101st send of a minute is 429001, and the next minute begins anew") {
@@ -83,7 +83,7 @@ TEST_CASE("THR-01 without a tier nothing is throttled") {
   t.create("d");
   for (int i = 0; i < 1000; ++i) {
     REQUIRE(t.send("d"));
-    REQUIRE(t.hub.purge({"d"}, t.now));
+    REQUIRE(t.hub.c2d().purge({"d"}, t.now));
   }
   CHECK(t.hub.metrics().throttled == 0);
 }
@@ -91,9 +91,10 @@ TEST_CASE("THR-01 without a tier nothing is throttled") {
 TEST_CASE("THR-01 receiving is counted over HTTPS only, empty answers included; feedback is not") {
   TestHub t(tier("S1"));
   t.create("d");
-  for (int i = 0; i < 1000; ++i) REQUIRE(t.hub.receive_once({{"d"}}, 60s, t.now));
-  CHECK(t.hub.receive_once({{"d"}}, 60s, t.now).error().code == HubErrc::throttling_exception);
-  CHECK(t.hub.receive_once({}, 60s, t.now));
+  for (int i = 0; i < 1000; ++i) REQUIRE(t.hub.c2d().receive_once({{"d"}}, 60s, t.now));
+  CHECK(t.hub.c2d().receive_once({{"d"}}, 60s, t.now).error().code ==
+        HubErrc::throttling_exception);
+  CHECK(t.hub.c2d().receive_once(hub::QueueId::feedback(), 60s, t.now));
   REQUIRE(t.send("d"));
   auto link = t.amqp("d");
   CHECK(link.receive(t.now));
@@ -104,22 +105,22 @@ TEST_CASE(
   TestHub t(tier("S1"));
   t.create("d");
   for (int i = 0; i < 6000; ++i) {
-    REQUIRE(t.hub.connect_device(
+    REQUIRE(t.hub.connections().connect(
         {"d"}, hub::Transport::mqtt, [] {}, t.now));
   }
-  CHECK(t.hub
-            .connect_device(
+  CHECK(t.hub.connections()
+            .connect(
                 {"d"}, hub::Transport::mqtt, [] {}, t.now)
             .error()
             .code == HubErrc::throttling_exception);
 
   for (int i = 0; i < 5999; ++i) REQUIRE(t.telemetry({"d"}));
-  const auto origin = t.hub.telemetry_origin({"d"}, "{}", "", t.now);
+  const auto origin = t.hub.events().origin_of({"d"}, "{}", "", t.now);
   REQUIRE(origin);
   std::array batch = {std::make_shared<hub::TelemetryMessage>(),
                       std::make_shared<hub::TelemetryMessage>()};
   for (const auto& message : batch) message->origin = *origin;
-  CHECK(t.hub.send_telemetry(batch, t.now).error().code == HubErrc::throttling_exception);
+  CHECK(t.hub.events().send(batch, t.now).error().code == HubErrc::throttling_exception);
   CHECK(t.hub.metrics().d2c_telemetry_ingress_success == 5999);
   CHECK(t.telemetry({"d"}));
 }

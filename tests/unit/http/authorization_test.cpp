@@ -108,13 +108,13 @@ TEST_CASE("H-48 a disabled or deleted device, or a new key, is refused from the 
   hub::DeviceSpec spec;
   spec.id = {"d1"};
   spec.status = hub::DeviceStatus::disabled;
-  REQUIRE(hub.hub.update_device(spec, "*", hub.now));
+  REQUIRE(hub.hub.registry().update(spec, "*", hub.now));
   CHECK(get() == 401);
   spec.status = hub::DeviceStatus::enabled;
-  REQUIRE(hub.hub.update_device(spec, "*", hub.now));
+  REQUIRE(hub.hub.registry().update(spec, "*", hub.now));
   CHECK(get() == 204);
   spec.primary_key = "bmV3LWtleS1uZXcta2V5LW5ldy1rZXktbmV3LWtleSE=";
-  REQUIRE(hub.hub.update_device(spec, "*", hub.now));
+  REQUIRE(hub.hub.registry().update(spec, "*", hub.now));
   CHECK(get() == 401);
 }
 
@@ -124,7 +124,7 @@ TEST_CASE("T-04 a client certificate counts when Authorization is absent, empty 
   spec.id = {"x1"};
   spec.authentication_type = hub::AuthenticationType::self_signed;
   spec.primary_thumbprint = std::string(64, 'A');
-  REQUIRE(hub.hub.create_device(spec, hub.now));
+  REQUIRE(hub.hub.registry().create(spec, hub.now));
   hub.create("d1");
   const hub::ClientCertificate certificate{std::string(40, 'b'), std::string(64, 'a'), "x1"};
   const hub::ClientCertificate stranger{std::string(40, 'c'), std::string(64, 'c'), "x1"};

@@ -34,8 +34,8 @@ struct Device {
   Answer abandon(const std::string& token) {
     return call("POST", "deviceBound/" + token + "/abandon" + version);
   }
-  hub::Hub::SendRequest message(const std::string& body) {
-    hub::Hub::SendRequest request;
+  hub::SendRequest message(const std::string& body) {
+    hub::SendRequest request;
     request.device = {"d1"};
     request.content.body = body;
     return request;
@@ -48,7 +48,7 @@ struct Device {
 
 TEST_CASE("T-01 H-37 a received message has the ten headers, exactly cased, even if empty") {
   Device device;
-  REQUIRE(device.hub.hub.send(device.message("hello"), device.hub.now));
+  REQUIRE(device.hub.hub.c2d().send(device.message("hello"), device.hub.now));
   const auto answer = device.get();
   CHECK(answer.status == 200);
   CHECK(answer.body == "hello");
@@ -80,7 +80,7 @@ TEST_CASE("T-01 H-37 system properties, content type and application properties 
   request.content.absolute_expiry = device.hub.now + 1min;
   request.content.properties = {
       {"MyProp", "a value"}, {"caf\xC3\xA9", "\xC3\xA9"}, {"x", "1\r\ny: 2"}};
-  REQUIRE(device.hub.hub.send(std::move(request), device.hub.now));
+  REQUIRE(device.hub.hub.c2d().send(std::move(request), device.hub.now));
   const auto answer = device.get();
   CHECK(answer.body == "\x1f\x8b\x00\xff\r\n"s);
   CHECK(answer.header("iothub-messageid") == "My Message ID");
@@ -104,7 +104,7 @@ TEST_CASE("T-10 an empty queue answers 204 at once, an empty body 200") {
   CHECK(nothing.status == 204);
   CHECK_FALSE(nothing.header("Content-Type"));
   CHECK_FALSE(nothing.header("Content-Length"));
-  REQUIRE(device.hub.hub.send(device.message(""), device.hub.now));
+  REQUIRE(device.hub.hub.c2d().send(device.message(""), device.hub.now));
   const auto empty = device.get();
   CHECK(empty.status == 200);
   CHECK(empty.header("Content-Length") == "0");

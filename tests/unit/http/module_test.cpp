@@ -78,7 +78,7 @@ TEST_CASE("MOD-14 create, get, update, delete a module; the status codes are exa
 TEST_CASE("MOD-14 a module has these members, and none of a device's own") {
   Modules modules;
   modules.hub.create_module("d1", "m");
-  auto presence = *modules.hub.hub.connect_device(
+  auto presence = *modules.hub.hub.connections().connect(
       m, hub::Transport::mqtt, [] {}, modules.hub.now);
   const auto module = json::parse(modules.call("GET", "/devices/d1/modules/m").body).as_object();
   std::string names;
@@ -132,9 +132,9 @@ TEST_CASE("MOD-14 what a PUT says must fit its path, and the ids their rules") {
   CHECK(put("/devices/d1/modules/a%2Fb", "{}") == "ArgumentInvalid");
   CHECK(put("/devices/d1/modules/a%20b", "{}") == "ArgumentInvalid");
   CHECK(put("/devices/d1%2Fmodules/m", "{}") == "GenericNotFound");
-  CHECK(modules.hub.hub.list_modules({"d1"}, modules.hub.now)->empty());
+  CHECK(modules.hub.hub.registry().modules_of({"d1"}, modules.hub.now)->empty());
   CHECK(put("/devices/d1/modules/%24edgeAgent", "{}").empty());
-  CHECK(modules.hub.hub.get_device({"d1", "$edgeAgent"}, modules.hub.now));
+  CHECK(modules.hub.hub.registry().get({"d1", "$edgeAgent"}, modules.hub.now));
 }
 
 TEST_CASE("MOD-14 the 51st module of a device is 413003") {
@@ -190,12 +190,12 @@ TEST_CASE("MOD-15 bulk entries with a moduleId are of that module, in every impo
   CHECK(answer.status == 200);
   CHECK(answer.body == R"({"isSuccessful":true,"errors":[],"warnings":[]})");
   std::string seen;
-  for (const auto& module : *modules.hub.hub.list_modules({"d1"}, modules.hub.now)) {
+  for (const auto& module : *modules.hub.hub.registry().modules_of({"d1"}, modules.hub.now)) {
     seen += module.identity.id.name() + ":" + module.identity.managed_by + " ";
   }
   CHECK(seen == "d1/new:me d1/new2: d1/upd:you d1/upd2:you ");
-  CHECK(modules.hub.hub.get_device({"d1"}, modules.hub.now)->identity.status_reason == "r");
-  CHECK(modules.hub.hub.get_device({"d2", "m"}, modules.hub.now));
+  CHECK(modules.hub.hub.registry().get({"d1"}, modules.hub.now)->identity.status_reason == "r");
+  CHECK(modules.hub.hub.registry().get({"d2", "m"}, modules.hub.now));
 }
 
 TEST_CASE("MOD-15 bulk failures name the module") {
@@ -229,7 +229,7 @@ TEST_CASE("MOD-17 a module sends telemetry with its own key, a policy's, or its 
   hub::DeviceSpec spec;
   spec.id = {"d1", "x509"};
   spec.primary_thumbprint = std::string(40, 'a');
-  REQUIRE(modules.hub.hub.create_device(spec, modules.hub.now));
+  REQUIRE(modules.hub.hub.registry().create(spec, modules.hub.now));
   CHECK(modules.send("m", modules.module_token(), "one", {{"iothub-app-k", "v"}}).status == 204);
   CHECK(modules.send("m", modules.hub.policy_token("device"), "two").status == 204);
   const hub::ClientCertificate certificate{std::string(40, 'a'), std::string(64, 'b'), "any"};
@@ -247,7 +247,7 @@ TEST_CASE("MOD-17 a module sends telemetry with its own key, a policy's, or its 
   CHECK(events[1]->origin->auth_method.starts_with(R"({"scope":"hub","type":"sas")"));
   CHECK(events[2]->origin->device.module == "x509");
   CHECK(events[2]->origin->auth_method.starts_with(R"({"scope":"module","type":"x509")"));
-  CHECK_FALSE(modules.hub.hub.get_device(m, modules.hub.now)->connected);  // HTTPS never is
+  CHECK_FALSE(modules.hub.hub.registry().get(m, modules.hub.now)->connected);  // HTTPS never is
 }
 
 TEST_CASE("MOD-17 others' words do not count, and a module reaches nothing of its device") {
@@ -327,7 +327,7 @@ TEST_CASE("H-70 a device reaches no module of another, and nothing else of the r
   hub::DeviceSpec disabled;
   disabled.id = {"d1"};
   disabled.status = hub::DeviceStatus::disabled;
-  REQUIRE(modules.hub.hub.update_device(disabled, {}, modules.hub.now));
+  REQUIRE(modules.hub.hub.registry().update(disabled, {}, modules.hub.now));
   CHECK(status(own, "GET", "/devices/d1/modules/m") == 401);
 }
 
@@ -336,7 +336,7 @@ TEST_CASE("H-70 a device with a certificate manages its modules by it") {
   hub::DeviceSpec spec;
   spec.id = {"x"};
   spec.primary_thumbprint = std::string(40, 'A');
-  REQUIRE(modules.hub.hub.create_device(spec, modules.hub.now));
+  REQUIRE(modules.hub.hub.registry().create(spec, modules.hub.now));
   hub::ClientCertificate certificate;
   certificate.sha1_hex = spec.primary_thumbprint;
   const auto status = [&](const std::string& path) {

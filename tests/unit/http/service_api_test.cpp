@@ -68,7 +68,7 @@ TEST_CASE("H-29 H-71 If-Match: another etag is 412001 on update and delete, and 
   Service service;
   service.hub.create("d1");
   const auto etag = [&] {
-    return service.hub.hub.get_device({"d1"}, service.hub.now)->identity.etag;
+    return service.hub.hub.registry().get({"d1"}, service.hub.now)->identity.etag;
   };
   const auto put = [&](const std::string& if_match) {
     return service.call("PUT", "/devices/d1", "{}", {{"If-Match", if_match}});
@@ -111,7 +111,7 @@ TEST_CASE("H-32 a bad id, another id in the body or a body that is no device is 
           .call("PUT", "/devices/d1", R"({"authentication":{"symmetricKey":{"primaryKey":"no"}}})")
           .error() == "ArgumentInvalid");
   CHECK(service.call("PUT", "/devices/d1", std::string(40, '[')).status == 400);
-  CHECK(service.hub.hub.statistics(service.hub.now).total_device_count == 0);
+  CHECK(service.hub.hub.registry().statistics(service.hub.now).total_device_count == 0);
 }
 
 TEST_CASE("T-06 ids with every legal character go through the path, encoded or not") {
@@ -185,7 +185,7 @@ TEST_CASE("H-50 statistics count devices, enabled, disabled and connected") {
   service.hub.create("a");
   service.hub.create("b");
   CHECK(service.call("PUT", "/devices/c", R"({"status":"disabled"})").status == 200);
-  auto presence = service.hub.hub.connect_device(
+  auto presence = service.hub.hub.connections().connect(
       {"a"}, hub::Transport::mqtt, [] {}, service.hub.now);
   REQUIRE(presence);
   CHECK(service.call("GET", "/statistics/devices").body ==
@@ -238,7 +238,7 @@ TEST_CASE("H-42 bulk: every import mode in any case, all well is 200") {
   service.hub.create("upd");
   service.hub.create("del");
   service.hub.create("del2");
-  const auto etag = service.hub.hub.get_device({"del2"}, service.hub.now)->identity.etag;
+  const auto etag = service.hub.hub.registry().get({"del2"}, service.hub.now)->identity.etag;
   const auto answer = service.call(
       "POST", "/devices",
       R"([{"id":"new","importMode":"Create","status":"disabled"},)"
@@ -248,9 +248,9 @@ TEST_CASE("H-42 bulk: every import mode in any case, all well is 200") {
           etag + R"("}])");
   CHECK(answer.status == 200);
   CHECK(answer.body == R"({"isSuccessful":true,"errors":[],"warnings":[]})");
-  CHECK(service.hub.hub.statistics(service.hub.now).total_device_count == 4);
-  CHECK(service.hub.hub.get_device({"upd"}, service.hub.now)->identity.status_reason == "r");
-  CHECK(service.hub.hub.get_device({"new"}, service.hub.now)->identity.status ==
+  CHECK(service.hub.hub.registry().statistics(service.hub.now).total_device_count == 4);
+  CHECK(service.hub.hub.registry().get({"upd"}, service.hub.now)->identity.status_reason == "r");
+  CHECK(service.hub.hub.registry().get({"new"}, service.hub.now)->identity.status ==
         hub::DeviceStatus::disabled);
 }
 
@@ -281,7 +281,7 @@ TEST_CASE("H-42 bulk: failures are listed in a 400 with both headers, the rest i
         "fine:DeviceDefinedMultipleTimes old2:ArgumentInvalid old3:InvalidOperation "
         "x:DeviceNotFound :ArgumentInvalid :ArgumentInvalid old:DeviceDefinedMultipleTimes "
         "bad id:ArgumentInvalid etag:ArgumentInvalid ");
-  CHECK(service.hub.hub.get_device({"fine"}, service.hub.now));
+  CHECK(service.hub.hub.registry().get({"fine"}, service.hub.now));
 }
 
 TEST_CASE("H-42 bulk: a stale etag, an empty list and more than 100 devices") {
@@ -326,7 +326,7 @@ TEST_CASE("H-52 feedback over HTTPS: receive, abandon, receive again, complete")
   CHECK(service.call("GET", path).status == 204);
   service.hub.send("d1", "a", hub::Ack::full);
   const auto lock = service.hub.get("d1")->lock_token;
-  REQUIRE(service.hub.hub.complete(hub::QueueId{{"d1"}}, lock, service.hub.now));
+  REQUIRE(service.hub.hub.c2d().complete(hub::QueueId{{"d1"}}, lock, service.hub.now));
   service.hub.advance(15s);
 
   const auto batch = service.call("GET", "/messages/servicebound/feedback");

@@ -1,6 +1,6 @@
 #include "tests/unit/http/support.hpp"
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 
 #include <cstdlib>
 
@@ -67,8 +67,8 @@ std::string HttpHub::device_token(const std::string& id) const {
 
 std::vector<hub::TelemetryPtr> HttpHub::events() {
   std::vector<hub::TelemetryPtr> all;
-  for (std::uint32_t i = 0; i < hub.partition_count(); ++i) {
-    for (auto& event : hub.read_events(i, 0, 1000)) all.push_back(std::move(event));
+  for (std::uint32_t i = 0; i < hub.events().partition_count(); ++i) {
+    for (auto& event : hub.events().read(i, 0, 1000)) all.push_back(std::move(event));
   }
   return all;
 }

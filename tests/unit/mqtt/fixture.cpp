@@ -88,14 +88,14 @@ void World::add_device(std::string id) {
   hub::DeviceSpec spec;
   spec.id.text = std::move(id);
   spec.primary_key = device_key;
-  REQUIRE(hub.create_device(spec, now).has_value());
+  REQUIRE(hub.registry().create(spec, now).has_value());
 }
 
 void World::add_module(std::string device, std::string module, std::string_view key) {
   hub::DeviceSpec spec;
   spec.id = {std::move(device), std::move(module)};
   spec.primary_key = key;
-  REQUIRE(hub.create_device(spec, now).has_value());
+  REQUIRE(hub.registry().create(spec, now).has_value());
 }
 
 void World::add_certificate_device(std::string id, std::string thumbprint) {
@@ -103,14 +103,14 @@ void World::add_certificate_device(std::string id, std::string thumbprint) {
   spec.id.text = std::move(id);
   spec.authentication_type = hub::AuthenticationType::self_signed;
   spec.primary_thumbprint = std::move(thumbprint);
-  REQUIRE(hub.create_device(spec, now).has_value());
+  REQUIRE(hub.registry().create(spec, now).has_value());
 }
 
 void World::set_status(std::string_view id, hub::DeviceStatus status) {
   hub::DeviceSpec spec;
   spec.id.text = id;
   spec.status = status;
-  REQUIRE(hub.update_device(spec, std::nullopt, now).has_value());
+  REQUIRE(hub.registry().update(spec, std::nullopt, now).has_value());
 }
 
 std::string World::token(std::string_view device, hub::Duration lifetime) const {
@@ -130,30 +130,30 @@ std::string World::policy_token(std::string_view policy, std::string_view resour
 
 hub::SequenceNumber World::send(std::string_view device, std::string body, std::string mid,
                                 hub::Ack ack) {
-  hub::Hub::SendRequest request;
+  hub::SendRequest request;
   request.device.text = device;
   request.ack = ack;
   request.ack_given = ack != hub::Ack::none;
   request.content.body = std::move(body);
   request.content.to = "/devices/" + std::string(device) + "/messages/devicebound";
   if (!mid.empty()) request.content.message_id = hub::MessageId::of(std::move(mid));
-  const auto sent = hub.send(std::move(request), now);
+  const auto sent = hub.c2d().send(std::move(request), now);
   REQUIRE(sent.has_value());
   return *sent;
 }
 
 std::size_t World::queued(std::string_view device) {
-  return hub.get_device(hub::DeviceId{std::string(device)}, now)->c2d_message_count;
+  return hub.registry().get(hub::DeviceId{std::string(device)}, now)->c2d_message_count;
 }
 
 std::size_t World::locked(std::string_view device) {
-  return hub.get_device(hub::DeviceId{std::string(device)}, now)->c2d_locked_count;
+  return hub.registry().get(hub::DeviceId{std::string(device)}, now)->c2d_locked_count;
 }
 
 std::vector<hub::TelemetryPtr> World::events() {
   std::vector<hub::TelemetryPtr> all;
-  for (std::uint32_t partition = 0; partition < hub.partition_count(); ++partition) {
-    const auto events = hub.read_events(partition, 0, 1000);
+  for (std::uint32_t partition = 0; partition < hub.events().partition_count(); ++partition) {
+    const auto events = hub.events().read(partition, 0, 1000);
     all.insert(all.end(), events.begin(), events.end());
   }
   return all;

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "emulator/core/encoding.hpp"
-#include "emulator/core/hub.hpp"
+#include "emulator/core/base/encoding.hpp"
+#include "emulator/core/hub/hub.hpp"
 #include "protocols/mqtt/codec.hpp"
 #include "protocols/mqtt/session.hpp"
 
@@ -54,7 +54,7 @@ struct World {
   std::vector<hub::TelemetryPtr> events();  // of all partitions
   void pass(hub::Duration time) {
     now += time;
-    hub.on_time(now);
+    hub.monitor().on_time(now);
   }
 
   TimePoint now = hub::from_unix_seconds(1'700'000'000);

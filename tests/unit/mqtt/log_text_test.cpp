@@ -171,7 +171,7 @@ std::vector<Row> rows() {
        {dev1, "the device was disabled", "once it is enabled"}},
       {"deleted",
        [](World& world, Client&) {
-         REQUIRE(world.hub.delete_device({"dev1"}, std::nullopt, world.now).has_value());
+         REQUIRE(world.hub.registry().remove({"dev1"}, std::nullopt, world.now).has_value());
        },
        {dev1, "the identity was deleted", "create it again"}},
       {"the token's end",

@@ -22,7 +22,7 @@ struct ModuleWorld : World {
   ConnectOptions as_module(std::string_view device = "dev1", std::string_view module = "m") {
     return {.password = module_token(device, module)};
   }
-  bool is_connected(const hub::DeviceId& id) { return hub.get_device(id, now)->connected; }
+  bool is_connected(const hub::DeviceId& id) { return hub.registry().get(id, now)->connected; }
 };
 
 struct Connected : ModuleWorld {
@@ -55,7 +55,7 @@ TEST_CASE_FIXTURE(ModuleWorld, "MOD-12 a policy with DeviceConnect, or the modul
   hub::DeviceSpec spec;
   spec.id = {"dev1", "x509"};
   spec.primary_thumbprint = std::string(40, 'a');
-  REQUIRE(hub.create_device(spec, now).has_value());
+  REQUIRE(hub.registry().create(spec, now).has_value());
   const hub::ClientCertificate certificate{std::string(40, 'a'), std::string(64, 'b'), "any"};
   Client by_certificate(*this, certificate);
   CHECK(by_certificate.connect("dev1/x509", {.no_password = true}).take() == accepted);
@@ -97,7 +97,7 @@ TEST_CASE_FIXTURE(Connected, "MOD-13 telemetry on the module's topic is stamped 
   const auto event = events().front();
   CHECK(event->origin->device.text == "dev1");
   CHECK(event->origin->device.module == "m");
-  CHECK(event->origin->auth_generation_id == hub.get_device(m, now)->identity.generation_id);
+  CHECK(event->origin->auth_generation_id == hub.registry().get(m, now)->identity.generation_id);
   CHECK(event->origin->auth_method ==
         R"({"scope":"module","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})");
   CHECK(event->content.message_id.text == "7");
@@ -148,7 +148,7 @@ TEST_CASE("MOD-13 a filter that names the device's own topics, a sister or anoth
     Connected c;
     CHECK(c.client.subscribe(filter).take().empty());
     CHECK(c.client.closed());
-    CHECK_FALSE(c.hub.mqtt_session(m));
+    CHECK_FALSE(c.hub.connections().mqtt_session(m));
   }
   for (const auto* filter : {"devices/dev1/modules/m/#", "devices/dev1/modules/m/inputs/#"}) {
     CAPTURE(filter);
@@ -201,8 +201,8 @@ TEST_CASE_FIXTURE(Connected,
 }
 
 TEST_CASE_FIXTURE(Connected, "MOD-12 a module that is deleted, or whose device is, is cut") {
-  SUBCASE("the module") { REQUIRE(hub.delete_device(m, {}, now).has_value()); }
-  SUBCASE("its device") { REQUIRE(hub.delete_device({"dev1"}, {}, now).has_value()); }
+  SUBCASE("the module") { REQUIRE(hub.registry().remove(m, {}, now).has_value()); }
+  SUBCASE("its device") { REQUIRE(hub.registry().remove({"dev1"}, {}, now).has_value()); }
   CHECK(client.run().closed());
   CHECK(log.contains("MQTT connection closed device=dev1/m"));
   CHECK(log.contains("the identity was deleted"));

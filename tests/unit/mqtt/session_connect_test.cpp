@@ -19,10 +19,10 @@ TEST_CASE("a device connects with a token of its own key") {
   Client client(world);
   CHECK(client.connect("dev1").take() == accepted);
   CHECK_FALSE(client.closed());
-  CHECK(world.hub.get_device({"dev1"}, world.now)->connected);
+  CHECK(world.hub.registry().get({"dev1"}, world.now)->connected);
   client.send(mqtt::Disconnect{});
   CHECK(client.closed());
-  CHECK_FALSE(world.hub.get_device({"dev1"}, world.now)->connected);
+  CHECK_FALSE(world.hub.registry().get({"dev1"}, world.now)->connected);
 }
 
 TEST_CASE("M-12 the signature is checked over the raw sr text") {
@@ -254,7 +254,7 @@ TEST_CASE("M-60 C2D-36 a newer connection of the device drops the older one") {
   CHECK(world.log.contains("a newer connection of the same identity took over"));
   new_one.run();
   CHECK_FALSE(new_one.closed());
-  CHECK(world.hub.get_device({"dev1"}, world.now)->connected);
+  CHECK(world.hub.registry().get({"dev1"}, world.now)->connected);
 }
 
 TEST_CASE("a connection taken over does nothing more, even before it is woken") {
@@ -277,7 +277,7 @@ TEST_CASE("M-60 a device that is disabled or deleted while connected is cut") {
   one.connect("dev1");
   two.connect("dev2");
   world.set_status("dev1", hub::DeviceStatus::disabled);
-  REQUIRE(world.hub.delete_device({"dev2"}, std::nullopt, world.now).has_value());
+  REQUIRE(world.hub.registry().remove({"dev2"}, std::nullopt, world.now).has_value());
   CHECK(one.run().closed());
   CHECK(two.run().closed());
   CHECK(world.log.contains("the device was disabled"));
@@ -332,7 +332,7 @@ TEST_CASE("M-16 deleting the identity deletes its session") {
     Client client(world);
     client.connect("dev1").subscribe(c2d_filter("dev1"));
   }
-  REQUIRE(world.hub.delete_device({"dev1"}, std::nullopt, world.now).has_value());
+  REQUIRE(world.hub.registry().remove({"dev1"}, std::nullopt, world.now).has_value());
   world.add_device("dev1");
   Client client(world);
   CHECK(client.connect("dev1").take() == accepted);

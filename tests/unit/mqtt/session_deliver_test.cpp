@@ -181,7 +181,7 @@ TEST_CASE_FIXTURE(Subscribed, "M-36 M-37 a lock that times out: same packet id, 
   client.send(mqtt::Puback{2});
   CHECK(world.queued("dev1") == 1);
   // M-36: lock time-outs are not counted; it goes on until the message expires.
-  CHECK(world.hub.peek({{"dev1"}})[0].delivery_count == 0);
+  CHECK(world.hub.c2d().peek({{"dev1"}})[0].delivery_count == 0);
 }
 
 TEST_CASE("M-37 the session's own deadline finds a lost lock when its window is full") {
@@ -232,11 +232,11 @@ TEST_CASE_FIXTURE(Subscribed, "M-39 a held PUBACK survives its lock; nothing is 
 }
 
 TEST_CASE_FIXTURE(Subscribed, "a message that expires in flight frees the PUBACKs behind it") {
-  hub::Hub::SendRequest request;
+  hub::SendRequest request;
   request.device = {"dev1"};
   request.content.to = "/devices/dev1/messages/devicebound";
   request.content.absolute_expiry = world.now + 10s;
-  REQUIRE(world.hub.send(std::move(request), world.now).has_value());
+  REQUIRE(world.hub.c2d().send(std::move(request), world.now).has_value());
   world.send("dev1", "2");
   CHECK(client.run().take().size() == 2);
   client.send(mqtt::Puback{3});
@@ -252,7 +252,7 @@ TEST_CASE_FIXTURE(Subscribed, "a message that expires in flight frees the PUBACK
 TEST_CASE_FIXTURE(Subscribed, "a purged message: its PUBACK is without effect (S19)") {
   send(1);
   client.run().take();
-  REQUIRE(world.hub.purge({"dev1"}, world.now).has_value());
+  REQUIRE(world.hub.c2d().purge({"dev1"}, world.now).has_value());
   client.send(mqtt::Puback{2});
   CHECK_FALSE(client.closed());
   CHECK(world.log.contains("PUBACK without effect"));
@@ -281,10 +281,10 @@ TEST_CASE("M-23 deliveries wait for the output to drain and go on by themselves"
 TEST_CASE("a message whose properties fit no MQTT topic is rejected, not sent in circles") {
   for (const std::uint8_t qos : {0, 1}) {
     Subscribed s({}, qos);
-    hub::Hub::SendRequest request;
+    hub::SendRequest request;
     request.device = {"dev1"};
     request.content.properties = {{"p", std::string(30'000, ' ')}};
-    REQUIRE(s.world.hub.send(std::move(request), s.world.now).has_value());
+    REQUIRE(s.world.hub.c2d().send(std::move(request), s.world.now).has_value());
     s.world.send("dev1", "next");
     CHECK(s.client.run().take().size() == 1);
     CHECK(s.world.log.contains("do not fit into an MQTT topic"));
@@ -297,12 +297,12 @@ TEST_CASE_FIXTURE(Subscribed, "messages purged while they are out take no room f
   for (int round = 0; round < 10; ++round) {
     send(50);
     CHECK(client.run().take().size() == 50);
-    REQUIRE(world.hub.purge({"dev1"}, world.now).value() == 50);
+    REQUIRE(world.hub.c2d().purge({"dev1"}, world.now).value() == 50);
   }
 }
 
 TEST_CASE_FIXTURE(Subscribed, "a newer AMQP connection of the device ends this one") {
-  const auto amqp = world.hub.connect_device(
+  const auto amqp = world.hub.connections().connect(
       {"dev1"}, hub::Transport::amqp, [] {}, world.now);
   CHECK(client.run().closed());
 }

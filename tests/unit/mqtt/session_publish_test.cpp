@@ -33,7 +33,7 @@ TEST_CASE_FIXTURE(Connected, "M-20 telemetry is stored with what the hub stamps 
   CHECK(event.origin->auth_method ==
         R"({"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})");
   CHECK(event.origin->auth_generation_id ==
-        world.hub.get_device({"dev1"}, world.now)->identity.generation_id);
+        world.hub.registry().get({"dev1"}, world.now)->identity.generation_id);
   CHECK(event.message_source == "Telemetry");
   CHECK(event.enqueued_time == world.now);
 }
@@ -253,7 +253,7 @@ TEST_CASE("M-62 the tier's throttles: telemetry closes, twin requests get 429, C
   client.connect("dev1").take();
   client.subscribe("$iothub/twin/res/#", 1).take();
   const auto use_up = [&](hub::Operation operation) {
-    while (world.hub.admit(operation, 1, world.now)) {
+    while (world.hub.admission().admit(operation, 1, world.now)) {
     }
   };
   use_up(hub::Operation::twin_read);

@@ -120,7 +120,7 @@ TEST_CASE(
     CHECK(world.log.contains("mqttBacklogOnFirstSubscribe=deliver pushes them"));
     CHECK(world.log.contains("device=dev1 messages=2 ids=first, #2"));
     world.pass(15s);
-    const auto feedback = world.hub.peek(hub::QueueId{});
+    const auto feedback = world.hub.c2d().peek(hub::QueueId::feedback());
     REQUIRE(feedback.size() == 1);
     const std::string& records = feedback[0].message->content.body;
     CHECK(records.find("\"originalMessageId\":\"first\"") != std::string::npos);
@@ -158,12 +158,12 @@ TEST_CASE(
   world.add_device("dev1");
   world.send("dev1", "held", "held", hub::Ack::full);
   const hub::QueueId queue{hub::DeviceId{"dev1"}};
-  const auto held = world.hub.receive_once(queue, 60s, world.now);
+  const auto held = world.hub.c2d().receive_once(queue, 60s, world.now);
   REQUIRE((held.has_value() && held->has_value()));
   Client client(world);
   client.connect("dev1").subscribe(c2d_filter("dev1")).take();
   CHECK(world.queued("dev1") == 1);
-  REQUIRE(world.hub.abandon(queue, (*held)->lock_token, world.now).has_value());
+  REQUIRE(world.hub.c2d().abandon(queue, (*held)->lock_token, world.now).has_value());
   CHECK(client.run().take().empty());
   CHECK(world.queued("dev1") == 0);
   CHECK(world.log.contains("device=dev1 messages=1 ids=held"));
@@ -250,5 +250,5 @@ TEST_CASE_FIXTURE(Connected, "M-16 all filters of a session persist, twin and me
   again.connect("dev1").take();
   again.publish("$iothub/twin/GET/?$rid=1", "", 0);
   CHECK(again.take().size() == 1);
-  CHECK(world.hub.mqtt_session({"dev1"})->subscriptions.size() == 2);
+  CHECK(world.hub.connections().mqtt_session({"dev1"})->subscriptions.size() == 2);
 }

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "protocols/net/handshake_hint.hpp"
 #include "tests/unit/net/tls_client.hpp"
 

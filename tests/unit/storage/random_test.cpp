@@ -62,7 +62,9 @@ class RandomChanges {
     if (below(2) == 0) id.module = "m" + std::to_string(below(2));
     return id;
   }
-  hub::QueueId some_queue() { return below(5) == 0 ? hub::QueueId{} : hub::QueueId{some_device()}; }
+  hub::QueueId some_queue() {
+    return below(5) == 0 ? hub::QueueId::feedback() : hub::QueueId{some_device()};
+  }
   std::string some_bytes() {
     std::string bytes(below(60) == 0 ? below(9000) : below(20), '\0');
     for (auto& byte : bytes) byte = static_cast<char>(random_());

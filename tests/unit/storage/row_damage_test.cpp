@@ -1,6 +1,6 @@
 // Rows that no emulator wrote: any value in any column is refused, or is one that a hub can live
 // with.
-#include "emulator/core/snapshot_check.hpp"
+#include "emulator/core/store/snapshot_check.hpp"
 #include "storage/sqlite_store.hpp"
 #include "tests/support/test_hub.hpp"
 #include "tests/unit/storage/support.hpp"
@@ -26,38 +26,39 @@ void make_folder(const std::filesystem::path& dir) {
   for (const char* body : {"one", "two"}) REQUIRE(t.send("d", body));
   REQUIRE(t.send("e", "three"));
   auto lock = t.get("e")->lock_token;
-  REQUIRE(t.hub.complete({{"e"}}, lock, t.now));
-  REQUIRE(t.hub.store_mqtt_session({"d"}, {{{"devices/d/messages/devicebound/#", 1, 1}}}, t.now));
+  REQUIRE(t.hub.c2d().complete({{"e"}}, lock, t.now));
+  REQUIRE(t.hub.connections().store_mqtt_session(
+      {"d"}, {{{"devices/d/messages/devicebound/#", 1, 1}}}, t.now));
   REQUIRE(t.telemetry({"d"}));
-  store->apply(t.hub.take_changes().first);
+  store->apply(t.hub.monitor().take_changes().first);
 }
 
 // All that follows a start: everything is looked at, delivered, settled, sent and stored again.
 void live_on(hub::Snapshot snapshot, SqliteStore& store) {
   TestHub t({}, true);
   t.hub.restore(std::move(snapshot), t.now);
-  for (const auto& view : t.hub.list_devices({}, 100, t.now)) {
+  for (const auto& view : t.hub.registry().list({}, 100, t.now)) {
     const hub::DeviceId& id = view.identity.id;
-    (void)t.hub.list_modules(id, t.now);
-    (void)t.hub.mqtt_session(id);
-    (void)t.hub.peek({id});
+    (void)t.hub.registry().modules_of(id, t.now);
+    (void)t.hub.connections().mqtt_session(id);
+    (void)t.hub.c2d().peek({id});
     (void)hub::to_iso8601(view.identity.created_time);
     (void)t.send(id.text, "new");
     (void)t.telemetry(id);
-    for (auto next = t.hub.receive_once({id}, 60s, t.now); next && *next;
-         next = t.hub.receive_once({id}, 60s, t.now)) {
+    for (auto next = t.hub.c2d().receive_once({id}, 60s, t.now); next && *next;
+         next = t.hub.c2d().receive_once({id}, 60s, t.now)) {
       (void)hub::to_iso8601((*next)->message->enqueued_time);
-      (void)t.hub.complete({id}, (*next)->lock_token, t.now);
+      (void)t.hub.c2d().complete({id}, (*next)->lock_token, t.now);
     }
   }
   t.create("new");
   t.advance(1h);
   (void)t.feedback();
-  for (std::uint32_t p = 0; p < t.hub.partition_count(); ++p) {
-    for (const auto& event : t.hub.read_events(p, 0, 100))
+  for (std::uint32_t p = 0; p < t.hub.events().partition_count(); ++p) {
+    for (const auto& event : t.hub.events().read(p, 0, 100))
       (void)hub::to_iso8601(event->enqueued_time);
   }
-  store.apply(t.hub.take_changes().first);
+  store.apply(t.hub.monitor().take_changes().first);
 }
 
 std::vector<std::string> texts_in(const std::filesystem::path& file, const std::string& sql) {

@@ -1,6 +1,6 @@
 #pragma once
 // A folder of its own for each test, the files in it, and changes with something in every field.
-#include "emulator/core/change.hpp"
+#include "emulator/core/store/change.hpp"
 #include "storage/sqlite.hpp"
 
 #include <cstdlib>

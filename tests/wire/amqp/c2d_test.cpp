@@ -263,7 +263,7 @@ TEST_CASE("A-34 an MQTT connection of the device takes its AMQP links") {
   World world;
   Device device(world.hub);
   pn_link_t* d2c = device.client.sender("d2c", "/devices/dev1/messages/events");
-  auto mqtt = world.hub.hub.connect_device(
+  auto mqtt = world.hub.hub.connections().connect(
       {"dev1"}, hub::Transport::mqtt, [] {}, world.hub.now);
   REQUIRE(mqtt);
   device.client.run();
@@ -274,7 +274,7 @@ TEST_CASE("A-34 an MQTT connection of the device takes its AMQP links") {
 TEST_CASE("A-34 a link attached after the takeover stays, even before the hub's wake was served") {
   World world;
   Device device(world.hub);
-  auto mqtt = world.hub.hub.connect_device(
+  auto mqtt = world.hub.hub.connections().connect(
       {"dev1"}, hub::Transport::mqtt, [] {}, world.hub.now);
   REQUIRE(mqtt);
   pn_link_t* again = device.client.receiver("again", devicebound);
@@ -295,9 +295,9 @@ TEST_CASE("A-35 disabling, deleting or changing a device detaches its links and 
     if (change == 0) spec.status = hub::DeviceStatus::disabled;
     if (change == 1) spec.authentication_type = hub::AuthenticationType::none;
     if (change < 2) {
-      REQUIRE(world.hub.hub.update_device(spec, std::nullopt, world.hub.now));
+      REQUIRE(world.hub.hub.registry().update(spec, std::nullopt, world.hub.now));
     } else {
-      REQUIRE(world.hub.hub.delete_device({"dev1"}, std::nullopt, world.hub.now));
+      REQUIRE(world.hub.hub.registry().remove({"dev1"}, std::nullopt, world.hub.now));
     }
     device.client.run();
     CHECK(Client::condition_of(device.link) == "amqp:link:detach-forced");
@@ -335,7 +335,7 @@ TEST_CASE("A-25 locks return at once on detach, end, close and loss of the conne
     const auto again = world.hub.get("dev1");
     REQUIRE(again.has_value());
     CHECK(again->delivery_count == 0);
-    CHECK_FALSE(world.hub.hub.get_device({"dev1"}, world.hub.now)->connected);
+    CHECK_FALSE(world.hub.hub.registry().get({"dev1"}, world.hub.now)->connected);
     if (ending >= 2) CHECK(device.client.server.wants_close());
   }
 }
@@ -346,7 +346,7 @@ TEST_CASE("A-25 a message is locked only when there is credit for it") {
   Device device(world.hub, PN_RCV_FIRST, 2);
   for (const char* body : {"1", "2", "3"}) service.send(body);
   CHECK(device.receive().size() == 2);
-  CHECK(world.hub.hub.get_device({"dev1"}, world.hub.now)->c2d_locked_count == 2);
+  CHECK(world.hub.hub.registry().get({"dev1"}, world.hub.now)->c2d_locked_count == 2);
   device.client.credit(device.link, 1);
   const auto got = device.receive();
   REQUIRE(got.size() == 1);
@@ -552,7 +552,7 @@ TEST_CASE("A-44 a client that does not read is not written to without bound") {
   server.bytes(attach + raw_frame(0, 0, flow));
   CHECK(server.session->output().size() < 2u << 20);
   CHECK_FALSE(server.session->wants_input());
-  const auto locked = world.hub.hub.get_device({"dev1"}, world.hub.now)->c2d_locked_count;
+  const auto locked = world.hub.hub.registry().get({"dev1"}, world.hub.now)->c2d_locked_count;
   CHECK(locked < 50);
   std::size_t transfers = 0;
   const auto frames = frames_of(server.take_output());

@@ -17,10 +17,10 @@ TEST_CASE(
   pn_link_t* link = client.sender("c2d", "/messages/devicebound");
   const auto expiry_of = [&](const Message& message) {
     CHECK(client.send(link, message).state == PN_ACCEPTED);
-    const auto queue = hub.hub.peek({{"dev1"}});
+    const auto queue = hub.hub.c2d().peek({{"dev1"}});
     REQUIRE(queue.size() == 1);
     const auto expiry = queue[0].message->expires_at;
-    REQUIRE(hub.hub.purge({"dev1"}, hub.now));
+    REQUIRE(hub.hub.c2d().purge({"dev1"}, hub.now));
     return expiry;
   };
   const auto message = [] { return Message().to("/devices/dev1/messages/devicebound").body("x"); };

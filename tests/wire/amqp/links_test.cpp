@@ -21,8 +21,8 @@ struct Device {
   }
   std::vector<hub::TelemetryPtr> events() {
     std::vector<hub::TelemetryPtr> all;
-    for (std::uint32_t p = 0; p < hub.hub.partition_count(); ++p) {
-      for (auto& event : hub.hub.read_events(p, 0, 1000)) all.push_back(event);
+    for (std::uint32_t p = 0; p < hub.hub.events().partition_count(); ++p) {
+      for (auto& event : hub.hub.events().read(p, 0, 1000)) all.push_back(event);
     }
     return all;
   }
@@ -238,7 +238,7 @@ TEST_CASE("A-11 a batch is one event for each data section, whole or in many tra
     CHECK(disposition.body.find(hex("00 53 24")) != std::string::npos);
     std::vector<hub::TelemetryPtr> events;
     for (std::uint32_t p = 0; p < 4; ++p) {
-      for (auto& event : device.hub.hub.read_events(p, 0, 10)) events.push_back(event);
+      for (auto& event : device.hub.hub.events().read(p, 0, 10)) events.push_back(event);
     }
     REQUIRE(events.size() == 2);
     CHECK(events[0]->content.body == "first");
@@ -254,7 +254,7 @@ TEST_CASE("A-11 without the batch format the same bytes are one message") {
   device.say(transfer_frame({}, data_section(inner)));
   std::size_t events = 0;
   for (std::uint32_t p = 0; p < 4; ++p) {
-    for (auto& event : device.hub.hub.read_events(p, 0, 10)) {
+    for (auto& event : device.hub.hub.events().read(p, 0, 10)) {
       ++events;
       CHECK(event->content.body == inner);
     }
@@ -282,7 +282,7 @@ TEST_CASE("A-11 a batch is rejected as a whole: one bad message, 256 KB in all, 
         if (seen.body.find(known) != std::string::npos) condition = known;
       }
     }
-    for (std::uint32_t p = 0; p < 4; ++p) CHECK(device.hub.hub.read_events(p, 0, 10).empty());
+    for (std::uint32_t p = 0; p < 4; ++p) CHECK(device.hub.hub.events().read(p, 0, 10).empty());
     return condition;
   };
   const std::string good = data_section(Message().body("x").encode());

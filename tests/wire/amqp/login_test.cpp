@@ -142,7 +142,7 @@ TEST_CASE("A-22 X.509: no SASL, or EXTERNAL; the certificate covers its device o
   spec.id = {"x509"};
   spec.authentication_type = hub::AuthenticationType::self_signed;
   spec.primary_thumbprint = std::string(64, 'A');
-  REQUIRE(hub.hub.create_device(spec, hub.now));
+  REQUIRE(hub.hub.registry().create(spec, hub.now));
   hub.create("dev1");
   for (const char* mechanism : {"", "EXTERNAL"}) {
     Client::Options options;
@@ -333,7 +333,7 @@ TEST_CASE("A-29 a device that is disabled gets no token through") {
   hub::DeviceSpec spec;
   spec.id = {"dev1"};
   spec.status = hub::DeviceStatus::disabled;
-  REQUIRE(hub.hub.update_device(spec, std::nullopt, hub.now));
+  REQUIRE(hub.hub.registry().update(spec, std::nullopt, hub.now));
   Client client(hub);
   CHECK(client.put_token(device_token(hub, "dev1")) == 401);
 }
@@ -372,8 +372,8 @@ TEST_CASE("A-23 many devices on one connection, each with its own token and end"
   CHECK(Client::condition_of(one) == "amqp:unauthorized-access");
   CHECK(Client::is_attached(two));
   CHECK_FALSE(Client::is_attached(client.sender("1b", d2c)));
-  CHECK_FALSE(hub.hub.get_device({"dev1"}, hub.now)->connected);
-  CHECK(hub.hub.get_device({"dev2"}, hub.now)->connected);
+  CHECK_FALSE(hub.hub.registry().get({"dev1"}, hub.now)->connected);
+  CHECK(hub.hub.registry().get({"dev2"}, hub.now)->connected);
 }
 
 TEST_CASE("A-23 a renewed token keeps its links; the old end passes unnoticed") {
@@ -437,7 +437,7 @@ TEST_CASE(
   CHECK((pn_session_state(pn_link_session(sender)) & PN_REMOTE_CLOSED) != 0);
   CHECK(client.connection_condition() == "amqp:connection:forced");
   CHECK(client.server.wants_close());
-  CHECK_FALSE(hub.hub.get_device({"dev1"}, hub.now)->connected);
+  CHECK_FALSE(hub.hub.registry().get({"dev1"}, hub.now)->connected);
 }
 
 TEST_CASE("A-27 a client that breaks the protocol has its links detached, too") {

@@ -24,11 +24,11 @@ struct ModuleHub : TestHub {
   std::string module_token(const std::string& module = "m", hub::Duration ttl = 1h) const {
     return hub::make_sas_token("localhost/devices/dev1/modules/" + module, module_key, now + ttl);
   }
-  bool is_connected(const hub::DeviceId& id) { return hub.get_device(id, now)->connected; }
+  bool is_connected(const hub::DeviceId& id) { return hub.registry().get(id, now)->connected; }
   std::vector<hub::TelemetryPtr> events() {
     std::vector<hub::TelemetryPtr> all;
-    for (std::uint32_t p = 0; p < hub.partition_count(); ++p) {
-      for (auto& event : hub.read_events(p, 0, 1000)) all.push_back(event);
+    for (std::uint32_t p = 0; p < hub.events().partition_count(); ++p) {
+      for (auto& event : hub.events().read(p, 0, 1000)) all.push_back(event);
     }
     return all;
   }
@@ -76,7 +76,7 @@ TEST_CASE_FIXTURE(Module,
   const auto event = events().front();
   CHECK(event->origin->device.text == "dev1");
   CHECK(event->origin->device.module == "m");
-  CHECK(event->origin->auth_generation_id == hub.get_device(m, now)->identity.generation_id);
+  CHECK(event->origin->auth_generation_id == hub.registry().get(m, now)->identity.generation_id);
   CHECK(event->origin->auth_method ==
         R"({"scope":"module","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})");
   CHECK(event->content.body == "hi");
@@ -111,7 +111,7 @@ TEST_CASE_FIXTURE(ModuleHub, "MOD-16 EXTERNAL: the certificate opens the module 
   hub::DeviceSpec spec;
   spec.id = {"dev1", "x509"};
   spec.primary_thumbprint = std::string(40, 'a');
-  REQUIRE(hub.create_device(spec, now));
+  REQUIRE(hub.registry().create(spec, now));
   Client client(*this, external(std::string(40, 'a')));
   pn_link_t* link = client.sender("s", "/devices/dev1/modules/x509/messages/events");
   REQUIRE(Client::is_attached(link));
@@ -171,14 +171,14 @@ TEST_CASE_FIXTURE(
   client.run();
   CHECK(client.receive(devicebound).empty());
   CHECK(client.receive(inputs).empty());
-  CHECK(hub.get_device({"dev1"}, now)->c2d_locked_count == 0);
+  CHECK(hub.registry().get({"dev1"}, now)->c2d_locked_count == 0);
 
   Client device(*this);
   REQUIRE(device.put_token(device_token(*this, "dev1")) == 200);
   pn_link_t* own = device.receiver("c", "/devices/dev1/messages/devicebound");
   REQUIRE(device.receive(own).size() == 1);
   client.close(devicebound);
-  CHECK(hub.get_device({"dev1"}, now)->c2d_locked_count == 1);  // its lock is not the module's
+  CHECK(hub.registry().get({"dev1"}, now)->c2d_locked_count == 1);  // its lock is not the module's
 }
 
 TEST_CASE_FIXTURE(
@@ -202,7 +202,7 @@ TEST_CASE_FIXTURE(
   REQUIRE(client.put_token(module_token("n")) == 200);
   pn_link_t* link = client.sender("s", root + "messages/events");
   pn_link_t* sister = client.sender("n", "/devices/dev1/modules/n/messages/events");
-  REQUIRE(hub.delete_device(m, {}, now));
+  REQUIRE(hub.registry().remove(m, {}, now));
   client.run();
   CHECK(Client::condition_of(link) == "amqp:link:detach-forced");
   CHECK(Client::is_attached(sister));
@@ -210,7 +210,7 @@ TEST_CASE_FIXTURE(
   hub::DeviceSpec spec;
   spec.id = {"dev1"};
   spec.status = hub::DeviceStatus::disabled;
-  REQUIRE(hub.update_device(spec, {}, now));
+  REQUIRE(hub.registry().update(spec, {}, now));
   client.run();
   CHECK(Client::condition_of(sister) == "amqp:link:detach-forced");
   CHECK(client.put_token(module_token("n")) == 401);

@@ -34,7 +34,7 @@ struct World {
     hub::DeviceSpec spec;
     spec.id = {"dev1"};
     spec.primary_key = test::device_key;
-    REQUIRE(hub.create_device(spec, now));
+    REQUIRE(hub.registry().create(spec, now));
     session = std::make_unique<amqp::Session>(
         hub, protocols::PeerInfo{"192.0.2.7:5", true, false, "", {}}, [] {}, now);
   }
@@ -254,7 +254,7 @@ TEST_CASE("A-52 each refusal is a warning that names who, why and the remedy") {
                [&](World& w) {
                  w.open_device();
                  w.say(attach_receiver_frame(0, 7, "first", "/devices/dev1/messages/devicebound"));
-                 REQUIRE(w.hub.delete_device({"dev1"}, std::nullopt, w.now));
+                 REQUIRE(w.hub.registry().remove({"dev1"}, std::nullopt, w.now));
                  w.rest();
                },
                "the identity was deleted"},

@@ -4,7 +4,7 @@
 
 #include <doctest/doctest.h>
 
-#include "emulator/core/encoding.hpp"
+#include "emulator/core/base/encoding.hpp"
 #include "tests/unit/amqp/support/client.hpp"
 
 using namespace amqp_test;
@@ -140,8 +140,8 @@ struct Peer {
   }
   std::size_t events() {
     std::size_t all = 0;
-    for (std::uint32_t p = 0; p < hub.hub.partition_count(); ++p) {
-      all += hub.hub.read_events(p, 0, 1000).size();
+    for (std::uint32_t p = 0; p < hub.hub.events().partition_count(); ++p) {
+      all += hub.hub.events().read(p, 0, 1000).size();
     }
     return all;
   }
@@ -237,10 +237,10 @@ TEST_CASE("A-21 A-47 [AMQP-2.4.1-c] the hub's frames are no larger than the clie
     Client client(hub, options);
     REQUIRE(client.put_token(device_token(hub, "dev1")) == 200);
     pn_link_t* link = client.receiver("c2d", devicebound);
-    hub::Hub::SendRequest request;
+    hub::SendRequest request;
     request.device = {"dev1"};
     request.content.body = std::string(20'000, 'x');
-    REQUIRE(hub.hub.send(std::move(request), hub.now));
+    REQUIRE(hub.hub.c2d().send(std::move(request), hub.now));
     client.run();
     const auto got = client.receive(link);
     REQUIRE(got.size() == 1);

@@ -272,7 +272,7 @@ TEST_CASE("A-20 mutated conversations of an authenticated client never hurt") {
     hub.log.lines.clear();
     // Sometimes it is simply destroyed.
     if (random() % 2 == 0) server.session->on_peer_closed(hub.now);
-    if (round % 50 == 0) (void)hub.hub.purge({"dev1"}, hub.now);
+    if (round % 50 == 0) (void)hub.hub.c2d().purge({"dev1"}, hub.now);
   }
-  CHECK(hub.hub.statistics(hub.now).connected_device_count == 0);
+  CHECK(hub.hub.connections().connected_device_count(hub.now) == 0);
 }

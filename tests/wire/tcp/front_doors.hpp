@@ -2,7 +2,7 @@
 // A whole emulator on real sockets in this process, with one device d1.
 #include "emulator/app/file_io.hpp"
 #include "emulator/app/server.hpp"
-#include "emulator/core/auth.hpp"
+#include "emulator/core/access/auth.hpp"
 #include "tests/unit/net/tls_client.hpp"
 
 #include <doctest/doctest.h>

@@ -63,7 +63,7 @@ TEST_CASE("N-21 a flood of bad logins over every protocol keeps nothing and dist
   // The last of them may still be on its way out: some turns of the server more.
   for (int turn = 0; turn < 1000 && metrics.connections_open != 1; ++turn) bystander.check_served();
   CHECK(metrics.connections_open == 1);
-  const auto device = (*doors).hub().get_device({"d1"}, app::SystemClock().now());
+  const auto device = (*doors).hub().registry().get({"d1"}, app::SystemClock().now());
   CHECK(device->connected);
   CHECK(device->c2d_message_count == 0);
   CHECK_FALSE(doors.log().has("Zm9yZ2Vk"));  // no signature in the log, be it a forged one

@@ -2,7 +2,7 @@
 // our session would misread it in our own client as well. libmosquitto 2.0 is C, and strict.
 #include "emulator/app/file_io.hpp"
 #include "emulator/app/server.hpp"
-#include "emulator/core/auth.hpp"
+#include "emulator/core/access/auth.hpp"
 #include "tests/unit/net/net_test_support.hpp"
 
 #include <doctest/doctest.h>
@@ -20,7 +20,7 @@ class RunningServer {
     hub::DeviceSpec spec;
     spec.id = {"d1"};
     spec.primary_key = device_key;
-    REQUIRE(hub().create_device(spec, clock_.now()));
+    REQUIRE(hub().registry().create(spec, clock_.now()));
   }
   ~RunningServer() {
     server_.request_stop();
@@ -112,12 +112,12 @@ TEST_CASE("M-30 M-32 libmosquitto receives, acknowledges and sends over TLS") {
   client.until([&] { return client.granted >= 0; });
   CHECK(client.granted == 1);
 
-  hub::Hub::SendRequest request;
+  hub::SendRequest request;
   request.device = {"d1"};
   request.content.to = "/devices/d1/messages/devicebound";
   request.content.message_id = hub::MessageId::of("My Message ID");
   request.content.body = "Cloud to device message.";
-  REQUIRE(server.hub().send(std::move(request), server.now()));
+  REQUIRE(server.hub().c2d().send(std::move(request), server.now()));
   client.until([&] { return !client.topic.empty(); });
   CHECK(client.body == "Cloud to device message.");
   CHECK(client.topic ==
@@ -129,7 +129,7 @@ TEST_CASE("M-30 M-32 libmosquitto receives, acknowledges and sends over TLS") {
   client.until([&] { return client.published == 1; });
   CHECK(server.hub().metrics().d2c_telemetry_ingress_success == 1);
   // Its PUBACK went out before the PUBLISH that we have had an answer to.
-  CHECK(server.hub().get_device({"d1"}, server.now())->c2d_message_count == 0);
+  CHECK(server.hub().registry().get({"d1"}, server.now())->c2d_message_count == 0);
 
   mosquitto_publish(client.get(), nullptr, "devices/d1/messages/events/", 1, "t", 2, false);
   client.until([&] { return client.disconnected; });  // QoS 2 closes

@@ -81,10 +81,10 @@ TEST_CASE("C2D-36 of many connections of one device at once the last has it, and
     for (const auto& client : clients) client->send(hello);
     // Who is subscribed may still be taken over; who is not has been.
     std::erase_if(clients, [&](const auto& client) { return !reads(*client, suback); });
-    hub::Hub::SendRequest request;
+    hub::SendRequest request;
     request.device.text = "d1";
     request.content.body = "round " + std::to_string(round);
-    REQUIRE(hub.send(std::move(request), doors.now()));
+    REQUIRE(hub.c2d().send(std::move(request), doors.now()));
     int received = 0;
     for (const auto& client : clients) received += reads(*client, "round " + std::to_string(round));
     CHECK(received == 1);
@@ -120,10 +120,10 @@ TEST_CASE("C2D-36 of a device's MQTT and AMQP connections at once the last has i
       subscribed = reads(*mqtt, suback);
     } while (opened.wait_for(std::chrono::seconds{0}) == std::future_status::timeout);
     const std::string body = "round " + std::to_string(round);
-    hub::Hub::SendRequest request;
+    hub::SendRequest request;
     request.device.text = "d1";
     request.content.body = body;
-    REQUIRE(hub.send(std::move(request), doors.now()));
+    REQUIRE(hub.c2d().send(std::move(request), doors.now()));
     const bool by_mqtt = subscribed && reads(*mqtt, body);
     const bool by_amqp = opened.get() && amqp_has([&] {
                            const auto message =
@@ -143,7 +143,7 @@ TEST_CASE(
   hub::Hub hub({}, ids, log, clock.now());
   hub::DeviceSpec spec;
   spec.id = {"d"};
-  REQUIRE(hub.create_device(spec, clock.now()));
+  REQUIRE(hub.registry().create(spec, clock.now()));
   constexpr int messages = 3000;
   std::atomic<int> received{0};
   std::atomic<bool> all_sent{false};
@@ -151,7 +151,7 @@ TEST_CASE(
   const auto receive = [&] {
     bool last = false;
     while (!std::exchange(last, all_sent.load())) {
-      auto link = *hub.open_devicebound(
+      auto link = *hub.c2d().open_devicebound(
           {"d"}, hub::Transport::mqtt, [] {}, 0, clock.now());
       while (link.receive_and_complete(clock.now())) ++received;
     }
@@ -159,14 +159,15 @@ TEST_CASE(
   auto one = std::async(std::launch::async, receive),
        other = std::async(std::launch::async, receive);
   for (int sent = 0; sent < messages;) {
-    hub::Hub::SendRequest request;
+    hub::SendRequest request;
     request.device = {"d"};
-    sent += hub.send(std::move(request), clock.now()).has_value();
+    sent += hub.c2d().send(std::move(request), clock.now()).has_value();
   }
   all_sent = true;
   one.get();
   other.get();
-  while (hub.receive_once({{"d"}}, std::chrono::seconds{60}, clock.now())->has_value()) ++received;
+  while (hub.c2d().receive_once({{"d"}}, std::chrono::seconds{60}, clock.now())->has_value())
+    ++received;
   CHECK(received == messages);
 }
 

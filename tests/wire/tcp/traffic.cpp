@@ -102,7 +102,7 @@ void Auditor::check_all_arrived() {
 
 void Auditor::check_nothing_lost(hub::Hub& hub) {
   for (std::size_t i = 0; i < devices; ++i) {
-    for (const auto& entry : hub.peek({{device_name(i)}})) {
+    for (const auto& entry : hub.c2d().peek({{device_name(i)}})) {
       ++messages_[entry.message->content.message_id.text].received;
     }
   }
@@ -114,9 +114,9 @@ void Auditor::check_nothing_lost(hub::Hub& hub) {
 
 void Auditor::check_events(hub::Hub& hub, bool exact) {
   std::map<std::string, std::size_t> kept;
-  for (std::uint32_t partition = 0; partition < hub.partition_count(); ++partition) {
+  for (std::uint32_t partition = 0; partition < hub.events().partition_count(); ++partition) {
     for (const auto& event :
-         hub.read_events(partition, 0, std::numeric_limits<std::size_t>::max())) {
+         hub.events().read(partition, 0, std::numeric_limits<std::size_t>::max())) {
       CHECK(event->content.body == std::to_string(kept[event->origin->device.text]++));
     }
   }
@@ -149,7 +149,7 @@ Traffic::Traffic(FrontDoors& doors, int messages)
     hub::DeviceSpec spec;
     spec.id = {device_name(i)};
     spec.primary_key = device_key;
-    REQUIRE((*doors_).hub().create_device(spec, doors_.now()));
+    REQUIRE((*doors_).hub().registry().create(spec, doors_.now()));
     start([this, i] { be_device(i); });
   }
   for (std::size_t i = 0; i < back_ends; ++i) start([this, i] { be_back_end(i); });
