@@ -1,14 +1,9 @@
 #pragma once
-// A protocol without a socket: bytes and time in, bytes and deadlines out. One net::Connection
-// drives any Session over any stream (TCP, TLS, WebSocket).
-//
-// Order of calls, all on one thread at a time:
-//   on_bytes / on_wake / on_time / on_peer_closed / on_shutdown, one or several, then end_turn(),
-//   then output() .. consume_output() until empty, then wants_close() and next_deadline().
-//   take_upgrade() comes right behind each on_bytes().
-// A Session never reads a clock, never blocks and never throws. What it writes leaves only when all
-// that the hub had staged by then is committed; a Session need not know, but may say that an answer
-// promises nothing.
+// A protocol without a socket: bytes and time in, bytes and deadlines out. A SessionShell drives
+// any Session, all on one thread at a time, and has the order of calls; take_upgrade() comes right
+// behind each on_bytes(). A Session never reads a clock, never blocks and never throws. What it
+// writes leaves only when all that the hub had staged by then is committed; a Session need not
+// know, but may say that an answer promises nothing.
 #include "emulator/core/access/auth.hpp"
 #include "emulator/core/base/time.hpp"
 

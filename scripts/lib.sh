@@ -26,6 +26,9 @@ FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)
 # What scripts/fmt needs: this version, as another one formats otherwise.
 FORMAT_PACKAGES=(clang-format-14)
 
+# What scripts/lint needs: the same.
+LINT_PACKAGES=(clang-14 clang-tidy-14)
+
 # What the tests need beside that, as command:package. A command that is already there is good
 # enough wherever it came from; Node above all is often installed by other means.
 TEST_TOOLS=(
@@ -56,7 +59,7 @@ compose() {
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# missing_packages SET...: the packages that `build`, `fuzz`, `format`, `image`, `run`, `test`, `bench` or `peers` still lack, one a line.
+# missing_packages SET...: the packages that `build`, `fuzz`, `format`, `lint`, `image`, `run`, `test`, `bench` or `peers` still lack, one a line.
 missing_packages() {
   local set tool package tools packages
   for set in "$@"; do
@@ -65,15 +68,16 @@ missing_packages() {
       build) packages=("${BUILD_PACKAGES[@]}") ;;
       fuzz) packages=("${FUZZ_PACKAGES[@]}") ;;
       format) packages=("${FORMAT_PACKAGES[@]}") ;;
+      lint) packages=("${LINT_PACKAGES[@]}") ;;
       image) tools=("${IMAGE_TOOLS[@]}") ;;
       run) tools=("${RUN_TOOLS[@]}") ;;
       test)
-        tools=("${TEST_TOOLS[@]}") packages=("${TEST_PACKAGES[@]}" "${FORMAT_PACKAGES[@]}")
+        tools=("${TEST_TOOLS[@]}") packages=("${TEST_PACKAGES[@]}" "${FORMAT_PACKAGES[@]}" "${LINT_PACKAGES[@]}")
         compose version >/dev/null 2>&1 || packages+=(docker-compose)
         ;;
       bench) tools=("${BENCH_TOOLS[@]}") packages=("${BENCH_PACKAGES[@]}") ;;
       peers) tools=("${PEER_TOOLS[@]}") packages=("${PEER_PACKAGES[@]}") ;;
-      *) die "unknown set of packages: $set (build, fuzz, format, image, run, test, bench, peers)" ;;
+      *) die "unknown set of packages: $set (build, fuzz, format, lint, image, run, test, bench, peers)" ;;
     esac
     for tool in "${tools[@]}"; do
       command -v "${tool%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${tool%%:*}" ] || printf '%s\n' "${tool#*:}"

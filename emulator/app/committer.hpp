@@ -4,7 +4,7 @@
 // is staged: load makes the batches larger by itself (N-11).
 #include "emulator/core/hub/hub.hpp"
 #include "emulator/core/store/store.hpp"
-#include "protocols/net/commit_gate.hpp"
+#include "protocols/commit_gate.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -18,7 +18,7 @@
 
 namespace app {
 
-class Committer : public net::CommitGate {
+class Committer : public protocols::CommitGate {
  public:
   // All outlive the committer. `on_failure` is called once, on the committer's thread, when the
   // store refused: nothing is committed from then on, and the process has to end.

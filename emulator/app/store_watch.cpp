@@ -10,7 +10,7 @@ constexpr auto between_looks = std::chrono::seconds{5};
 
 }  // namespace
 
-StoreWatch::StoreWatch(const net::CommitGate& gate, hub::Log& log, net::IoThread& thread)
+StoreWatch::StoreWatch(const protocols::CommitGate& gate, hub::Log& log, net::IoThread& thread)
     : gate_(gate), log_(log), timer_(thread.executor()) {
   wait();
 }

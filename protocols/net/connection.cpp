@@ -6,15 +6,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <tuple>
 #include <utility>
 
 namespace net {
 namespace {
-
-// N-47: so often in a row a session may be called at the time it has asked for, do nothing, and ask
-// for it again.
-constexpr std::uint8_t vain_calls_max = 8;
 
 enum WakeReason : std::uint8_t { woken_by_hub = 1, woken_by_commit = 2, woken_to_answer = 4 };
 
@@ -85,7 +80,7 @@ void Connection::turn() {
       read(now);
       // N-33: a message is on its way to the device before its sender hears of it.
       if (thread_.poller().anything_deferred()) return wake_->fire(woken_to_answer);
-      return settle(now);
+      return end_turn(now);
     }
     case State::closing:
       return drain();
@@ -101,8 +96,8 @@ void Connection::run() {
   const hub::TimePoint now = thread_.clock().now();
   if (std::exchange(held_back_, false)) read(now);
   if (state_ != State::open) return;
-  if ((reasons & woken_by_hub) != 0) session_->on_wake(now);
-  settle(now);
+  if ((reasons & woken_by_hub) != 0) shell_->on_wake(now);
+  end_turn(now);
 }
 
 void Connection::on_deadline() {
@@ -122,18 +117,10 @@ void Connection::on_deadline() {
   }
   if (state_ != State::open) return arm(now);
   // What would have kept it alive may lie unread: it is judged when that is read.
-  if (store_is_behind()) return hold_back();
-  const auto seen = [this] {
-    return std::tuple(session_->output().size(), session_->wants_input(), session_->wants_close());
-  };
-  const auto before = seen();
-  ++vain_calls_;  // until something is written
-  session_->on_time(now);
-  settle(now);
-  if (state_ != State::open) return;
-  const auto due = session_->next_deadline();
-  if (!due || *due > now || seen() != before) vain_calls_ = 0;
-  if (vain_calls_ < vain_calls_max) return;
+  if (shell_->store_is_behind()) return hold_back();
+  shell_->on_time(now);
+  end_turn(now);
+  if (state_ != State::open || !shell_->is_stuck(now)) return;
   thread_.log().write(hub::LogLevel::error,
                       "a session asks again and again for a time that has passed; it is ended",
                       {{"listener", service_->protocol}, {"peer", stream_->peer().address}});
@@ -147,12 +134,12 @@ void Connection::shut_down() {
     case State::handshaking:
       return lose(now, "shutting down");
     case State::open:
-      session_->on_shutdown(now);
+      shell_->on_shutdown(now);
       // N-48: who has nothing more to be told is not waited for. A WebSocket has its close frame.
-      patience_ = session_->output().empty() && !stream_->peer().websocket
+      patience_ = !shell_->has_output() && !stream_->peer().websocket
                       ? hub::Duration{0}
                       : service_->limits.shutdown_linger_timeout;
-      return settle(now);
+      return end_turn(now);
     case State::closing:
       own_deadline_ = std::min(own_deadline_, now + service_->limits.shutdown_linger_timeout);
       return arm(now);
@@ -161,9 +148,12 @@ void Connection::shut_down() {
   }
 }
 
-void Connection::abort() {
+void Connection::end(protocols::Ending how) {
   const auto keep = shared_from_this();
-  if (state_ != State::gone) lose(thread_.clock().now(), "shutting down");
+  if (how == protocols::Ending::polite) return shut_down();
+  if (state_ == State::gone) return;
+  if (how == protocols::Ending::reset) stream_->reset_on_close();
+  lose(thread_.clock().now(), "shutting down");
 }
 
 // ---- read, feed, commit, write
@@ -188,40 +178,30 @@ void Connection::shake_hands(hub::TimePoint now) {
     }
   }
   own_deadline_ = never;
-  if (!session_ && !make_session(service_->protocol, now)) return;
+  if (!shell_ && !make_session(service_->protocol, now)) return;
   state_ = State::open;
-  settle(now);
+  end_turn(now);
 }
 
 bool Connection::make_session(std::string_view protocol, hub::TimePoint now) {
-  session_ = service_->make_session(protocol, stream_->peer(), hub::Waker(wake_), now);
-  if (!session_) lose(now, "no session for this protocol");
-  return session_ != nullptr;
-}
-
-bool Connection::takes_input() const {
-  return !peer_closed_ && !upgrade_ && session_->wants_input() && !session_->wants_close() &&
-         session_->output().size() <= service_->limits.output_bytes_max;
-}
-
-bool Connection::store_is_behind() const {
-  const CommitGate* gate = thread_.gate();
-  return gate != nullptr &&
-         gate->staged() > gate->committed() + service_->limits.staged_changes_max;
+  auto session = service_->make_session(protocol, stream_->peer(), hub::Waker(wake_), now);
+  if (!session) {
+    lose(now, "no session for this protocol");
+    return false;
+  }
+  shell_.emplace(std::move(session), thread_.gate(), service_->limits);
+  return true;
 }
 
 void Connection::read(hub::TimePoint now) {
   std::size_t budget = service_->limits.read_bytes_per_turn;
-  while (!waiting_for_input_ && takes_input() && budget > 0 && !store_is_behind()) {
+  while (!waiting_for_input_ && shell_->takes_input() && budget > 0 && !shell_->store_is_behind()) {
     const auto scratch = thread_.scratch();
     const ReadResult result = stream_->read(scratch.first(std::min(budget, scratch.size())));
     switch (result.status) {
       case IoStatus::ok:
         heard_ = true;
-        session_->on_bytes(result.bytes, now);
-        if (auto wanted = session_->take_upgrade()) {
-          upgrade_ = std::make_unique<protocols::Upgrade>(std::move(*wanted));
-        }
+        shell_->on_bytes(result.bytes, now);
         budget -= std::min(budget, result.bytes.size());
         if (!stream_->may_have_more()) return;
         break;
@@ -230,7 +210,7 @@ void Connection::read(hub::TimePoint now) {
       case IoStatus::want_write:
         return wait_for_room();
       case IoStatus::closed:
-        peer_closed_ = true;
+        shell_->on_input_end();
         if (const auto reason = stream_->error_text(); !reason.empty()) {
           warn("the client breaks the rules of WebSocket", reason);
         }
@@ -255,17 +235,6 @@ void Connection::tell_if_left_at_once() {
        "it closed the connection before it sent anything");
 }
 
-bool Connection::may_leave() {
-  CommitGate* gate = thread_.gate();
-  if (gated_bytes_ == 0) {
-    gated_bytes_ = session_->output().size();
-    gated_sequence_ = gate != nullptr && session_->output_promises() ? gate->staged() : 0;
-  }
-  if (gate == nullptr || gate->committed() >= gated_sequence_) return true;
-  wait_for_commit(gated_sequence_);
-  return false;
-}
-
 void Connection::hold_back() {
   held_back_ = true;
   wait_for_commit(thread_.gate()->staged() - service_->limits.staged_changes_max);
@@ -279,18 +248,16 @@ void Connection::wait_for_commit(std::uint64_t sequence) {
 void Connection::flush(hub::TimePoint now) {
   std::size_t budget = service_->limits.write_bytes_per_turn;
   while (!waiting_for_room_) {
-    const std::string_view output = session_->output();
+    const std::string_view output = shell_->output();
     if (output.empty()) {
+      if (const auto sequence = shell_->waits_for()) return wait_for_commit(*sequence);
       own_deadline_ = never;
       return;
     }
-    if (!may_leave()) return;
     if (budget == 0) return post_turn();
-    const WriteResult result = stream_->write(output.substr(0, std::min(gated_bytes_, budget)));
+    const WriteResult result = stream_->write(output.substr(0, budget));
     if (result.size > 0) {
-      session_->consume_output(result.size);
-      vain_calls_ = 0;
-      gated_bytes_ -= result.size;
+      shell_->consume(result.size);
       budget -= result.size;
       own_deadline_ = never;
     }
@@ -310,18 +277,21 @@ void Connection::flush(hub::TimePoint now) {
   }
 }
 
-void Connection::settle(hub::TimePoint now) {
+void Connection::end_turn(hub::TimePoint now) {
   if (state_ != State::open) return;
-  session_->end_turn(now);
+  shell_->end_turn(now);
   flush(now);
   if (state_ != State::open) return;
-  if (session_->output().empty()) {
-    // What the peer asked for before it closed its side is answered first.
-    if (session_->wants_close() || peer_closed_) return begin_closing(now);
-    if (upgrade_) return upgrade(now);
+  switch (shell_->next()) {
+    case protocols::SessionShell::Next::stay:
+      break;
+    case protocols::SessionShell::Next::close:
+      return begin_closing(now);
+    case protocols::SessionShell::Next::upgrade:
+      return upgrade(now);
   }
-  if (takes_input()) {
-    if (store_is_behind()) {
+  if (shell_->takes_input()) {
+    if (shell_->store_is_behind()) {
       hold_back();
     } else {
       wait_for_input();
@@ -331,13 +301,12 @@ void Connection::settle(hub::TimePoint now) {
 }
 
 void Connection::upgrade(hub::TimePoint now) {
-  const auto wanted = std::exchange(upgrade_, nullptr);
+  protocols::Upgrade wanted = shell_->end_for_upgrade(now);
+  shell_.reset();
   const auto lower = std::dynamic_pointer_cast<SocketStream>(stream_);
   HUB_ASSERT(lower != nullptr);  // no session on a WebSocket asks for another one
-  session_->on_peer_closed(now);
-  session_.reset();
-  const std::string protocol = wanted->subprotocol;
-  stream_ = make_websocket_stream(thread_, lower, std::move(*wanted),
+  const std::string protocol = wanted.subprotocol;
+  stream_ = make_websocket_stream(thread_, lower, std::move(wanted),
                                   service_->limits.websocket_message_bytes_max);
   if (!make_session(protocol, now)) return;
   state_ = State::handshaking;
@@ -349,8 +318,8 @@ void Connection::upgrade(hub::TimePoint now) {
 // ---------------------------------------------------------------------------------------
 
 void Connection::begin_closing(hub::TimePoint now) {
-  session_->on_peer_closed(now);
-  session_.reset();
+  shell_->end(now);
+  shell_.reset();
   state_ = State::closing;
   own_deadline_ = now + patience_;
   stream_->say_goodbye(shared_from_this());
@@ -377,8 +346,8 @@ void Connection::lose(hub::TimePoint now, std::string_view why) {
         "connection lost",
         {{"listener", service_->protocol}, {"peer", stream_->peer().address}, {"reason", why}});
   }
-  if (session_) session_->on_peer_closed(now);
-  session_.reset();
+  if (shell_) shell_->end(now);
+  shell_.reset();
   finish();
 }
 
@@ -412,7 +381,7 @@ void Connection::post_turn() {
 
 void Connection::arm(hub::TimePoint now) {
   hub::TimePoint due = own_deadline_;
-  if (session_) due = std::min(due, session_->next_deadline().value_or(never));
+  if (shell_) due = std::min(due, shell_->next_deadline().value_or(never));
   // A deadline that has moved back costs nothing: on_deadline() finds that out.
   if (armed_for_ <= due) return;
   const auto wait = std::clamp<hub::Duration>(due - now, hub::Duration{0}, std::chrono::hours{1});

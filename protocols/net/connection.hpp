@@ -1,19 +1,21 @@
 #pragma once
 // One session on one stream: the loop of style.md rule 4. Read, feed the session, wait until what
-// the hub staged is committed, then write once.
+// the hub staged is committed, then write once. The order of a session's calls is SessionShell's.
 //
-//   handshaking --(TLS, 101)--> open --(session wants_close, peer closed)--> closing --> gone
+//   handshaking --(TLS, 101)--> open --(next: close)--> closing --> gone
 //        ^                       |
-//        +-----take_upgrade------+
+//        +-----(next: upgrade)---+
 //
 // It owns itself from start() until it is gone, lives on one IoThread and is driven by what happens
 // there: the stream, the timer, and wakers, which any thread may fire and which only put it in
 // line. Each event reads the clock once, and ends with at most one wait for input, one for output,
 // one timer. N-33: whoever its input has woken is served before it is answered.
 #include "protocols/net/stream.hpp"
+#include "protocols/session_shell.hpp"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -45,7 +47,7 @@ class Connection final : public StreamOwner,
              std::shared_ptr<const Service> service);
 
   void shut_down() override;
-  void abort() override;
+  void end(protocols::Ending how) override;
 
  private:
   enum class State : std::uint8_t { handshaking, open, closing, gone };
@@ -59,16 +61,13 @@ class Connection final : public StreamOwner,
 
   void shake_hands(hub::TimePoint now);
   bool make_session(std::string_view protocol, hub::TimePoint now);
-  bool takes_input() const;
-  bool store_is_behind() const;
   void hold_back();  // reads again when the store has caught up
   void read(hub::TimePoint now);
   void warn(std::string_view event, std::string_view reason);
   void tell_if_left_at_once();
-  bool may_leave();  // else asks the gate to wake us
   void wait_for_commit(std::uint64_t sequence);
   void flush(hub::TimePoint now);
-  void settle(hub::TimePoint now);
+  void end_turn(hub::TimePoint now);
   void upgrade(hub::TimePoint now);
 
   void begin_closing(hub::TimePoint now);
@@ -84,26 +83,19 @@ class Connection final : public StreamOwner,
   IoThread& thread_;
   std::shared_ptr<const Service> service_;
   std::shared_ptr<Stream> stream_;
-  std::unique_ptr<protocols::Session> session_;
-  std::unique_ptr<protocols::Upgrade> upgrade_;
+  std::optional<protocols::SessionShell> shell_;  // while there is a session
   std::shared_ptr<WakeTarget> wake_;
   std::shared_ptr<Connection> self_;  // until it is gone
   static constexpr hub::TimePoint never = hub::TimePoint::max();
   hub::TimePoint armed_for_ = never;
   hub::TimePoint own_deadline_ = never;  // of the handshake, of a stalled write, of closing
   hub::Duration patience_;               // with a peer that has been told goodbye
-  // The first gated_bytes_ of the output may leave when gated_sequence_ is committed. One mark at a
-  // time: were it moved with each new output, a busy hub's commits would never catch up with it.
-  std::size_t gated_bytes_ = 0;
-  std::uint64_t gated_sequence_ = 0;
   State state_ = State::handshaking;
-  std::uint8_t vain_calls_ = 0;  // of on_time(), one after the other
   bool waiting_for_commit_ = false;
   bool held_back_ = false;
   bool waiting_for_input_ = false;
   bool waiting_for_room_ = false;
   bool turn_posted_ = false;
-  bool peer_closed_ = false;
   bool heard_ = false;  // anything, since it was accepted
 };
 

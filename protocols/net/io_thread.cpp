@@ -2,7 +2,8 @@
 
 namespace net {
 
-IoThread::IoThread(hub::Clock& clock, hub::Log& log, hub::Metrics& metrics, CommitGate* gate)
+IoThread::IoThread(hub::Clock& clock, hub::Log& log, hub::Metrics& metrics,
+                   protocols::CommitGate* gate)
     : clock_(clock), log_(log), metrics_(metrics), gate_(gate), scratch_(new char[scratch_size]) {}
 
 void IoThread::add(ConnectionHook& connection) {
@@ -30,7 +31,7 @@ void IoThread::shut_down_all() {
 
 void IoThread::close() {
   do {
-    for_each([](ConnectionHook& connection) { connection.abort(); });
+    for_each([](ConnectionHook& connection) { connection.end(protocols::Ending::drop); });
     // The cancelled operations hold the last references; they end here and not in ~io_context,
     // while all that a session may still call is alive. A connection that was on its way here
     // starts now.

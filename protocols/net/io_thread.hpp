@@ -5,10 +5,10 @@
 #include "emulator/core/base/log.hpp"
 #include "emulator/core/base/metrics.hpp"
 #include "emulator/core/base/time.hpp"
-#include "protocols/net/commit_gate.hpp"
 #include "protocols/net/deadlines.hpp"
 #include "protocols/net/heap_trim.hpp"
 #include "protocols/net/poller.hpp"
+#include "protocols/session_shell.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/intrusive/list.hpp>
@@ -23,12 +23,10 @@
 namespace net {
 
 // N-01: bounds and timeouts of a connection, all ours.
-struct ConnectionLimits {
+struct ConnectionLimits : protocols::ShellLimits {
   std::size_t connections_max = 100'000;
   std::size_t read_bytes_per_turn = 16 * 1024;  // then the others have their turn
   std::size_t write_bytes_per_turn = 1024 * 1024;
-  std::size_t output_bytes_max = 1024 * 1024;  // above it nothing more is read from this peer
-  std::uint64_t staged_changes_max = 4096;  // not stored yet; above it nobody is read from (N-40)
   std::size_t websocket_message_bytes_max = 4 * 1024 * 1024;
   hub::Duration handshake_timeout = std::chrono::seconds{10};  // TLS, and the 101 of a WebSocket
   hub::Duration stall_timeout = std::chrono::seconds{60};      // a peer that does not read
@@ -39,8 +37,8 @@ struct ConnectionLimits {
 // The list that a Connection is in; kept apart so that the list needs no Connection header.
 struct ConnectionHook
     : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
-  virtual void shut_down() = 0;  // politely: the session says goodbye first
-  virtual void abort() = 0;      // at once
+  virtual void shut_down() = 0;                 // politely: the session says goodbye first
+  virtual void end(protocols::Ending how) = 0;  // at once
 
  protected:
   ~ConnectionHook() = default;
@@ -49,7 +47,8 @@ struct ConnectionHook
 class IoThread {
  public:
   // All outlive the IoThread. `gate`: nullptr in memory mode.
-  IoThread(hub::Clock& clock, hub::Log& log, hub::Metrics& metrics, CommitGate* gate = nullptr);
+  IoThread(hub::Clock& clock, hub::Log& log, hub::Metrics& metrics,
+           protocols::CommitGate* gate = nullptr);
   ~IoThread() { close(); }
   IoThread(const IoThread&) = delete;
   IoThread& operator=(const IoThread&) = delete;
@@ -61,7 +60,7 @@ class IoThread {
   hub::Clock& clock() { return clock_; }
   hub::Log& log() { return log_; }
   hub::Metrics& metrics() { return metrics_; }
-  CommitGate* gate() { return gate_; }
+  protocols::CommitGate* gate() { return gate_; }
   // For one read or one write, until the handler returns.
   std::span<char> scratch() { return {scratch_.get(), scratch_size}; }
 
@@ -87,7 +86,7 @@ class IoThread {
   hub::Clock& clock_;
   hub::Log& log_;
   hub::Metrics& metrics_;
-  CommitGate* gate_;
+  protocols::CommitGate* gate_;
   std::unique_ptr<char[]> scratch_;
   std::atomic<std::size_t> open_{0};
   boost::intrusive::list<ConnectionHook, boost::intrusive::constant_time_size<false>> connections_;

@@ -10,7 +10,7 @@
 namespace net {
 
 IoThreads::IoThreads(std::size_t count, hub::Clock& clock, hub::Log& log, hub::Metrics& metrics,
-                     CommitGate* gate) {
+                     protocols::CommitGate* gate) {
   HUB_ASSERT(count > 0);
   for (std::size_t i = 0; i < count; ++i) {
     threads_.push_back(std::make_unique<IoThread>(clock, log, metrics, gate));

@@ -14,7 +14,7 @@ class IoThreads {
  public:
   // All outlive it. `count`: at least one.
   IoThreads(std::size_t count, hub::Clock& clock, hub::Log& log, hub::Metrics& metrics,
-            CommitGate* gate = nullptr);
+            protocols::CommitGate* gate = nullptr);
   ~IoThreads() { close(); }
   IoThreads(const IoThreads&) = delete;
   IoThreads& operator=(const IoThreads&) = delete;

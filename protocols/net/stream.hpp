@@ -44,7 +44,8 @@ class Stream {
   virtual void wait_writable(OwnerPtr owner) = 0;
   // Says that nothing more will be written; what the peer answers is read until closed.
   virtual void say_goodbye(OwnerPtr owner) = 0;
-  virtual void close() = 0;  // at once; waits end without telling the owner of any bytes
+  virtual void close() = 0;           // at once; waits end without telling the owner of any bytes
+  virtual void reset_on_close() = 0;  // close() will make the peer see an error
   virtual protocols::PeerInfo peer() const = 0;
   virtual std::string error_text() const = 0;
   // What helps: against a handshake that has failed, or a peer that has broken a rule, or that has
@@ -61,6 +62,7 @@ class SocketStream : public Stream {
   void wait_readable(OwnerPtr owner) override;
   void wait_writable(OwnerPtr owner) override;
   void close() override;
+  void reset_on_close() override;
   std::string error_text() const override;
 
  protected:

@@ -16,6 +16,11 @@ void SocketStream::wait_writable(OwnerPtr owner) { socket_.wait_writable(std::mo
 
 void SocketStream::close() { socket_.close(); }
 
+void SocketStream::reset_on_close() {
+  const linger at_once{1, 0};
+  ::setsockopt(socket_.descriptor(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 std::string SocketStream::address() const {
   const auto& peer = socket_.peer();
   const std::string host = peer.address().to_string();

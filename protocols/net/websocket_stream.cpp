@@ -242,6 +242,7 @@ class WebSocketStream final : public Stream, public std::enable_shared_from_this
   }
 
   void close() override { lower().close(); }
+  void reset_on_close() override { lower().reset_on_close(); }
 
   protocols::PeerInfo peer() const override {
     protocols::PeerInfo peer = lower().peer();

@@ -48,8 +48,8 @@ Seen play(std::string_view bytes, std::size_t step, const app::Config& config) {
   while (!bytes.empty() && !runner.closed()) {
     runner.bytes(bytes.substr(0, step));
     bytes.remove_prefix(std::min(step, bytes.size()));
-    HUB_ASSERT(!runner.session().take_upgrade());
-    HUB_ASSERT(!runner.session().output_promises());
+    HUB_ASSERT(runner.shell().upgrade() == nullptr);
+    HUB_ASSERT(!runner.shell().session().output_promises());
   }
   seen = {runner.output(), runner.closed()};
   world.advance(3min);  // whatever it waits for, it does not wait that long

@@ -37,10 +37,10 @@ Seen play(std::string_view bytes, std::size_t step, bool guard_victim) {
   while (!bytes.empty() && !runner.closed()) {
     runner.bytes(bytes.substr(0, step));
     bytes.remove_prefix(std::min(step, bytes.size()));
-    if (auto upgrade = runner.session().take_upgrade()) {
+    if (const auto* upgrade = runner.shell().upgrade()) {
       HUB_ASSERT(upgrade->subprotocol == "mqtt" || upgrade->subprotocol == "AMQPWSB10");
-      upgrade->leftover += bytes;
       seen.end = upgrade->subprotocol + upgrade->request_head + upgrade->leftover;
+      seen.end += bytes;
       break;
     }
   }

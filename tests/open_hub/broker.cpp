@@ -14,6 +14,7 @@ using protocols::TimePoint;
 namespace {
 
 constexpr std::size_t packet_max = 1024 * 1024;
+constexpr protocols::ShellLimits limits;
 
 std::string_view property(const hub::MessageContent& content, std::string_view name) {
   for (const auto& [key, value] : content.properties) {
@@ -75,7 +76,8 @@ void Broker::route(hub::TimePoint now) {
 
 OpenSession::OpenSession(Broker& broker, protocols::PeerInfo peer, hub::Waker waker, TimePoint now)
     : broker_(broker),
-      inner_(broker.hub(), std::move(peer), std::move(waker), now),
+      inner_(std::make_unique<mqtt::Session>(broker.hub(), std::move(peer), std::move(waker), now),
+             nullptr, limits),
       from_client_(packet_max),
       from_inner_(packet_max) {}
 
@@ -108,8 +110,8 @@ void OpenSession::on_time(TimePoint now) {
   settle(now);
 }
 void OpenSession::on_peer_closed(TimePoint now) {
-  inner_.on_peer_closed(now);
-  settle(now);
+  inner_.end(now);
+  broker_.route(now);
 }
 void OpenSession::on_shutdown(TimePoint now) {
   inner_.on_shutdown(now);
@@ -176,9 +178,9 @@ std::string OpenSession::telemetry_topic(std::string_view topic, std::uint8_t qo
 
 void OpenSession::settle(TimePoint now) {
   // An answer may make the session say more: what is acknowledged in the client's place, below.
-  while (!inner_.output().empty()) {
+  for (inner_.end_turn(now); inner_.has_output(); inner_.end_turn(now)) {
     const std::string said(inner_.output());
-    inner_.consume_output(said.size());
+    inner_.consume(said.size());
     std::string_view rest = said;
     mqtt::Packet packet;
     while (from_inner_.next(rest, packet) == mqtt::Decoder::Status::packet) answer(packet, now);

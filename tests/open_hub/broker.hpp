@@ -18,6 +18,7 @@
 
 #include "emulator/core/hub/hub.hpp"
 #include "protocols/mqtt/session.hpp"
+#include "protocols/session_shell.hpp"
 
 namespace open_hub {
 
@@ -54,8 +55,8 @@ class OpenSession : public protocols::Session {
   std::string_view output() const override { return output_; }
   void consume_output(std::size_t size) override { output_.erase(0, size); }
   std::optional<protocols::TimePoint> next_deadline() const override;
-  bool wants_close() const override { return inner_.wants_close(); }
-  bool wants_input() const override { return inner_.wants_input(); }
+  bool wants_close() const override { return inner_.session().wants_close(); }
+  bool wants_input() const override { return inner_.session().wants_input(); }
 
  private:
   // The client's packets to the session; `words` is what it reads.
@@ -67,7 +68,7 @@ class OpenSession : public protocols::Session {
   void answer(const mqtt::Packet& packet, protocols::TimePoint now);
 
   Broker& broker_;
-  mqtt::Session inner_;
+  protocols::SessionShell inner_;
   mqtt::Decoder from_client_, from_inner_;
   hub::DeviceId client_;
   bool clean_ = false;

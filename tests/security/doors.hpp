@@ -3,6 +3,7 @@
 // over MQTT, AMQP and HTTPS alike.
 #include "protocols/mqtt/codec.hpp"
 #include "protocols/mqtt/session.hpp"
+#include "tests/support/driven_session.hpp"
 #include "tests/unit/amqp/support/client.hpp"
 #include "tests/unit/http/support.hpp"
 
@@ -37,7 +38,7 @@ class Mqtt {
   Mqtt& send(const P& packet) {
     std::string bytes;
     mqtt::encode(bytes, packet);
-    session_->on_bytes(bytes, hub_.now);
+    driven_.bytes(bytes);
     return run();
   }
   Mqtt& subscribe(std::string_view filter) { return send(mqtt::Subscribe{1, {{filter, 1}}}); }
@@ -45,14 +46,12 @@ class Mqtt {
   Mqtt& run();  // wakes and deadlines that are due
 
   bool accepted() const { return accepted_; }  // CONNACK 0 has come
-  bool open() const { return accepted_ && !session_->wants_close(); }
+  bool open() const { return accepted_ && !driven_.closed(); }
   // Topics of what was published to this client, PUBACKs and SUBACKs as such.
   std::vector<std::string> take();
 
  private:
-  ::test::TestHub& hub_;
-  std::shared_ptr<int> wakes_ = std::make_shared<int>(0);
-  std::unique_ptr<mqtt::Session> session_;
+  ::test::DrivenSession driven_;
   std::vector<std::string> seen_;
   bool accepted_ = false;
 };

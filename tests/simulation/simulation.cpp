@@ -52,18 +52,29 @@ class Simulation::AnyStore {
 // A connection: two streams of bytes, and the rules of net::Connection.
 struct Simulation::Wire {
   Line line;
-  std::unique_ptr<protocols::Session> session;  // null: the hub has closed it
+  std::unique_ptr<protocols::SessionShell> shell;  // null: the hub has closed it
   std::unique_ptr<Peer> peer;
   std::shared_ptr<bool> woken = std::make_shared<bool>(false);
   std::string to_hub, to_peer;
-  std::uint64_t fed = 0;        // of all bytes the peer has written
-  std::size_t gated_bytes = 0;  // net::Connection::may_leave
-  std::uint64_t gated_sequence = 0;
+  std::uint64_t fed = 0;  // of all bytes the peer has written
 
+  const protocols::Session& session() const { return shell->session(); }
   bool is_due(TimePoint now) const {
-    const auto next = session->next_deadline();
+    const auto next = shell->next_deadline();
     return next && *next <= now;
   }
+};
+
+// What is committed, as the sessions' shells ask for it.
+struct Simulation::Gate : protocols::CommitGate {
+  explicit Gate(const Simulation& of) : simulation(of) {}
+  std::uint64_t staged() const override { return simulation.hub_->monitor().staged(); }
+  std::uint64_t committed() const override {
+    return simulation.durable_ && !simulation.sabotage_.no_gate ? simulation.committed_
+                                                                : ~std::uint64_t{0} / 2;
+  }
+  void notify(std::uint64_t, hub::Waker) override {}  // whoever waits is looked at anyway
+  const Simulation& simulation;
 };
 
 // ---- what peers may ask -------------------------------------------------------------------------
@@ -159,7 +170,8 @@ hub::Limits Simulation::choose_limits() {
 }
 
 Simulation::Simulation(std::uint64_t seed, Sabotage sabotage)
-    : random_(seed),
+    : gate_(std::make_unique<Gate>(*this)),
+      random_(seed),
       sabotage_(std::move(sabotage)),
       settings_(choose_settings()),
       auditor_(settings_, limits_ = choose_limits(), now_),
@@ -173,7 +185,7 @@ Simulation::Simulation(std::uint64_t seed, Sabotage sabotage)
 }
 
 Simulation::~Simulation() {
-  for (auto& wire : wires_) wire->session.reset();
+  for (auto& wire : wires_) wire->shell.reset();
 }
 
 void Simulation::start_hub() {
@@ -222,7 +234,7 @@ void Simulation::step() {
   if (wires_.empty()) return open_connection();
   if (!random_.chance(3)) return move_bytes();
   Wire& wire = *wires_[random_.below(wires_.size())];
-  for (int i = 0; i < 3 && wire.session != nullptr; ++i) wire.peer->act();
+  for (int i = 0; i < 3 && wire.shell != nullptr; ++i) wire.peer->act();
 }
 
 // ---- an audited step ----------------------------------------------------------------------------
@@ -248,17 +260,17 @@ void Simulation::audited(Wire& wire, const std::string& what, const std::functio
                          const std::vector<OpPtr>& ops, bool acts) {
   note(wire.line.name + " " + what);
   auditor_.begin(now_);
-  const std::size_t before = wire.session->output().size();
+  const std::size_t before = wire.session().output().size();
   call();
   std::string written;
-  if (wire.session) {
-    const std::string_view output = wire.session->output();
+  if (wire.shell) {
+    const std::string_view output = wire.session().output();
     if (output.size() > before) written = output.substr(before);
     mix(written);
   }
-  if (acts) auditor_.outlive(wire.line, !wire.session || wire.session->wants_close());
+  if (acts) auditor_.outlive(wire.line, !wire.shell || wire.session().wants_close());
   for (const OpPtr& op : ops) auditor_.apply(wire.line, *op, written);
-  if (!wire.session || wire.session->wants_close()) auditor_.ended(wire.line);
+  if (!wire.shell || wire.session().wants_close()) auditor_.ended(wire.line);
   finish_step(&wire.line);
 }
 
@@ -268,7 +280,7 @@ void Simulation::turn(Wire& wire, const std::string& what, const std::function<v
       wire, what,
       [&] {
         call();
-        wire.session->end_turn(now_);
+        wire.shell->end_turn(now_);
       },
       ops);
 }
@@ -291,8 +303,8 @@ void Simulation::finish_step(Line* line) {
 
 void Simulation::check_progress() {
   for (const auto& wire : wires_) {
-    if (wire->session == nullptr || !wire->to_hub.empty() || *wire->woken) continue;
-    if (wire->session->wants_close() || wire->is_due(now_) || !wire->session->wants_input())
+    if (wire->shell == nullptr || !wire->to_hub.empty() || *wire->woken) continue;
+    if (wire->session().wants_close() || wire->is_due(now_) || !wire->session().wants_input())
       continue;
     auditor_.check_progress(wire->line);
   }
@@ -307,22 +319,22 @@ void Simulation::move_bytes() {
     Wire& wire = *wires_[(begin + i) % wires_.size()];
     wire.to_hub += wire.peer->take_output();
     std::vector<int> choices;
-    if (wire.session != nullptr) {
-      if (!wire.to_hub.empty() && wire.session->wants_input() && !wire.session->wants_close()) {
-        choices.push_back(0);
-      }
+    if (wire.shell != nullptr) {
+      // N-40: while the store is behind nobody is read from, and what may lie unread is not missed.
+      const bool reads = !wire.shell->store_is_behind();
+      if (reads && !wire.to_hub.empty() && wire.shell->takes_input()) choices.push_back(0);
       if (*wire.woken) choices.push_back(1);
-      if (wire.is_due(now_)) choices.push_back(2);
-      if (!wire.session->output().empty()) choices.push_back(3);
-      if (wire.session->wants_close() && wire.session->output().empty()) choices.push_back(4);
+      if (reads && wire.is_due(now_)) choices.push_back(2);
+      if (!wire.session().output().empty()) choices.push_back(3);
+      if (wire.shell->next() == protocols::SessionShell::Next::close) choices.push_back(4);
     }
     if (!wire.to_peer.empty()) choices.push_back(5);
-    if (wire.peer->wants_close() || (wire.session == nullptr && wire.to_peer.empty())) {
+    if (wire.peer->wants_close() || (wire.shell == nullptr && wire.to_peer.empty())) {
       choices.push_back(4);
     }
     if (choices.empty()) continue;
     const bool wakes_first =
-        wire.session != nullptr && *wire.woken && wire.line.protocol == Protocol::amqp;
+        wire.shell != nullptr && *wire.woken && wire.line.protocol == Protocol::amqp;
     // An AMQP session serves its wakes before anything else: a step of its own, for the auditor. If
     // it is idle for too long as well, it would lock, close and release in one: nobody could
     // follow.
@@ -332,7 +344,7 @@ void Simulation::move_bytes() {
         return feed(wire);
       case 1:
         *wire.woken = false;
-        return turn(wire, "wakes", [&] { wire.session->on_wake(now_); });
+        return turn(wire, "wakes", [&] { wire.shell->on_wake(now_); });
       case 2:
         return call_due(wire);
       case 3:
@@ -348,12 +360,12 @@ void Simulation::move_bytes() {
 // INV-37: who is called at the time it has asked for does something, or asks for another one.
 void Simulation::call_due(Wire& wire) {
   const auto seen = [&] {
-    const auto& session = *wire.session;
+    const auto& session = wire.session();
     return std::tuple(session.output().size(), session.wants_input(), session.wants_close());
   };
   const auto before = seen();
   turn(wire, "is due", [&] {
-    if (!sabotage_.sleepy) wire.session->on_time(now_);
+    if (!sabotage_.sleepy) wire.shell->on_time(now_);
   });
   if (wire.is_due(now_) && seen() == before) {
     throw Violation(
@@ -394,29 +406,22 @@ void Simulation::feed(Wire& wire) {
     what += ", " + text_of(*ops.back());
   }
   turn(
-      wire, what, [&] { wire.session->on_bytes(bytes, now_); }, ops);
+      wire, what, [&] { wire.shell->on_bytes(bytes, now_); }, ops);
 }
 
-// net::Connection::flush: what was written when the mark was set leaves when that is stored.
 void Simulation::flush(Wire& wire) {
-  if (wire.gated_bytes == 0) {
-    wire.gated_bytes = wire.session->output().size();
-    wire.gated_sequence = hub_->monitor().staged();
-  }
-  if (durable_ && !sabotage_.no_gate && committed_ < wire.gated_sequence) return;
-  std::size_t size = std::min(wire.gated_bytes, wire.session->output().size());
+  std::size_t size = wire.shell->output().size();
+  if (size == 0) return;  // it waits for a commit
   if (random_.chance(6)) size = 1 + random_.below(size);
-  wire.gated_bytes -= size;
   audited(
       wire, std::to_string(size) + " bytes leave",
       [&] {
-        std::string bytes(wire.session->output().substr(0, size));
-        wire.session->consume_output(size);
+        std::string bytes(wire.session().output().substr(0, size));
+        wire.shell->consume(size);
         if (sabotage_.output) sabotage_.output(bytes);
         wire.to_peer += bytes;
       },
       {}, false);
-  if (wire.session->output().empty()) wire.gated_bytes = 0;
 }
 
 void Simulation::deliver(Wire& wire) {
@@ -457,18 +462,18 @@ void Simulation::open_connection() {
   if (kind < 3) {
     line.protocol = Protocol::mqtt;
     line.name = "mqtt-" + device + "-" + number;
-    wire->session = std::make_unique<mqtt::Session>(*hub_, peer, waker, now_);
+    wire->shell = shell_of(std::make_unique<mqtt::Session>(*hub_, peer, waker, now_));
     wire->peer = make_mqtt_device(world_, line, device);
   } else if (kind < 5 || kind == 8) {
     line.protocol = Protocol::amqp;
     line.name = kind == 8 ? "amqp-service-" + number : "amqp-" + device + "-" + number;
-    wire->session = std::make_unique<amqp::Session>(*hub_, peer, waker, now_);
+    wire->shell = shell_of(std::make_unique<amqp::Session>(*hub_, peer, waker, now_));
     wire->peer =
         kind == 8 ? make_amqp_service(world_, line) : make_amqp_device(world_, line, device);
   } else {
     line.protocol = Protocol::http;
     line.name = kind == 9 ? "http-service-" + number : "http-" + device + "-" + number;
-    wire->session = http::make_hub_session(*hub_, peer, now_);
+    wire->shell = shell_of(http::make_hub_session(*hub_, peer, now_));
     wire->peer =
         kind == 9 ? make_http_service(world_, line) : make_http_device(world_, line, device);
   }
@@ -477,16 +482,21 @@ void Simulation::open_connection() {
   wires_.push_back(std::move(wire));
 }
 
+std::unique_ptr<protocols::SessionShell> Simulation::shell_of(
+    std::unique_ptr<protocols::Session> session) {
+  return std::make_unique<protocols::SessionShell>(std::move(session), gate_.get(), shell_limits);
+}
+
 // The connection is gone, wherever its bytes were.
 void Simulation::cut(Wire& wire) {
-  if (wire.session != nullptr) {
+  if (wire.shell != nullptr) {
     ++tally_.cuts;
     audited(wire,
             "is cut, " + std::to_string(wire.to_hub.size()) + " and " +
                 std::to_string(wire.to_peer.size()) + " bytes on their way",
             [&] {
-              wire.session->on_peer_closed(now_);
-              wire.session.reset();
+              wire.shell->end(now_);
+              wire.shell.reset();
             });
   }
   std::erase_if(wires_, [&](const auto& other) { return other.get() == &wire; });
@@ -510,7 +520,7 @@ void Simulation::advance() {
     // To what is due next in the hub, or just before it; seldom to the end of somebody's patience.
     auto next = hub_->monitor().next_deadline();
     for (const auto& wire : wires_) {
-      const auto due = wire->session ? wire->session->next_deadline() : std::nullopt;
+      const auto due = wire->shell ? wire->shell->next_deadline() : std::nullopt;
       if (due && random_.chance(20) && (!next || *due < *next)) next = due;
     }
     if (next && *next > now_) by = *next - now_ - random_.one_of<hub::Duration>({0ms, 0ms, 1ms});
@@ -585,7 +595,7 @@ void Simulation::administer() {
 void Simulation::restart() {
   if (!durable_) return;
   ++tally_.restarts;
-  for (auto& wire : wires_) wire->session.reset();
+  for (auto& wire : wires_) wire->shell.reset();
   hub_.reset();
   wires_.clear();
   now_ += random_.one_of<hub::Duration>(

@@ -7,6 +7,7 @@
 // written leaves only when the committer has stored everything that was staged by then. A restart
 // is a kill -9: connections, locks and whatever was not stored are gone.
 #include "emulator/core/store/store.hpp"
+#include "protocols/session_shell.hpp"
 #include "tests/simulation/peer.hpp"
 
 #include <functional>
@@ -51,6 +52,7 @@ class Simulation {
 
  private:
   struct Wire;
+  struct Gate;
   class AnyStore;
 
   hub::Settings choose_settings();
@@ -65,6 +67,7 @@ class Simulation {
   void flush(Wire& wire);
   void deliver(Wire& wire);
   void open_connection();
+  std::unique_ptr<protocols::SessionShell> shell_of(std::unique_ptr<protocols::Session> session);
   void cut(Wire& wire);
   void commit();
   void advance();
@@ -84,6 +87,9 @@ class Simulation {
   void note(const std::string& line);
   void mix(std::string_view bytes);
 
+  // So few changes that are not stored that the store is behind now and then (N-40).
+  static constexpr protocols::ShellLimits shell_limits{1024 * 1024, 40};
+  const std::unique_ptr<Gate> gate_;
   Random random_;
   Sabotage sabotage_;
   std::string profile_;

@@ -8,6 +8,7 @@ namespace {
 
 // What a session may hold for a peer that does not read: its own bound, what one read can add to
 // it, and room to spare. Net has the same bound in ConnectionLimits (N-01).
+constexpr protocols::ShellLimits shell_limits;
 constexpr std::size_t output_bytes_max = 4 * 1024 * 1024;
 constexpr std::size_t read_bytes_max = 64 * 1024;  // of one on_bytes, as in net
 constexpr std::size_t output_kept = 1024 * 1024;
@@ -158,24 +159,26 @@ Runner::Runner(World& world, const MakeSession& make, bool guard_victim)
   protocols::PeerInfo peer;
   peer.address = "192.0.2.1:4";
   peer.encrypted = true;
-  session_ = make(
+  auto session = make(
       world.hub, std::move(peer), [wakes = wakes_] { ++*wakes; }, world.now);
+  session_ = session.get();
+  shell_.emplace(std::move(session), nullptr, shell_limits);
 }
 
 Runner::~Runner() {
   peer_closed();
   if (!guard_victim_) return;
-  session_.reset();
+  shell_.reset();
   world_.check_victim();
 }
 
 void Runner::bytes(std::string_view bytes) {
   held_ += bytes;
   std::size_t taken = 0;
-  while (taken < held_.size() && !closed_ && session_->wants_input()) {
+  while (taken < held_.size() && !closed_ && shell_->takes_input()) {
     const auto piece = std::string_view(held_).substr(taken, read_bytes_max);
     taken += piece.size();
-    session_->on_bytes(piece, world_.now);
+    shell_->on_bytes(piece, world_.now);
     settle();
   }
   held_.erase(0, taken);
@@ -186,12 +189,12 @@ void Runner::bytes(std::string_view bytes) {
 void Runner::settle() {
   for (int round = 0;; ++round) {
     HUB_ASSERT(round < rounds_max);
-    session_->end_turn(world_.now);
+    shell_->end_turn(world_.now);
     drain();
     if (std::exchange(*wakes_, 0) > 0) {
-      session_->on_wake(world_.now);
-    } else if (const auto due = session_->next_deadline(); due && *due <= world_.now) {
-      session_->on_time(world_.now);
+      shell_->on_wake(world_.now);
+    } else if (const auto due = shell_->next_deadline(); due && *due <= world_.now) {
+      shell_->on_time(world_.now);
     } else {
       break;
     }
@@ -200,7 +203,7 @@ void Runner::settle() {
 }
 
 void Runner::drain() {
-  const auto out = session_->output();
+  const auto out = shell_->output();
   HUB_ASSERT(out.size() <= output_bytes_max);
   if (closed_) HUB_ASSERT(out.empty());  // what is said after the last word
   if (guard_victim_) World::check_not_shown(out);
@@ -208,8 +211,8 @@ void Runner::drain() {
   output_ += out;
   // In two bites, since a socket need not take all of it.
   const std::size_t half = out.size() / 2, rest = out.size() - half;
-  session_->consume_output(half);
-  session_->consume_output(rest);
+  shell_->consume(half);
+  shell_->consume(rest);
   if (output_.size() > output_kept) output_.erase(0, output_.size() - output_kept / 2);
   if (session_->wants_close() && session_->output().empty()) closed_ = true;
 }
@@ -234,7 +237,7 @@ void Runner::peer_closed() {
 
 void Runner::shut_down() {
   if (closed_) return;
-  session_->on_shutdown(world_.now);
+  shell_->on_shutdown(world_.now);
   HUB_ASSERT(session_->wants_close());
   settle();
 }

@@ -2,7 +2,7 @@
 // A hub with a device for the attacker, and a victim: a second device with a message in its queue.
 // Runner is net's loop around one session, with what must be true after each event.
 #include "emulator/core/hub/hub.hpp"
-#include "protocols/session.hpp"
+#include "protocols/session_shell.hpp"
 #include "tests/fuzz/support/input.hpp"
 
 #include <cstddef>
@@ -72,7 +72,7 @@ class Runner {
   // Time passes for the world; the caller settles all runners.
   bool closed() const { return closed_; }
   const std::string& output() const { return output_; }  // the last of it
-  protocols::Session& session() { return *session_; }
+  const protocols::SessionShell& shell() const { return *shell_; }
 
  private:
   void drain();
@@ -81,7 +81,8 @@ class Runner {
   World& world_;
   bool guard_victim_;
   std::shared_ptr<int> wakes_ = std::make_shared<int>(0);
-  std::unique_ptr<protocols::Session> session_;
+  protocols::Session* session_ = nullptr;  // the shell's, for calls that are too late
+  std::optional<protocols::SessionShell> shell_;
   std::string held_;
   std::string output_;
   bool reading_ = true;

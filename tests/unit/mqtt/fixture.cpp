@@ -159,16 +159,19 @@ std::vector<hub::TelemetryPtr> World::events() {
   return all;
 }
 
-Client::Client(World& w, std::optional<hub::ClientCertificate> certificate) : world(w) {
-  protocols::PeerInfo peer;
-  peer.address = "127.0.0.1:1234";
-  peer.certificate = std::move(certificate);
-  session = std::make_unique<mqtt::Session>(
-      world.hub, std::move(peer), [count = wakes] { ++*count; }, world.now);
-}
+Client::Client(World& w, std::optional<hub::ClientCertificate> certificate)
+    : world(w), driven(w.now, [&](hub::Waker waker) {
+        protocols::PeerInfo peer;
+        peer.address = "127.0.0.1:1234";
+        peer.certificate = std::move(certificate);
+        auto made =
+            std::make_unique<mqtt::Session>(w.hub, std::move(peer), std::move(waker), w.now);
+        session = made.get();
+        return made;
+      }) {}
 
 Client& Client::send_bytes(std::string_view bytes) {
-  session->on_bytes(bytes, world.now);
+  driven.bytes(bytes);
   return *this;
 }
 
@@ -201,22 +204,14 @@ Client& Client::publish(std::string_view topic, std::string_view payload, std::u
 }
 
 Client& Client::run() {
-  for (int round = 0; round < 10; ++round) {
-    if (std::exchange(*wakes, 0) > 0) {
-      session->on_wake(world.now);
-    } else if (const auto due = session->next_deadline(); due && *due <= world.now) {
-      session->on_time(world.now);
-    } else {
-      return *this;
-    }
-  }
-  FAIL("the session never comes to rest");
+  driven.rest();
   return *this;
 }
 
 Lines Client::take() {
   Lines lines;
-  std::string_view bytes = session->output();
+  const std::string output = driven.take();
+  std::string_view bytes = output;
   mqtt::Decoder decoder(1 << 20);
   mqtt::Packet packet;
   for (;;) {
@@ -225,7 +220,6 @@ Lines Client::take() {
     REQUIRE(status == mqtt::Decoder::Status::packet);
     lines.push_back(describe(packet));
   }
-  session->consume_output(session->output().size());
   return lines;
 }
 

@@ -11,6 +11,7 @@
 #include "emulator/core/hub/hub.hpp"
 #include "protocols/mqtt/codec.hpp"
 #include "protocols/mqtt/session.hpp"
+#include "tests/support/driven_session.hpp"
 
 namespace mqtt_test {
 
@@ -92,11 +93,11 @@ class Client {
   Client& run();
 
   Lines take();  // all output, consumed
-  bool closed() const { return session->wants_close(); }
+  bool closed() const { return driven.closed(); }
 
   World& world;
-  std::shared_ptr<int> wakes = std::make_shared<int>(0);
-  std::unique_ptr<mqtt::Session> session;
+  mqtt::Session* session = nullptr;  // the driven one
+  test::DrivenSession driven;
 };
 
 std::string c2d_filter(std::string_view device);

@@ -29,7 +29,7 @@ struct Subscribed {
 
 TEST_CASE_FIXTURE(Subscribed, "M-32 a message is published at QoS 1 and completed by PUBACK") {
   world.send("dev1", "hello", "mid-1", hub::Ack::full);
-  CHECK(*client.wakes == 1);
+  CHECK(client.driven.wakes() == 1);
   CHECK(client.run().take() ==
         Lines{"PUBLISH qos=1 dup=0 retain=0 id=2 topic=devices/dev1/messages/devicebound/"
               "%24.mid=mid-1&%24.to=%2Fdevices%2Fdev1%2Fmessages%2Fdevicebound&iothub-ack=full "

@@ -5,6 +5,7 @@
 #include "emulator/app/host_names.hpp"
 #include "emulator/app/system_clock.hpp"
 #include "protocols/net/listener.hpp"
+#include "tests/support/hook_session.hpp"
 #include "tests/support/print_result.hpp"
 
 #include <doctest/doctest.h>
@@ -34,6 +35,7 @@ namespace net_test {
 using boost::asio::ip::tcp;
 using boost::system::error_code;
 using hub::TimePoint;
+using test::HookSession;
 
 // A folder of its own, gone with the object.
 class TemporaryFolder {
@@ -106,61 +108,8 @@ class CollectingLog : public hub::Log {
   std::string text_;
 };
 
-// Echoes, until a test says otherwise.
-struct HookSession : protocols::Session {
-  std::function<void(HookSession&, std::string_view)> on_input =
-      [](HookSession& self, std::string_view bytes) { self.out += bytes; };
-  std::function<void(HookSession&)> on_due, on_woken, on_goodbye, on_end, on_turn_end, on_consumed;
-  std::string out;
-  std::optional<TimePoint> deadline;
-  bool close = false, input_wanted = true, promises = true;
-  std::optional<protocols::Upgrade> wanted_upgrade;
-  protocols::PeerInfo peer;
-  hub::Waker waker;
-  std::string protocol;
-  TimePoint now{};
-
-  void on_bytes(std::string_view bytes, TimePoint t) override {
-    now = t;
-    on_input(*this, bytes);
-  }
-  void on_wake(TimePoint t) override {
-    now = t;
-    if (on_woken) on_woken(*this);
-  }
-  void on_time(TimePoint t) override {
-    now = t;
-    if (on_due) on_due(*this);
-  }
-  void on_peer_closed(TimePoint t) override {
-    now = t;
-    if (on_end) on_end(*this);
-  }
-  void on_shutdown(TimePoint t) override {
-    now = t;
-    close = true;
-    if (on_goodbye) on_goodbye(*this);
-  }
-  void end_turn(TimePoint t) override {
-    now = t;
-    if (on_turn_end) on_turn_end(*this);
-  }
-  std::string_view output() const override { return out; }
-  void consume_output(std::size_t size) override {
-    out.erase(0, size);
-    if (on_consumed) on_consumed(*this);
-  }
-  std::optional<TimePoint> next_deadline() const override { return deadline; }
-  bool wants_close() const override { return close; }
-  bool output_promises() const override { return promises; }
-  bool wants_input() const override { return input_wanted; }
-  std::optional<protocols::Upgrade> take_upgrade() override {
-    return std::exchange(wanted_upgrade, std::nullopt);
-  }
-};
-
 // A gate that a test opens.
-class ManualGate : public net::CommitGate {
+class ManualGate : public protocols::CommitGate {
  public:
   std::uint64_t staged() const override { return staged_; }
   std::uint64_t committed() const override { return committed_; }
@@ -207,7 +156,8 @@ class TestServer {
  public:
   using Setup = std::function<void(HookSession&)>;
 
-  explicit TestServer(Setup setup = {}, net::CommitGate* gate = nullptr, std::size_t threads = 1)
+  explicit TestServer(Setup setup = {}, protocols::CommitGate* gate = nullptr,
+                      std::size_t threads = 1)
       : threads_(threads, clock_, log_, metrics_, gate), setup_(std::move(setup)) {}
   ~TestServer() { stop(); }
 

@@ -35,23 +35,17 @@ struct World {
     spec.id = {"dev1"};
     spec.primary_key = test::device_key;
     REQUIRE(hub.registry().create(spec, now));
-    session = std::make_unique<amqp::Session>(
-        hub, protocols::PeerInfo{"192.0.2.7:5", true, false, "", {}}, [] {}, now);
   }
   void say(const std::string& bytes) {
-    session->on_bytes(bytes, now);
+    driven.bytes(bytes);
     rest();
   }
   void rest() {
-    for (int i = 0; i < 3; ++i) {
-      session->on_wake(now);
-      session->end_turn(now);
-      session->consume_output(session->output().size());
-    }
+    driven.rest();
+    driven.take();
   }
   void pass(hub::Duration time) {
     now += time;
-    session->on_time(now);
     rest();
   }
   std::string login(const std::string& user, const std::string& token) const {
@@ -75,7 +69,11 @@ struct World {
   hub::TimePoint now = tokens.now;
   hub::Hub hub{
       {"localhost", hub::default_policies(test::well_known_key), {}, {}}, ids, log, now, false};
-  std::unique_ptr<amqp::Session> session;
+  test::DrivenSession driven{now, [this](hub::Waker waker) {
+                               return std::make_unique<amqp::Session>(
+                                   hub, protocols::PeerInfo{"192.0.2.7:5", true, false, "", {}},
+                                   std::move(waker), now);
+                             }};
 };
 
 Message token_message(std::string_view token,

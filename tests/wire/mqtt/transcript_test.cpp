@@ -251,9 +251,9 @@ class Run {
     for (auto& [name, connection] : connections_) {
       Client& client = connection.client;
       client.run();
-      connection.written += client.session->output();
-      connection.heard.hub(client.session->output());
-      client.session->consume_output(client.session->output().size());
+      const std::string output = client.driven.take();
+      connection.written += output;
+      connection.heard.hub(output);
       client.run();
     }
   }

@@ -14,6 +14,7 @@
 
 #include "protocols/amqp/session.hpp"
 #include "tests/support/conversation.hpp"
+#include "tests/support/driven_session.hpp"
 #include "tests/support/test_hub.hpp"
 #include "tests/unit/amqp/support/frames.hpp"
 
@@ -30,11 +31,11 @@ class Server {
   void bytes_one_by_one(std::string_view input);
   // What it has written since the last call. Wakes and immediate deadlines are served first.
   std::string take_output();
-  bool wants_close() const { return session->wants_close(); }
+  bool wants_close() const { return driven.closed(); }
 
   test::TestHub& hub;
-  std::shared_ptr<int> wakes = std::make_shared<int>(0);
-  std::unique_ptr<amqp::Session> session;
+  amqp::Session* session = nullptr;  // the driven one
+  test::DrivenSession driven;
   test::Conversation heard{"amqp"};
 };
 

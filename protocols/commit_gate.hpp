@@ -1,11 +1,11 @@
 #pragma once
 // What must be stored before output may leave (style.md rule 4: read, feed, commit, write).
 // Implemented by app's committer; absent when the hub is in memory only.
-#include "emulator/core/hub/hub.hpp"
+#include "emulator/core/base/waker.hpp"
 
 #include <cstdint>
 
-namespace net {
+namespace protocols {
 
 class CommitGate {
  public:
@@ -17,4 +17,4 @@ class CommitGate {
   virtual void notify(std::uint64_t sequence, hub::Waker waker) = 0;
 };
 
-}  // namespace net
+}  // namespace protocols
