@@ -128,7 +128,6 @@ void Connection::on_deadline() {
 }
 
 void Connection::shut_down() {
-  const auto keep = shared_from_this();
   const hub::TimePoint now = thread_.clock().now();
   switch (state_) {
     case State::handshaking:

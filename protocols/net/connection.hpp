@@ -46,7 +46,6 @@ class Connection final : public StreamOwner,
   Connection(IoThread& thread, std::shared_ptr<Stream> stream,
              std::shared_ptr<const Service> service);
 
-  void shut_down() override;
   void end(protocols::Ending how) override;
 
  private:
@@ -58,6 +57,7 @@ class Connection final : public StreamOwner,
   void on_deadline() override;
   void run() override;  // woken
   void turn();
+  void shut_down();
 
   void shake_hands(hub::TimePoint now);
   bool make_session(std::string_view protocol, hub::TimePoint now);

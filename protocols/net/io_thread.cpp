@@ -25,13 +25,13 @@ void IoThread::for_each(Action action) {
   }
 }
 
-void IoThread::shut_down_all() {
-  for_each([](ConnectionHook& connection) { connection.shut_down(); });
+void IoThread::end_all(protocols::Ending how) {
+  for_each([how](ConnectionHook& connection) { connection.end(how); });
 }
 
 void IoThread::close() {
   do {
-    for_each([](ConnectionHook& connection) { connection.end(protocols::Ending::drop); });
+    end_all(protocols::Ending::drop);
     // The cancelled operations hold the last references; they end here and not in ~io_context,
     // while all that a session may still call is alive. A connection that was on its way here
     // starts now.

@@ -37,8 +37,7 @@ struct ConnectionLimits : protocols::ShellLimits {
 // The list that a Connection is in; kept apart so that the list needs no Connection header.
 struct ConnectionHook
     : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
-  virtual void shut_down() = 0;                 // politely: the session says goodbye first
-  virtual void end(protocols::Ending how) = 0;  // at once
+  virtual void end(protocols::Ending how) = 0;  // polite: the session says goodbye first
 
  protected:
   ~ConnectionHook() = default;
@@ -69,7 +68,7 @@ class IoThread {
   std::size_t connection_count() const { return open_.load(std::memory_order_relaxed); }
   void count_open() { open_.fetch_add(1, std::memory_order_relaxed); }
   void remove(ConnectionHook& connection);
-  void shut_down_all();  // on its own thread
+  void end_all(protocols::Ending how);  // on its own thread
   // Ends what is left of its connections. Not while context().run() is.
   void close();
 

@@ -66,7 +66,7 @@ void IoThreads::stop() {
 void IoThreads::say_goodbye(std::chrono::steady_clock::time_point end) {
   on_each([end](IoThread& thread) {
     // Posted, so that a connection on its way to this thread is there before it.
-    asio::post(thread.executor(), [&thread] { thread.shut_down_all(); });
+    asio::post(thread.executor(), [&thread] { thread.end_all(protocols::Ending::polite); });
     while (thread.connection_count() > 0 && thread.context().run_one_until(end) > 0) {
     }
   });

@@ -25,7 +25,7 @@ struct SendRequest {
   MessageContent content;
 };
 
-class CloudToDevice : public DeviceListener, public TimerOwner {
+class CloudToDevice final : public DeviceListener, public TimerOwner {
  public:
   struct Config {
     const Settings& settings;

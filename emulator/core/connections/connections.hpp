@@ -11,7 +11,7 @@
 
 namespace hub {
 
-class Connections : public DeviceListener {
+class Connections final : public DeviceListener {
  public:
   // None is owned; all outlive this.
   Connections(Monitor& monitor, Registry& registry, Admission& admission)

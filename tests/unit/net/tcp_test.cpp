@@ -263,9 +263,40 @@ TEST_CASE("N-17 shutting down lets every session say goodbye, and waits for nobo
   CHECK(first.receive(1) == "1");
   second.send("2");
   CHECK(second.receive(1) == "2");
-  server.on_thread([&] { server.thread().shut_down_all(); });
+  server.on_thread([&] { server.thread().end_all(protocols::Ending::polite); });
   CHECK(first.receive_all() == "bye");
   CHECK(second.receive_all() == "bye");
+}
+
+TEST_CASE(
+    "N-50 a connection ends politely, is dropped, or is reset; its session is told each time") {
+  std::atomic<int> ended{0};
+  TestServer server([&](HookSession& session) {
+    session.on_goodbye = [](HookSession& self) { self.out += "bye"; };
+    session.on_end = [&](HookSession&) { ++ended; };
+  });
+  TcpClient client(server.listen());
+  client.send("1");
+  CHECK(client.receive(1) == "1");
+  const auto end = [&](protocols::Ending how) {
+    server.on_thread([&] { server.thread().end_all(how); });
+    error_code seen;
+    std::string words = client.receive_all(&seen);
+    return std::pair(std::move(words), seen);
+  };
+  SUBCASE("polite") {
+    CHECK(end(protocols::Ending::polite) ==
+          std::pair<std::string, error_code>("bye", boost::asio::error::eof));
+  }
+  SUBCASE("drop") {
+    CHECK(end(protocols::Ending::drop) ==
+          std::pair<std::string, error_code>("", boost::asio::error::eof));
+  }
+  SUBCASE("reset") {
+    CHECK(end(protocols::Ending::reset) ==
+          std::pair<std::string, error_code>("", boost::asio::error::connection_reset));
+  }
+  CHECK(ended == 1);
 }
 
 TEST_CASE("N-17 connections that are left end with their thread, sessions told") {

@@ -335,7 +335,7 @@ TEST_CASE("N-17 shutting down closes WebSockets with a close frame; what is left
   TcpClient silent(port);
   silent.send(request);
   read_head(silent);
-  server.on_thread([&] { server.thread().shut_down_all(); });
+  server.on_thread([&] { server.thread().end_all(protocols::Ending::polite); });
   beast::flat_buffer buffer;
   error_code error;
   polite->read(buffer, error);
