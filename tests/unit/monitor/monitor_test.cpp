@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct Fixture : TimerOwner {
+struct Fixture final : TimerOwner {
   TimePoint now = from_unix_seconds(1'800'000'000);
   test::CapturingLog log;
   Monitor monitor{log, now, true};

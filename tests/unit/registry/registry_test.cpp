@@ -8,7 +8,7 @@ using namespace hub;
 
 namespace {
 
-struct Listener : DeviceListener {
+struct Listener final : DeviceListener {
   std::vector<std::string> heard;
   void device_closed(DeviceRecord& device, CloseReason reason, TimePoint) override {
     heard.push_back("closed " + device.identity.id.name() + ": " + std::string(to_text(reason)));
